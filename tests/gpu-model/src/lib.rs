@@ -1,0 +1,2 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Device model of Intel integrated graphics, independent of the driver.
