@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The part of a logical context that the command streamer owns.
+//!
+//! Everything else that belongs to a context (general purpose registers, predicate sources, page directory
+//! pointers, ...) lives in the register file behind the bus. What is here is visible as registers too:
+//! [`StreamState::read_register`] and [`StreamState::write_register`] take the offset from the engine's base, so
+//! that a context image can be loaded and saved as the list of (offset, value) pairs that it is.
+//!
+//! ```text
+//!    ring ──BB_START──► batch ──BB_START (second level)──► second
+//!     ▲ head               ▲ address                          │
+//!     └────BB_END──────────┴──────────────BB_END──────────────┘
+//! ```
+
+use super::bus::{Level, Position, Space};
+use super::outcome::SemaphoreWait;
+
+/// Register offsets from the engine's base, HARDWARE.md 3.4.
+mod offset {
+    pub(super) const TAIL: u32 = 0x030;
+    pub(super) const HEAD: u32 = 0x034;
+    pub(super) const START: u32 = 0x038;
+    pub(super) const CTL: u32 = 0x03c;
+    pub(super) const ACTHD_UDW: u32 = 0x05c;
+    pub(super) const IPEHR: u32 = 0x068;
+    pub(super) const ACTHD: u32 = 0x074;
+    pub(super) const NOPID: u32 = 0x094;
+    pub(super) const BB_STATE: u32 = 0x110;
+    pub(super) const SBB_ADDR: u32 = 0x114;
+    pub(super) const SBB_STATE: u32 = 0x118;
+    pub(super) const SBB_ADDR_UDW: u32 = 0x11c;
+    pub(super) const BB_ADDR: u32 = 0x140;
+    pub(super) const BB_OFFSET: u32 = 0x158;
+    pub(super) const BB_ADDR_UDW: u32 = 0x168;
+}
+
+/// RING_HEAD: byte offset, HARDWARE.md 3.4.
+pub(super) const HEAD_OFFSET: u32 = 0x001f_fffc;
+/// RING_TAIL: byte offset with its low bits, which must be 0.
+pub(super) const TAIL_OFFSET: u32 = 0x001f_ffff;
+/// RING_CTL: number of pages minus one.
+const CTL_PAGES: u32 = 0x001f_f000;
+/// RING_CTL: enable.
+const CTL_ENABLE: u32 = 1;
+/// BB_STATE and SBB_STATE: PPGTT.
+const STATE_PPGTT: u32 = 1 << 5;
+/// BB_ADDR and SBB_ADDR: valid.
+const ADDRESS_VALID: u32 = 1;
+/// One wrap of the ring in RING_HEAD.
+const HEAD_WRAP: u32 = 1 << 21;
+
+/// One of the two places where the hardware keeps the address of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// A batch of this level is being executed.
+    pub valid: bool,
+    /// Address of the next command; a multiple of 4, below 2^48.
+    pub address: u64,
+    /// Address space; PPGTT batches are non-privileged.
+    pub space: Space,
+}
+
+impl Batch {
+    /// No batch.
+    pub const NONE: Self = Self { valid: false, address: 0, space: Space::Ggtt };
+}
+
+/// State of one stream, saved and restored with its context.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamState {
+    /// RING_START.
+    pub start: u32,
+    /// RING_HEAD with the wrap count.
+    pub head: u32,
+    /// RING_TAIL as written.
+    pub tail: u32,
+    /// RING_CTL.
+    pub control: u32,
+    /// First-level batch.
+    pub batch: Batch,
+    /// Second-level batch; meaningful only with a first-level batch.
+    pub second: Batch,
+    /// BB_OFFSET.
+    pub batch_offset: u32,
+    /// MI_ARB_ON_OFF.
+    pub arbitration: bool,
+    /// The Gen12 pre-parser is disabled.
+    pub pre_parser_disabled: bool,
+    /// MI_SET_PREDICATE: commands are skipped until the next MI_SET_PREDICATE.
+    pub skipping: bool,
+    /// NOPID.
+    pub noop_id: u32,
+    /// IPEHR: header of the last command.
+    pub header: u32,
+    /// The unsatisfied semaphore before which the stream stands.
+    pub wait: Option<SemaphoreWait>,
+    /// A signal arrived since that wait was last compared.
+    pub signalled: bool,
+}
+
+impl Default for StreamState {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl StreamState {
+    /// State of a fresh context: no ring, arbitration on.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            start: 0,
+            head: 0,
+            tail: 0,
+            control: 0,
+            batch: Batch::NONE,
+            second: Batch::NONE,
+            batch_offset: 0,
+            arbitration: true,
+            pre_parser_disabled: false,
+            skipping: false,
+            noop_id: 0,
+            header: 0,
+            wait: None,
+            signalled: false,
+        }
+    }
+
+    /// Ring size in bytes, 4 KiB to 2 MiB.
+    #[must_use]
+    pub const fn ring_size(&self) -> u32 {
+        (self.control & CTL_PAGES) + 0x1000
+    }
+
+    /// Is the ring enabled?
+    #[must_use]
+    pub const fn ring_enabled(&self) -> bool {
+        self.control & CTL_ENABLE != 0
+    }
+
+    /// Byte offset of the head in the ring.
+    #[must_use]
+    pub const fn head_offset(&self) -> u32 {
+        self.head & HEAD_OFFSET
+    }
+
+    /// Moves the head; counts a wrap when it returns to the start of the ring.
+    pub(super) const fn set_head_offset(&mut self, offset: u32) {
+        let wrapped = if offset < self.head & HEAD_OFFSET { HEAD_WRAP } else { 0 };
+        self.head = (self.head & !HEAD_OFFSET).wrapping_add(wrapped) | offset;
+    }
+
+    /// At ring level with head equal to tail.
+    #[must_use]
+    pub const fn is_idle(&self) -> bool {
+        !self.batch.valid && self.head & HEAD_OFFSET == self.tail & TAIL_OFFSET
+    }
+
+    /// Nesting level.
+    #[must_use]
+    pub const fn level(&self) -> Level {
+        match (self.batch.valid, self.second.valid) {
+            (false, _) => Level::Ring,
+            (true, false) => Level::Batch,
+            (true, true) => Level::SecondBatch,
+        }
+    }
+
+    /// Where the next command stands.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        let level = self.level();
+        let (space, address) = match level {
+            Level::Ring => (Space::Ggtt, u64::from(self.start) + u64::from(self.head_offset())),
+            Level::Batch => (self.batch.space, self.batch.address),
+            Level::SecondBatch => (self.second.space, self.second.address),
+        };
+        Position { level, space, address }
+    }
+
+    /// ACTHD: ring offset, or address in the innermost batch.
+    #[must_use]
+    pub fn active_head(&self) -> u64 {
+        match self.level() {
+            Level::Ring => u64::from(self.head_offset()),
+            Level::Batch | Level::SecondBatch => self.position().address,
+        }
+    }
+
+    /// MI_SEMAPHORE_SIGNAL reached this context: a wait in signal mode compares again.
+    pub const fn signal_semaphore(&mut self) {
+        self.signalled = true;
+    }
+
+    /// Value of the register at `relative` bytes from the engine's base, if the stream owns it.
+    #[must_use]
+    pub fn read_register(&self, relative: u32) -> Option<u32> {
+        Some(match relative {
+            offset::TAIL => self.tail,
+            offset::HEAD => self.head,
+            offset::START => self.start,
+            offset::CTL => self.control,
+            offset::ACTHD => low(self.active_head()),
+            offset::ACTHD_UDW => high(self.active_head()),
+            offset::IPEHR => self.header,
+            offset::NOPID => self.noop_id,
+            offset::BB_STATE => state_bits(self.batch),
+            offset::BB_ADDR => address_bits(self.batch),
+            offset::BB_ADDR_UDW => high(self.batch.address),
+            offset::SBB_STATE => state_bits(self.second),
+            offset::SBB_ADDR => address_bits(self.second),
+            offset::SBB_ADDR_UDW => high(self.second.address),
+            offset::BB_OFFSET => self.batch_offset,
+            _ => return None,
+        })
+    }
+
+    /// Writes the bytes of `value` that `mask` selects to the register at `relative` bytes from the engine's
+    /// base. Answers `false`, with no effect, if the stream does not own it. Read-only registers ignore it.
+    ///
+    /// Writing BB_ADDR or SBB_ADDR makes the batch valid or not by bit 0, so that loading a context image
+    /// resumes inside a batch.
+    pub fn write_register(&mut self, relative: u32, value: u32, mask: u32) -> bool {
+        let Some(old) = self.read_register(relative) else { return false };
+        let value = (old & !mask) | (value & mask);
+        match relative {
+            offset::TAIL => self.tail = value & TAIL_OFFSET,
+            offset::HEAD => self.head = value & !3,
+            offset::START => self.start = value & !0xfff,
+            offset::CTL => self.control = value,
+            offset::NOPID => self.noop_id = value & 0x003f_ffff,
+            offset::BB_OFFSET => self.batch_offset = value,
+            offset::IPEHR => self.header = value,
+            offset::BB_STATE => self.batch.space = space_of(value),
+            offset::BB_ADDR => set_low(&mut self.batch, value),
+            offset::BB_ADDR_UDW => set_high(&mut self.batch, value),
+            offset::SBB_STATE => self.second.space = space_of(value),
+            offset::SBB_ADDR => set_low(&mut self.second, value),
+            offset::SBB_ADDR_UDW => set_high(&mut self.second, value),
+            _ => {}
+        }
+        true
+    }
+}
+
+/// Low half.
+#[expect(clippy::cast_possible_truncation, reason = "CAST: the low half is wanted")]
+const fn low(value: u64) -> u32 {
+    value as u32
+}
+
+/// Upper half.
+const fn high(value: u64) -> u32 {
+    low(value >> 32)
+}
+
+/// BB_STATE of a batch.
+const fn state_bits(batch: Batch) -> u32 {
+    match batch.space {
+        Space::Ppgtt => STATE_PPGTT,
+        Space::Ggtt => 0,
+    }
+}
+
+/// Address space that BB_STATE names.
+const fn space_of(value: u32) -> Space {
+    if value & STATE_PPGTT != 0 { Space::Ppgtt } else { Space::Ggtt }
+}
+
+/// BB_ADDR of a batch.
+const fn address_bits(batch: Batch) -> u32 {
+    low(batch.address) & !3 | if batch.valid { ADDRESS_VALID } else { 0 }
+}
+
+/// Writes BB_ADDR.
+fn set_low(batch: &mut Batch, value: u32) {
+    batch.valid = value & ADDRESS_VALID != 0;
+    batch.address = (batch.address & !0xffff_ffff) | u64::from(value & !3);
+}
+
+/// Writes BB_ADDR_UDW; addresses have 48 bits.
+fn set_high(batch: &mut Batch, value: u32) {
+    batch.address = (batch.address & 0xffff_ffff) | (u64::from(value & 0xffff) << 32);
+}
