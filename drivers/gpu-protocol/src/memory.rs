@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Address spaces and buffer objects.
+
+use bitflags::bitflags;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Creates an address space (i915: `struct drm_i915_gem_vm_control`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct VmCreate {
+    /// 0; no extension is defined (`EINVAL`).
+    pub extensions: u64,
+    /// 0.
+    pub flags: u32,
+    /// Ignored; the handle is in the reply.
+    pub vm_id: u32,
+}
+
+/// Drops a client's handle of an address space; contexts that use it keep it alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct VmDestroy {
+    /// 0.
+    pub extensions: u64,
+    /// 0.
+    pub flags: u32,
+    /// The handle.
+    pub vm_id: u32,
+}
+
+bitflags! {
+    /// Flags of [`UserptrCreate`].
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub struct UserptrFlags: u32 {
+        /// The GPU may only read; `ENODEV` where the part cannot enforce it.
+        const READ_ONLY = 1 << 0;
+        /// Look for the pages now.
+        const PROBE = 1 << 1;
+        /// No invalidation: for privileged clients.
+        const UNSYNCHRONIZED = 1 << 31;
+    }
+}
+
+/// Makes an object out of the client's own pages (i915: `struct drm_i915_gem_userptr`).
+///
+/// The range is one of the client's address space; its pages are acquired at first use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct UserptrCreate {
+    /// First byte, page aligned.
+    pub user_ptr: u64,
+    /// Bytes, a multiple of the page size, not 0.
+    pub user_size: u64,
+    /// [`UserptrFlags`].
+    pub flags: u32,
+    /// Ignored; the handle is in the reply.
+    pub handle: u32,
+}
+
+/// Drops a client's handle of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct GemClose {
+    /// The object.
+    pub handle: u32,
+    /// 0.
+    pub pad: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use core::mem::{offset_of, size_of};
+
+    use super::*;
+
+    #[test]
+    fn memory_structures_have_i915s_layout() {
+        assert_eq!(size_of::<VmCreate>(), 16);
+        assert_eq!(offset_of!(VmCreate, vm_id), 12);
+        assert_eq!(size_of::<VmDestroy>(), 16);
+        assert_eq!(size_of::<UserptrCreate>(), 24);
+        assert_eq!(offset_of!(UserptrCreate, flags), 16);
+        assert_eq!(size_of::<GemClose>(), 8);
+        assert_eq!(UserptrFlags::all().bits(), 0x8000_0003);
+    }
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The operations and the shape of a reply.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::Errno;
+
+/// What a protected call asks for: the label of its message.
+///
+/// Each variant names its argument structure and the message registers of its reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u16)]
+pub enum Operation {
+    /// [`Connect`]; reply: the driver's version, the message area's length in bytes as the driver
+    /// sees it, the number of engines. `EINVAL`: another version; `ENODEV`: there is no GPU to use.
+    Connect = 1,
+    /// [`crate::GetParam`]; reply: the value.
+    GetParam = 2,
+    /// [`crate::VmCreate`]; reply: the address space's handle.
+    VmCreate = 0x10,
+    /// [`crate::VmDestroy`]; reply: nothing.
+    VmDestroy = 0x11,
+    /// [`crate::ContextCreate`]; reply: the context's handle.
+    ContextCreate = 0x20,
+    /// [`crate::ContextDestroy`]; reply: nothing.
+    ContextDestroy = 0x21,
+    /// [`crate::UserptrCreate`]; reply: the object's handle.
+    UserptrCreate = 0x30,
+    /// [`crate::GemClose`]; reply: nothing.
+    GemClose = 0x31,
+    /// [`crate::Submit`]; reply: the timeline's index in [`crate::CompletedPoints`] and the point that
+    /// it will reach. `EAGAIN`: pages are missing and their owner has been asked for them.
+    Submit = 0x40,
+    /// No argument; reply: 1 and a [`crate::PageRequest`]'s address, size and sequence number, or 0.
+    NextPageRequest = 0x50,
+    /// [`crate::Grant`] and one CNode capability; reply: the number of pages taken.
+    GrantCnode = 0x51,
+    /// [`crate::Refuse`]; reply: nothing.
+    Refuse = 0x53,
+    /// [`crate::Invalidate`]; reply: 0 when done.
+    Invalidate = 0x54,
+}
+
+impl Operation {
+    /// Every operation.
+    pub const ALL: [Self; 13] = [
+        Self::Connect,
+        Self::GetParam,
+        Self::VmCreate,
+        Self::VmDestroy,
+        Self::ContextCreate,
+        Self::ContextDestroy,
+        Self::UserptrCreate,
+        Self::GemClose,
+        Self::Submit,
+        Self::NextPageRequest,
+        Self::GrantCnode,
+        Self::Refuse,
+        Self::Invalidate,
+    ];
+
+    /// The label of a request.
+    #[must_use]
+    pub const fn label(self) -> u64 {
+        self as u64
+    }
+
+    /// The operation that a label names.
+    #[must_use]
+    pub fn from_label(label: u64) -> Option<Self> {
+        Self::ALL.into_iter().find(|operation| operation.label() == label)
+    }
+}
+
+/// The first call of a client: which interface it was built against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Connect {
+    /// [`crate::VERSION`].
+    pub version: u32,
+    /// 0.
+    pub flags: u32,
+}
+
+/// What a call returns: at most four result words, which fit into machine registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// Success, or why not.
+    pub status: Result<(), Errno>,
+    /// Results; those past `count` are 0.
+    pub words: [u64; 4],
+    /// How many words are meant.
+    pub count: usize,
+}
+
+impl Reply {
+    /// Success with these results (at most four are kept).
+    #[must_use]
+    pub fn ok(results: &[u64]) -> Self {
+        let mut words = [0; 4];
+        let count = results.len().min(words.len());
+        words[..count].copy_from_slice(&results[..count]);
+        Self { status: Ok(()), words, count }
+    }
+
+    /// Refusal.
+    #[must_use]
+    pub const fn error(errno: Errno) -> Self {
+        Self { status: Err(errno), words: [0; 4], count: 0 }
+    }
+
+    /// The label of the reply's message.
+    #[must_use]
+    pub fn label(&self) -> u64 {
+        self.status.map_or_else(|errno| u64::from(errno.number()), |()| 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Operation, Reply};
+    use crate::Errno;
+
+    #[test]
+    fn labels_are_fixed_and_name_one_operation_each() {
+        let labels: Vec<u64> = Operation::ALL.iter().map(|operation| operation.label()).collect();
+        assert_eq!(labels, [1, 2, 0x10, 0x11, 0x20, 0x21, 0x30, 0x31, 0x40, 0x50, 0x51, 0x53, 0x54]);
+        for operation in Operation::ALL {
+            assert_eq!(Operation::from_label(operation.label()), Some(operation));
+        }
+        assert_eq!(Operation::from_label(0), None);
+    }
+
+    #[test]
+    fn a_reply_carries_its_error_as_the_label() {
+        assert_eq!(Reply::ok(&[7, 8]).label(), 0);
+        assert_eq!(Reply::error(Errno::Inval).label(), 22);
+    }
+}
