@@ -1,3 +1,29 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! What a client domain links: safe access to the GPU driver domain.
+//! What a client domain links: the GPU driver domain's interface as safe Rust.
+//!
+//! [`Gpu`] is the connection. It is generic over a [`Transport`], which makes one protected call and
+//! gives access to the two memories shared with the driver, so that the same library runs in a
+//! protection domain (feature `microkit`) and in a host test against the driver core.
+//!
+//! # The life of a batch
+//!
+//! 1. [`Gpu::connect`] checks the version; [`Gpu::create_vm`] and [`Gpu::create_context`] make an
+//!    address space and a context in it.
+//! 2. [`Gpu::create_userptr`] makes objects out of the client's own memory. No page is lent yet.
+//! 3. Commands are written into one of them with [`blit::Commands`].
+//! 4. [`Gpu::submit`] runs the batch. Where the driver lacks the pages of an object it asks for them;
+//!    the library lends them ([`Lendable`] says by which capabilities) and submits again.
+//! 5. The domain returns to its event loop; the driver notifies it; [`Gpu::is_complete`] reads the page
+//!    of completed points and costs no call.
 #![cfg_attr(not(test), no_std)]
+#![deny(unsafe_code)]
+
+pub mod blit;
+mod connection;
+#[cfg(feature = "microkit")]
+pub mod microkit;
+mod transport;
+
+pub use connection::{Access, Context, Error, Fence, Gpu, Object, UsedObject, Vm};
+pub use gpu_protocol::{Errno, Param};
+pub use transport::{Lendable, Transport};

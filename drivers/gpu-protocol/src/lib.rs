@@ -40,7 +40,7 @@ pub use context::{
 pub use errno::Errno;
 pub use memory::{GemClose, UserptrCreate, UserptrFlags, VmCreate, VmDestroy};
 pub use operation::{Connect, Operation, Reply};
-pub use pages::{Grant, GrantEntry, GrantFlags, Invalidate, PageRequest, Refuse};
+pub use pages::{Grant, GrantEntry, GrantFlags, PageRequest, Refuse};
 pub use param::{GetParam, Param};
 pub use submit::{
     CompletedPoints, Fence, MAX_OBJECTS, ObjectFlags, Submit, SubmitFlags, SubmitObject, TIMELINES_PER_CLIENT,

@@ -37,13 +37,11 @@ pub enum Operation {
     GrantCnode = 0x51,
     /// [`crate::Refuse`]; reply: nothing.
     Refuse = 0x53,
-    /// [`crate::Invalidate`]; reply: 0 when done.
-    Invalidate = 0x54,
 }
 
 impl Operation {
     /// Every operation.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 12] = [
         Self::Connect,
         Self::GetParam,
         Self::VmCreate,
@@ -56,7 +54,6 @@ impl Operation {
         Self::NextPageRequest,
         Self::GrantCnode,
         Self::Refuse,
-        Self::Invalidate,
     ];
 
     /// The label of a request.
@@ -124,7 +121,7 @@ mod tests {
     #[test]
     fn labels_are_fixed_and_name_one_operation_each() {
         let labels: Vec<u64> = Operation::ALL.iter().map(|operation| operation.label()).collect();
-        assert_eq!(labels, [1, 2, 0x10, 0x11, 0x20, 0x21, 0x30, 0x31, 0x40, 0x50, 0x51, 0x53, 0x54]);
+        assert_eq!(labels, [1, 2, 0x10, 0x11, 0x20, 0x21, 0x30, 0x31, 0x40, 0x50, 0x51, 0x53]);
         for operation in Operation::ALL {
             assert_eq!(Operation::from_label(operation.label()), Some(operation));
         }

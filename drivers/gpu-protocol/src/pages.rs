@@ -2,8 +2,8 @@
 //! Lending pages and taking them back.
 //!
 //! The *owner* of an address space (the client itself, or a memory server) answers page requests with
-//! grants and sends invalidations. Sequence numbers make a grant that an invalidation has overtaken
-//! recognisable: it is refused with `EAGAIN`.
+//! grants. Sequence numbers make a grant recognisable that answers a request which is no longer
+//! open: it is refused with `EAGAIN`.
 
 use bitflags::bitflags;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -87,16 +87,6 @@ pub struct Refuse {
     pub rsvd: u32,
 }
 
-/// Takes back `start..end` of the client's address space.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-pub struct Invalidate {
-    /// First byte.
-    pub start: u64,
-    /// First byte after.
-    pub end: u64,
-}
-
 /// One row of the grant table that the image tool writes into the driver domain: what the client of a
 /// channel may lend.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -146,7 +136,6 @@ mod tests {
     fn page_structures_have_a_fixed_layout() {
         assert_eq!(size_of::<Grant>(), 40);
         assert_eq!(size_of::<Refuse>(), 24);
-        assert_eq!(size_of::<Invalidate>(), 16);
         assert_eq!(size_of::<GrantEntry>(), 32);
     }
 

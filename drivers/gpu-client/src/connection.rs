@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The connection and what is created through it.
+
+use gpu_protocol::{
+    Connect, ContextCreate, ContextDestroy, ContextParam, CreateSetParam, Errno, Extension, ExtensionHeader,
+    GemClose, GetParam, Grant, GrantFlags, MAX_OBJECTS, ObjectFlags, Operation, PageRequest, Param, Refuse,
+    Reply, Submit, SubmitObject, UserptrCreate, UserptrFlags, VERSION, VmCreate, VmDestroy,
+};
+use zerocopy::{Immutable, IntoBytes};
+
+use crate::{Lendable, Transport};
+
+/// Offset in the message area of an operation's structure; what it points to follows.
+const ARGUMENT: usize = 0;
+/// Offset of what an argument structure points to.
+const PAYLOAD: usize = 256;
+
+/// Tries of a submission that the driver answers with `EAGAIN`. Each try lends the pages of every open
+/// request, so one more than the objects of a submission is enough unless pages are taken back
+/// meanwhile.
+const SUBMIT_TRIES: usize = MAX_OBJECTS + 1;
+
+/// Why an operation did not happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// The driver speaks another version of the interface than this library.
+    Version {
+        /// What the driver said.
+        driver: u64,
+    },
+    /// The driver refused.
+    Refused(Errno),
+    /// The driver answered with something that the interface does not know.
+    Protocol,
+    /// The argument does not fit into the message area, or there are too many objects.
+    TooLarge,
+}
+
+impl From<Errno> for Error {
+    fn from(errno: Errno) -> Self {
+        Self::Refused(errno)
+    }
+}
+
+impl core::fmt::Display for Error {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Version { driver } => {
+                write!(
+                    f,
+                    "the driver speaks version {driver} of the interface, this client version {VERSION}"
+                )
+            }
+            Self::Refused(errno) => write!(f, "the driver answered {errno}"),
+            Self::Protocol => f.write_str("the driver's answer is not one of the interface"),
+            Self::TooLarge => f.write_str("the request does not fit into the message area"),
+        }
+    }
+}
+
+impl core::error::Error for Error {}
+
+/// An address space of the GPU.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Vm {
+    handle: u32,
+}
+
+/// A context: state on the GPU and the address space that it runs in.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Context {
+    handle: u32,
+}
+
+/// An object made of the client's own pages.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Object {
+    handle: u32,
+    lendable: Lendable,
+}
+
+/// A point that a timeline reaches when a batch is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fence {
+    timeline: u32,
+    point: u64,
+}
+
+/// What a batch does with an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Reads only.
+    Read,
+    /// Writes, or reads and writes.
+    Write,
+}
+
+/// An object as a batch uses it.
+#[derive(Clone, Copy, Debug)]
+pub struct UsedObject<'a> {
+    /// The object.
+    pub object: &'a Object,
+    /// Its GPU virtual address in the context's address space, page aligned.
+    pub address: u64,
+    /// What the batch does with it.
+    pub access: Access,
+}
+
+/// A connection to the driver domain.
+#[derive(Debug)]
+pub struct Gpu<T> {
+    transport: T,
+    engines: u64,
+}
+
+impl<T: Transport> Gpu<T> {
+    /// Connects.
+    ///
+    /// # Errors
+    /// [`Error::Version`] for a driver of another version; `ENODEV` when there is no usable GPU.
+    pub fn connect(transport: T) -> Result<Self, Error> {
+        let mut gpu = Self { transport, engines: 0 };
+        let reply = gpu.call(Operation::Connect, &Connect { version: VERSION, flags: 0 }, None)?;
+        match reply.status {
+            Ok(()) => {
+                gpu.engines = reply.words[2];
+                Ok(gpu)
+            }
+            Err(Errno::Inval) => Err(Error::Version { driver: reply.words[0] }),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Number of engines of the part.
+    pub const fn engines(&self) -> u64 {
+        self.engines
+    }
+
+    /// Reads a value of the device.
+    ///
+    /// # Errors
+    /// `EINVAL` for a parameter that the driver does not know.
+    pub fn param(&mut self, param: Param) -> Result<u64, Error> {
+        self.ask(Operation::GetParam, &GetParam { param: param as u64 })
+    }
+
+    /// Creates an address space.
+    ///
+    /// # Errors
+    /// `ENOMEM` when the client's quota is exhausted.
+    pub fn create_vm(&mut self) -> Result<Vm, Error> {
+        let handle = self.ask(Operation::VmCreate, &VmCreate { extensions: 0, flags: 0, vm_id: 0 })?;
+        Ok(Vm { handle: to_handle(handle)? })
+    }
+
+    /// Drops the handle of an address space. Contexts that use it keep it.
+    ///
+    /// # Errors
+    /// `ENOENT` if the driver no longer knows it.
+    pub fn destroy_vm(&mut self, vm: Vm) -> Result<(), Error> {
+        self.ask(Operation::VmDestroy, &VmDestroy { extensions: 0, flags: 0, vm_id: vm.handle }).map(drop)
+    }
+
+    /// Creates a context in an address space.
+    ///
+    /// # Errors
+    /// `ENOMEM` when the client's quota is exhausted, `EIO` when the device is wedged.
+    pub fn create_context(&mut self, vm: &Vm) -> Result<Context, Error> {
+        let extension = CreateSetParam {
+            base: ExtensionHeader { next: 0, name: Extension::SetParam as u32, flags: 0, rsvd: [0; 4] },
+            param: ContextParam { ctx_id: 0, size: 0, param: ContextParam::VM, value: u64::from(vm.handle) },
+        };
+        self.write(PAYLOAD, &extension)?;
+        let create = ContextCreate {
+            ctx_id: 0,
+            flags: ContextCreate::USE_EXTENSIONS,
+            // CAST: a small constant.
+            extensions: PAYLOAD as u64,
+        };
+        let handle = self.ask(Operation::ContextCreate, &create)?;
+        Ok(Context { handle: to_handle(handle)? })
+    }
+
+    /// Destroys a context. What it still runs is finished or cancelled by the driver.
+    ///
+    /// # Errors
+    /// `ENOENT` if the driver no longer knows it.
+    pub fn destroy_context(&mut self, context: Context) -> Result<(), Error> {
+        self.ask(Operation::ContextDestroy, &ContextDestroy { ctx_id: context.handle, pad: 0 }).map(drop)
+    }
+
+    /// Makes an object out of the client's own memory. Its pages are lent at first use.
+    ///
+    /// # Errors
+    /// `EINVAL` for a range that is empty, unaligned or overlaps another object's, `EFAULT` for one
+    /// outside the user half of the address space, `ENOMEM` when the client's quota is exhausted.
+    pub fn create_userptr(&mut self, lendable: Lendable) -> Result<Object, Error> {
+        let create = UserptrCreate {
+            user_ptr: lendable.address,
+            user_size: lendable.size,
+            flags: UserptrFlags::empty().bits(),
+            handle: 0,
+        };
+        let handle = self.ask(Operation::UserptrCreate, &create)?;
+        Ok(Object { handle: to_handle(handle)?, lendable })
+    }
+
+    /// Drops the handle of an object; its pages come back when the GPU no longer uses them.
+    ///
+    /// # Errors
+    /// `ENOENT` if the driver no longer knows it.
+    pub fn close(&mut self, object: Object) -> Result<(), Error> {
+        self.ask(Operation::GemClose, &GemClose { handle: object.handle, pad: 0 }).map(drop)
+    }
+
+    /// Runs a batch on an engine slot of a context.
+    ///
+    /// `batch` is where the commands are: the object, its address, the first byte in it and the length
+    /// in bytes (multiples of 8). `objects` is everything else that the batch touches.
+    ///
+    /// # Errors
+    /// What the driver answers; `EAGAIN` only if the pages stay missing although they were lent;
+    /// `EFAULT` if an object's pages cannot be lent.
+    pub fn submit(
+        &mut self,
+        context: &Context,
+        engine: u32,
+        batch: UsedObject<'_>,
+        batch_bytes: core::ops::Range<u32>,
+        objects: &[UsedObject<'_>],
+    ) -> Result<Fence, Error> {
+        if objects.len() >= MAX_OBJECTS {
+            return Err(Error::TooLarge);
+        }
+        for attempt in 0..SUBMIT_TRIES {
+            let mut offset = PAYLOAD;
+            for used in core::iter::once(&batch).chain(objects) {
+                let flags = match used.access {
+                    Access::Read => ObjectFlags::PINNED,
+                    Access::Write => ObjectFlags::PINNED | ObjectFlags::WRITE,
+                };
+                let entry =
+                    SubmitObject { handle: used.object.handle, flags: flags.bits(), address: used.address };
+                self.write(offset, &entry)?;
+                offset += size_of::<SubmitObject>();
+            }
+            let submit = Submit {
+                context: context.handle,
+                engine,
+                objects: PAYLOAD as u64,
+                // CAST: below MAX_OBJECTS.
+                #[allow(clippy::cast_possible_truncation)]
+                object_count: objects.len() as u32 + 1,
+                batch_start: batch_bytes.start,
+                batch_len: batch_bytes.end.saturating_sub(batch_bytes.start),
+                flags: gpu_protocol::SubmitFlags::BATCH_FIRST.bits(),
+                fences: 0,
+                fence_count: 0,
+                rsvd: 0,
+            };
+            let reply = self.call(Operation::Submit, &submit, None)?;
+            match reply.status {
+                Ok(()) => return Ok(Fence { timeline: to_handle(reply.words[0])?, point: reply.words[1] }),
+                Err(Errno::Again) if attempt + 1 < SUBMIT_TRIES => {
+                    self.lend_what_is_asked(core::iter::once(&batch).chain(objects))?;
+                }
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        Err(Errno::Again.into())
+    }
+
+    /// Whether a batch is done. Reads one word of shared memory.
+    pub fn is_complete(&self, fence: Fence) -> bool {
+        self.transport.completed_point(fence.timeline) >= fence.point
+    }
+
+    /// The transport, for what the library does not do.
+    pub const fn transport(&mut self) -> &mut T {
+        &mut self.transport
+    }
+
+    /// Answers every open page request with the frames of the object that it is for.
+    fn lend_what_is_asked<'a>(
+        &mut self,
+        objects: impl Iterator<Item = &'a UsedObject<'a>> + Clone,
+    ) -> Result<(), Error> {
+        // One request for each object at most can be open.
+        for _ in 0..MAX_OBJECTS {
+            let reply = self.transport.call(Operation::NextPageRequest, [0, 0], None);
+            reply.status?;
+            let Some(request) = PageRequest::from_words(reply.words) else {
+                return Ok(());
+            };
+            let found = objects.clone().find(|used| {
+                let lendable = &used.object.lendable;
+                request.address >= lendable.address
+                    && request.address - lendable.address < lendable.size
+                    && request.size <= lendable.size - (request.address - lendable.address)
+            });
+            match found {
+                Some(used) => self.lend(&used.object.lendable, request)?,
+                None => {
+                    let refuse = Refuse {
+                        address: request.address,
+                        sequence: request.sequence,
+                        errno: u32::from(Errno::Fault.number()),
+                        rsvd: 0,
+                    };
+                    self.ask(Operation::Refuse, &refuse)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn lend(&mut self, lendable: &Lendable, request: PageRequest) -> Result<(), Error> {
+        let first = (request.address - lendable.address) >> lendable.page_bits;
+        let count = request.size >> lendable.page_bits;
+        let grant = Grant {
+            address: request.address,
+            sequence: request.sequence,
+            first: to_handle(first)?,
+            count: to_handle(count)?,
+            page_bits: lendable.page_bits,
+            cnode_bits: lendable.frames_bits,
+            flags: if request.write { GrantFlags::WRITE.bits() } else { 0 },
+            rsvd: 0,
+        };
+        let reply = self.call(Operation::GrantCnode, &grant, Some(lendable.frames))?;
+        Ok(reply.status?)
+    }
+
+    /// Writes a structure into the message area.
+    fn write<A: IntoBytes + Immutable>(&mut self, offset: usize, value: &A) -> Result<(), Error> {
+        let bytes = value.as_bytes();
+        if offset + bytes.len() > self.transport.area_len() {
+            return Err(Error::TooLarge);
+        }
+        self.transport.write_area(offset, bytes);
+        Ok(())
+    }
+
+    fn call<A: IntoBytes + Immutable>(
+        &mut self,
+        operation: Operation,
+        argument: &A,
+        capability: Option<u64>,
+    ) -> Result<Reply, Error> {
+        self.write(ARGUMENT, argument)?;
+        Ok(self.transport.call(operation, [ARGUMENT as u64, size_of::<A>() as u64], capability))
+    }
+
+    /// A call whose reply is one word, or none.
+    fn ask<A: IntoBytes + Immutable>(&mut self, operation: Operation, argument: &A) -> Result<u64, Error> {
+        let reply = self.call(operation, argument, None)?;
+        reply.status?;
+        Ok(reply.words[0])
+    }
+}
+
+/// A handle or an index out of a reply's word.
+fn to_handle(word: u64) -> Result<u32, Error> {
+    u32::try_from(word).map_err(|_| Error::Protocol)
+}
