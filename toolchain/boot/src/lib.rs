@@ -1,2 +1,24 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Builds the pieces of a system, boots it in QEMU with the device model attached, and watches it.
+//!
+//! [`Workspace`] knows where everything is; [`Pieces`] are the programs and [`Image`] what they become; a [`Machine`]
+//! runs an image and returns an [`Outcome`]. [`Demo`] is all of it for the system that `make run` boots.
+
+mod demo;
+mod frame;
+mod machine;
+mod model;
+mod process;
+mod ram;
+mod serial;
+mod system;
+mod workspace;
+
+pub use demo::{Demo, Shown, is_fault};
+pub use frame::Frame;
+pub use machine::{Ending, Machine, Outcome, RunError};
+pub use model::{Gpu, ModelFiles, Timing, Verdict};
+pub use ram::GuestRam;
+pub use serial::Line;
+pub use system::{Image, Kernel, Pieces, Region};
+pub use workspace::{Verbosity, Workspace};

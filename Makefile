@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# The verbs. Each first makes sure that the machine has what it needs, then hands over to toolchain/xtask, which is
+# where the work is described: `cargo run -q -p xtask -- --help` tells more.
+
+GPU ?= tgl
+DEMO ?= paint
+KERNEL ?= debug
+CARGO ?= cargo
+XTASK = $(CARGO) run -q -p xtask --
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run image test lint bench clean
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## install what the machine lacks (as root), or say what to install
+	@toolchain/setup.sh
+
+run: setup ## boot the demonstration, with a picture in target/run/frame.png [GPU=tgl|skl] [DEMO=paint]
+	@$(XTASK) run --gpu $(GPU) --demo $(DEMO)
+
+image: setup ## build the kernel and the image, and say where they are [DEMO=paint] [KERNEL=debug|release]
+	@$(XTASK) image --demo $(DEMO) --kernel $(KERNEL)
+
+test: setup ## run the host tests and the boot tests
+	@$(XTASK) test
+
+lint: setup ## check format and lints
+	@$(XTASK) lint
+
+bench: setup ## measure in guest instructions and in wall time
+	@$(XTASK) bench
+
+clean: ## delete everything that was built
+	@$(CARGO) clean -q

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The demonstration systems: the one in the root of the tree, and how a run of it is judged.
+//!
+//! A demonstration has succeeded when the domains say so (exit code 0), the device model saw nothing that a real part
+//! would have punished, and the picture that the serial port announced could be taken out of guest memory.
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::frame::Frame;
+use crate::machine::{Ending, Machine, Outcome};
+use crate::serial::Line;
+use crate::system::{Image, Kernel, Pieces};
+use crate::workspace::Workspace;
+
+/// The memory region that a demonstration's picture is in.
+const FRAME_REGION: &str = "frame";
+
+/// A demonstration system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Demo {
+    /// Its name.
+    pub name: &'static str,
+    /// Its description, from the root of the tree.
+    description: &'static str,
+    /// The packages with its domains' programs.
+    packages: &'static [&'static str],
+}
+
+/// Every demonstration there is; the first one is what is run when none is named.
+const DEMOS: &[Demo] =
+    &[Demo { name: "paint", description: "system.xml", packages: &["gpu-driver", "paint"] }];
+
+/// What a successful run of a demonstration shows.
+#[derive(Debug)]
+pub struct Shown {
+    /// The picture's shape.
+    pub frame: Frame,
+    /// The file that it was written to.
+    pub png: PathBuf,
+}
+
+impl Demo {
+    /// The demonstration of that name.
+    ///
+    /// # Errors
+    /// When there is none; the error lists those that there are.
+    pub fn named(name: &str) -> Result<&'static Self> {
+        DEMOS.iter().find(|demo| demo.name == name).with_context(|| {
+            let known: Vec<_> = DEMOS.iter().map(|demo| demo.name).collect();
+            format!("there is no demonstration {name}; there is {}", known.join(", "))
+        })
+    }
+
+    /// Builds its image in `folder`.
+    ///
+    /// # Errors
+    /// When a build fails.
+    pub fn build(&self, workspace: &Workspace, kernel: Kernel, folder: &Path) -> Result<Image> {
+        let pieces = Pieces::build(workspace, kernel, self.packages)?;
+        pieces.image(workspace, &workspace.root().join(self.description), folder)
+    }
+
+    /// Boots its image on `machine`, showing each line of the serial port to `watch`.
+    ///
+    /// # Errors
+    /// When the run has no outcome.
+    pub fn run(&self, machine: &Machine, image: &Image, mut watch: impl FnMut(&Line)) -> Result<Outcome> {
+        let outcome = machine.run(image, |line| {
+            watch(line);
+            // A domain that faulted never goes on, and the others may wait for it for ever.
+            if is_fault(line) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        Ok(outcome)
+    }
+
+    /// Judges a run, and takes its picture.
+    ///
+    /// # Errors
+    /// When the run was no success: the error says why.
+    pub fn judge(&self, image: &Image, outcome: &Outcome) -> Result<Shown> {
+        match outcome.ending {
+            Ending::Exit(0) => {}
+            Ending::Exit(code) => {
+                bail!("the system ended with code {code}; its last lines:\n{}", outcome.tail())
+            }
+            Ending::Stopped => bail!("a domain broke:\n{}", outcome.tail()),
+        }
+        if let Some(verdict) = &outcome.verdict
+            && !verdict.reports.is_empty()
+        {
+            bail!(
+                "a real GPU would have punished {}:\n{}",
+                count(&verdict.reports),
+                verdict.reports.join("\n")
+            );
+        }
+        let mut frame = None;
+        for line in &outcome.lines {
+            frame = Frame::parse(&line.text)?.or(frame);
+        }
+        let frame = frame.context("no domain announced a picture (`frame: ...`)")?;
+        let region = image.region(FRAME_REGION)?;
+        if frame.bytes() > region.size {
+            bail!("a picture of {} bytes in a region of {}", frame.bytes(), region.size);
+        }
+        let pixels = outcome.ram.read(region.paddr, frame.bytes()).context("the picture's memory")?;
+        let png = outcome.folder.join("frame.png");
+        frame.write_png(&pixels, &png)?;
+        fs::copy(&image.report, outcome.folder.join("report.json")).context("the image's report")?;
+        Ok(Shown { frame, png })
+    }
+}
+
+/// Whether a line is the monitor's, about a domain that it found broken.
+#[must_use]
+pub fn is_fault(line: &Line) -> bool {
+    line.text.starts_with("monitor: fault in ")
+}
+
+fn count(reports: &[String]) -> String {
+    match reports.len() {
+        1 => "an access".into(),
+        more => format!("{more} accesses"),
+    }
+}

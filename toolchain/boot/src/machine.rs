@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The virtual machine: QEMU with the guest's memory in our hands, the device model at its side, and an eye on the clock.
+//!
+//! ```text
+//!   this process ---- memfd: guest memory ----+
+//!     |    ^                                  |
+//!     |    '-- serial port, line by line -- QEMU --- qtest socket: interrupts ---.
+//!     |                                       '--- socket pair: config, BARs --- gpu-model
+//!     '-- starts, watches, ends both
+//! ```
+//!
+//! A run ends in one of four ways: the guest writes its exit code to the debug-exit port, whoever watches the serial
+//! port has seen enough, the deadline passes, or something breaks. The last two are errors. However it ends, no
+//! process is left.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::ops::ControlFlow;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use crate::model::{Gpu, Model, QTEST_SOCKET, Verdict};
+use crate::process::{self, Process};
+use crate::ram::GuestRam;
+use crate::serial::{Line, follow, tail};
+use crate::system::Image;
+
+/// The emulator, as Debian names it.
+const QEMU: &str = "qemu-system-x86_64";
+
+/// More than any system says in its life; a domain that prints in a loop is stopped here rather than by a full disk.
+const MAX_LINES: usize = 200_000;
+
+/// How often the device model is looked at while the serial port is silent.
+const CHECK: Duration = Duration::from_millis(200);
+
+/// How long QEMU may take to end after it closed the serial port, or after the model ended.
+const SETTLE: Duration = Duration::from_secs(5);
+
+/// Why a run has no outcome.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A process or file of the run could not be had.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was being done.
+        what: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Nobody ended the run in time.
+    #[error("the run was ended at its deadline of {limit:?}; last on the serial port:\n{tail}")]
+    Deadline {
+        /// The time that it had.
+        limit: Duration,
+        /// The last lines of the serial port.
+        tail: String,
+    },
+    /// QEMU ended without the guest having asked for it: it crashed, refused its arguments, or the guest reset the
+    /// machine.
+    #[error("QEMU ended without the guest's exit code ({status})\n{said}last on the serial port:\n{tail}")]
+    Qemu {
+        /// Its exit status.
+        status: ExitStatus,
+        /// What it said.
+        said: String,
+        /// The last lines of the serial port.
+        tail: String,
+    },
+    /// The device model went away under the guest.
+    #[error("the device model ended during the run ({status})\n{said}")]
+    Model {
+        /// Its exit status.
+        status: ExitStatus,
+        /// The last that it said.
+        said: String,
+    },
+    /// The guest does nothing but print.
+    #[error("the guest printed more than {MAX_LINES} lines; the last:\n{tail}")]
+    Flood {
+        /// The last lines of the serial port.
+        tail: String,
+    },
+}
+
+fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> RunError {
+    let what = what.into();
+    move |source| RunError::Io { what, source }
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The guest wrote this code to the debug-exit port.
+    Exit(u8),
+    /// The watcher had seen enough.
+    Stopped,
+}
+
+/// What is left of a run.
+#[derive(Debug)]
+pub struct Outcome {
+    /// How it ended.
+    pub ending: Ending,
+    /// What the guest printed.
+    pub lines: Vec<Line>,
+    /// What the device model says, if one was attached.
+    pub verdict: Option<Verdict>,
+    /// The guest's memory as it was at the end.
+    pub ram: GuestRam,
+    /// The folder with the run's files.
+    pub folder: PathBuf,
+    /// From the start of QEMU to its end.
+    pub duration: Duration,
+}
+
+impl Outcome {
+    /// The first line that contains `text`.
+    #[must_use]
+    pub fn line(&self, text: &str) -> Option<&Line> {
+        self.lines.iter().find(|line| line.text.contains(text))
+    }
+
+    /// The last lines of the serial port, as an error message shows them.
+    #[must_use]
+    pub fn tail(&self) -> String {
+        tail(&self.lines)
+    }
+}
+
+/// A virtual machine, described.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    folder: PathBuf,
+    memory: u64,
+    cpu: String,
+    deadline: Duration,
+    gpu: Option<(Gpu, PathBuf)>,
+    arguments: Vec<OsString>,
+}
+
+impl Machine {
+    /// A machine of 512 MiB without GPU that has a minute to finish. The run's files go to `folder`, which is emptied
+    /// first: serial.log, qemu.log, and what the device model leaves.
+    #[must_use]
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            folder: folder.into(),
+            memory: 512 << 20,
+            cpu: "max".into(),
+            deadline: Duration::from_secs(60),
+            gpu: None,
+            arguments: vec![],
+        }
+    }
+
+    /// How long a run may take from the start of QEMU.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Attaches a GPU at PCI address 0:2.0, served by the device model `program`.
+    #[must_use]
+    pub fn gpu(mut self, gpu: Gpu, program: impl Into<PathBuf>) -> Self {
+        self.gpu = Some((gpu, program.into()));
+        self
+    }
+
+    /// Makes the guest's clock count instructions: the time-stamp counter advances by one per instruction, and equal
+    /// runs read equal values. String instructions count once per element, as on a processor without the fast ones.
+    #[must_use]
+    pub fn counting_instructions(mut self) -> Self {
+        self.cpu = "max,-erms".into();
+        self.argument("-icount").argument("shift=0,sleep=off")
+    }
+
+    /// Attaches another device, in QEMU's words, such as `edu,addr=3.0`.
+    #[must_use]
+    pub fn device(self, device: &str) -> Self {
+        self.argument("-device").argument(device)
+    }
+
+    /// Adds one more word to QEMU's command line.
+    #[must_use]
+    pub fn argument(mut self, word: impl Into<OsString>) -> Self {
+        self.arguments.push(word.into());
+        self
+    }
+
+    /// The folder with the run's files.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Boots `image` and shows every line of its serial port to `watch`, which can end the run.
+    ///
+    /// # Errors
+    /// When the run ends in any other way than by the guest's exit code or by the watcher.
+    pub fn run(
+        &self,
+        image: &Image,
+        mut watch: impl FnMut(&Line) -> ControlFlow<()>,
+    ) -> Result<Outcome, RunError> {
+        let mut running = self.start(image)?;
+        let ended = running.watch(self.deadline, &mut watch)?;
+        let tail = || tail(&running.lines);
+        let ending = match ended {
+            Ended::Stopped => Ending::Stopped,
+            Ended::Deadline => return Err(RunError::Deadline { limit: self.deadline, tail: tail() }),
+            Ended::Flood => return Err(RunError::Flood { tail: tail() }),
+            Ended::Model(status) => {
+                let said = running.model.as_ref().map(Model::said).unwrap_or_default();
+                return Err(RunError::Model { status, said });
+            }
+            Ended::Qemu(status) => match exit_code(status, &running.lines) {
+                Some(code) => Ending::Exit(code),
+                None => {
+                    let said = fs::read_to_string(self.folder.join("qemu.log")).unwrap_or_default();
+                    return Err(RunError::Qemu { status, said, tail: tail() });
+                }
+            },
+        };
+        let duration = running.start.elapsed();
+        drop(running.qemu);
+        let verdict = match running.model {
+            Some(model) => Some(model.finish().map_err(io_error("the device model"))?),
+            None => None,
+        };
+        Ok(Outcome {
+            ending,
+            lines: running.lines,
+            verdict,
+            ram: running.ram,
+            folder: self.folder.clone(),
+            duration,
+        })
+    }
+
+    fn start(&self, image: &Image) -> Result<Running, RunError> {
+        let folder = &self.folder;
+        let at_folder = || io_error(format!("cannot make the run's folder {}", folder.display()));
+        match fs::remove_dir_all(folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at_folder()(error)),
+            _ => fs::create_dir_all(folder).map_err(at_folder())?,
+        }
+        let ram = GuestRam::new(self.memory).map_err(io_error("guest memory"))?;
+        let memory = ram.share().map_err(io_error("guest memory"))?;
+        let mut command = self.command(image, &memory);
+        let mut descriptors = vec![memory];
+        let mut model = None;
+        if let Some((gpu, program)) = &self.gpu {
+            let (for_qemu, for_model) = UnixStream::pair().map_err(io_error("socket pair"))?;
+            let for_qemu = OwnedFd::from(for_qemu);
+            command.arg("-device");
+            command.arg(format!("x-pci-proxy-dev,id=gpu,fd={},addr=2.0", process::number(&for_qemu)));
+            command.args(["-qtest", &format!("unix:{QTEST_SOCKET}"), "-qtest-log", "/dev/null"]);
+            descriptors.push(for_qemu);
+            let started = Model::start(program, gpu, folder, for_model.into());
+            model = Some(started.map_err(io_error(format!("the device model {}", program.display())))?);
+        }
+        let log =
+            |name: &str| File::create(folder.join(name)).map_err(io_error(format!("cannot write {name}")));
+        let serial_log = log("serial.log")?;
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log("qemu.log")?);
+        let start = Instant::now();
+        let mut qemu =
+            Process::start(command, descriptors).map_err(io_error(format!("cannot start {QEMU}")))?;
+        let (to, incoming) = channel();
+        if let Some(serial) = qemu.take_stdout() {
+            // Ends by itself at the end of the stream, which QEMU's death brings about.
+            std::thread::spawn(move || follow(serial, serial_log, start, &to));
+        }
+        Ok(Running { qemu, model, ram, incoming, lines: vec![], start })
+    }
+
+    fn command(&self, image: &Image, memory: &OwnedFd) -> Command {
+        let mut command = Command::new(QEMU);
+        command.current_dir(&self.folder).args(["-nodefaults", "-no-user-config", "-no-reboot"]);
+        // Translation by the IOMMU needs the split interrupt chip of q35; the proxy device's protocol shares memory by
+        // descriptor and handles one access at a time, hence the memory object and the single processor.
+        command.args(["-accel", "tcg", "-machine", "q35,kernel-irqchip=split,memory-backend=mem"]);
+        command.arg("-object").arg(format!(
+            "memory-backend-file,id=mem,size={},share=on,mem-path=/proc/self/fd/{}",
+            self.memory,
+            process::number(memory)
+        ));
+        command.arg("-m").arg(format!("{}B", self.memory));
+        command.args(["-cpu", &self.cpu, "-smp", "1"]).args(["-device", "intel-iommu"]);
+        command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
+        command.args(["-display", "none", "-serial", "stdio"]);
+        command.arg("-kernel").arg(&image.kernel).arg("-initrd").arg(&image.system);
+        command.args(&self.arguments);
+        command
+    }
+}
+
+/// The guest's exit code `c` makes QEMU end with status `c << 1 | 1`. Its own failures end with 1 too, but before the
+/// kernel has printed anything.
+fn exit_code(status: ExitStatus, lines: &[Line]) -> Option<u8> {
+    let code = u8::try_from(status.code()?).ok()?;
+    (code & 1 == 1 && !lines.is_empty()).then_some(code >> 1)
+}
+
+/// How a run came to its end.
+enum Ended {
+    Stopped,
+    Deadline,
+    Flood,
+    Qemu(ExitStatus),
+    Model(ExitStatus),
+}
+
+/// The processes of a run. Dropping it ends them, QEMU first.
+struct Running {
+    qemu: Process,
+    model: Option<Model>,
+    ram: GuestRam,
+    incoming: Receiver<Line>,
+    lines: Vec<Line>,
+    start: Instant,
+}
+
+impl Running {
+    fn watch(
+        &mut self,
+        limit: Duration,
+        watch: &mut dyn FnMut(&Line) -> ControlFlow<()>,
+    ) -> Result<Ended, RunError> {
+        let deadline = self.start + limit;
+        let failed = || io_error("cannot wait for the run's processes");
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(Ended::Deadline);
+            }
+            match self.incoming.recv_timeout(left.min(CHECK)) {
+                Ok(line) => {
+                    let flow = watch(&line);
+                    self.lines.push(line);
+                    if flow.is_break() {
+                        self.linger();
+                        return Ok(Ended::Stopped);
+                    }
+                    if self.lines.len() >= MAX_LINES {
+                        return Ok(Ended::Flood);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    let Some(model) = &mut self.model else { continue };
+                    let Some(status) = model.ended().map_err(failed())? else { continue };
+                    // It also ends because QEMU does, and may be the quicker of the two.
+                    return Ok(match self.qemu.wait_until(Instant::now() + SETTLE).map_err(failed())? {
+                        Some(status) => Ended::Qemu(status),
+                        None => Ended::Model(status),
+                    });
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    let settled = deadline.max(Instant::now() + SETTLE);
+                    return Ok(match self.qemu.wait_until(settled).map_err(failed())? {
+                        Some(status) => Ended::Qemu(status),
+                        None => Ended::Deadline,
+                    });
+                }
+            }
+        }
+    }
+    /// Takes in what belongs to the line that ended the run: a fault is reported in several.
+    fn linger(&mut self) {
+        /// A silence of this length is the end of a report, and so is this many lines.
+        const SILENCE: Duration = Duration::from_millis(100);
+        const LINES: usize = 50;
+        for _ in 0..LINES {
+            let Ok(line) = self.incoming.recv_timeout(SILENCE) else { return };
+            self.lines.push(line);
+        }
+    }
+}

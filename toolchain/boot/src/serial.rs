@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The guest's serial port: a log file for people, lines with times for whoever watches the run.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
+
+/// One line of output, without its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The text; bytes that are not UTF-8 are replaced.
+    pub text: String,
+    /// When its end arrived, counted from the start of QEMU.
+    pub at: Duration,
+}
+
+/// Copies `from` to `log` byte by byte and sends it on line by line, until its end or until nobody listens any more.
+/// An unfinished last line is sent too. The times are counted from `start`.
+pub(crate) fn follow(
+    mut from: impl Read,
+    mut log: File,
+    start: Instant,
+    to: &Sender<Line>,
+) -> io::Result<()> {
+    let mut line = Vec::new();
+    let mut chunk = [0; 4096];
+    loop {
+        let count = match from.read(&mut chunk) {
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        if count == 0 {
+            if !line.is_empty() {
+                // Nobody listening is as good a reason to end as the end itself.
+                let _ = to.send(finished(&line, start));
+            }
+            return Ok(());
+        }
+        log.write_all(&chunk[..count])?;
+        for &byte in &chunk[..count] {
+            if byte == b'\n' {
+                if to.send(finished(&line, start)).is_err() {
+                    return Ok(());
+                }
+                line.clear();
+            } else {
+                line.push(byte);
+            }
+        }
+    }
+}
+
+fn finished(line: &[u8], start: Instant) -> Line {
+    let text = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line)).into_owned();
+    Line { text, at: start.elapsed() }
+}
+
+/// The last lines, indented, as an error message shows them.
+pub(crate) fn tail(lines: &[Line]) -> String {
+    /// Enough for a register dump of the kernel or of the monitor.
+    const SHOWN: usize = 25;
+    if lines.is_empty() {
+        return "    (nothing at all)".into();
+    }
+    let shown: Vec<_> =
+        lines[lines.len().saturating_sub(SHOWN)..].iter().map(|line| format!("    {}", line.text)).collect();
+    shown.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    fn lines_of(bytes: &[u8]) -> io::Result<(Vec<String>, Vec<u8>)> {
+        let path = std::env::temp_dir().join(format!("boot-serial-{}-{}", std::process::id(), bytes.len()));
+        let (to, lines) = mpsc::channel();
+        follow(bytes, File::create(&path)?, Instant::now(), &to)?;
+        drop(to);
+        let log = std::fs::read(&path)?;
+        std::fs::remove_file(&path)?;
+        Ok((lines.iter().map(|line| line.text).collect(), log))
+    }
+
+    #[test]
+    fn lines_lose_their_ends_and_the_log_keeps_every_byte() -> io::Result<()> {
+        let bytes = b"one\r\n\ntw\xffo\nunfinished";
+        let (lines, log) = lines_of(bytes)?;
+        assert_eq!(lines, ["one", "", "tw\u{fffd}o", "unfinished"]);
+        assert_eq!(log, bytes);
+        Ok(())
+    }
+
+    #[test]
+    fn lines_longer_than_a_read_stay_whole() -> io::Result<()> {
+        let long = "x".repeat(10_000);
+        let (lines, _) = lines_of(format!("{long}\n{long}\n").as_bytes())?;
+        assert_eq!(lines, [long.clone(), long]);
+        Ok(())
+    }
+
+    #[test]
+    fn the_tail_is_the_end_and_says_when_there_is_none() {
+        let lines: Vec<_> =
+            (0..100).map(|n| Line { text: format!("line {n}"), at: Duration::ZERO }).collect();
+        assert!(tail(&lines).ends_with("line 99"));
+        assert!(!tail(&lines).contains("line 50\n"));
+        assert!(tail(&[]).contains("nothing"));
+    }
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! From sources to something that boots: kernel, programs of the domains, initialiser, image.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use crate::workspace::Workspace;
+
+/// The kernel's configuration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kernel {
+    /// With its own messages and the system calls for debug output.
+    #[default]
+    Debug,
+    /// Without: nothing appears on the serial port unless a domain drives it.
+    Release,
+}
+
+impl Kernel {
+    /// The name that the build script and the folders use.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Release => "release",
+        }
+    }
+
+    /// Builds the kernel where that has not been done yet, and says where it is.
+    ///
+    /// # Errors
+    /// When the build fails.
+    pub fn build(self, workspace: &Workspace) -> Result<PathBuf> {
+        let mut command = Command::new(workspace.root().join("toolchain/kernel/build.sh"));
+        command.arg(self.name()).arg("--target-root").arg(workspace.target());
+        workspace.run("kernel", &mut command)?;
+        Ok(workspace.target().join("kernel").join(self.name()).join("kernel32.elf"))
+    }
+}
+
+/// The programs out of which images are put together.
+#[derive(Clone, Debug)]
+pub struct Pieces {
+    kernel: PathBuf,
+    initialiser: PathBuf,
+    programs: PathBuf,
+}
+
+impl Pieces {
+    /// Builds the kernel, the initialiser and the programs of `packages`, as far as they are not up to date.
+    ///
+    /// # Errors
+    /// When one of the builds fails.
+    pub fn build(workspace: &Workspace, kernel: Kernel, packages: &[&str]) -> Result<Self> {
+        let kernel = kernel.build(workspace)?;
+        workspace.step(&format!("domains: {}, initialiser", packages.join(", ")));
+        let mut cargo = workspace.domain_cargo("build");
+        cargo.args(["-q", "-p", "initialiser"]);
+        for package in packages {
+            cargo.args(["-p", package]);
+        }
+        workspace.run("domains", &mut cargo)?;
+        let programs = workspace.domain_dir();
+        Ok(Self { kernel, initialiser: programs.join("initialiser"), programs })
+    }
+
+    /// Puts the system that the file `description` describes together, in `folder`.
+    ///
+    /// # Errors
+    /// When the image tool refuses the system.
+    pub fn image(&self, workspace: &Workspace, description: &Path, folder: &Path) -> Result<Image> {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let system = folder.join("system.elf");
+        let report = folder.join("report.json");
+        let beside = description.parent().unwrap_or(Path::new("."));
+        let mut command = Command::new(workspace.target().join("debug/microkit-image"));
+        command.current_dir(workspace.root()).arg(description);
+        command.arg("--search-path").arg(&self.programs).arg("--search-path").arg(beside);
+        command.arg("--board").arg(workspace.root().join("toolchain/image/boards/qemu-q35.toml"));
+        command.arg("--initialiser").arg(&self.initialiser);
+        command.arg("-o").arg(&system).arg("--report").arg(&report);
+        workspace.run("image", &mut command)?;
+        Ok(Image { kernel: self.kernel.clone(), system, report })
+    }
+}
+
+/// What QEMU boots.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// The kernel, as QEMU's loader takes it.
+    pub kernel: PathBuf,
+    /// The initialiser with everything that it sets up.
+    pub system: PathBuf,
+    /// Where the image tool put everything, for machines; for people there is a `.txt` beside it.
+    pub report: PathBuf,
+}
+
+/// As much of the image tool's report as is needed to find a region in guest memory.
+#[derive(Debug, Deserialize)]
+struct Report {
+    regions: Vec<Region>,
+}
+
+/// A memory region's place.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+pub struct Region {
+    /// Its name in the description.
+    pub name: String,
+    /// The physical address of its first byte.
+    pub paddr: u64,
+    /// Its bytes.
+    pub size: u64,
+}
+
+impl Image {
+    /// Where the region `name` is.
+    ///
+    /// # Errors
+    /// When the report cannot be read or has no such region.
+    pub fn region(&self, name: &str) -> Result<Region> {
+        let path = self.report.display();
+        let text = fs::read_to_string(&self.report).with_context(|| format!("cannot read {path}"))?;
+        let report: Report = serde_json::from_str(&text).with_context(|| format!("{path}"))?;
+        let found = report.regions.into_iter().find(|region| region.name == name);
+        found.with_context(|| format!("the system has no memory region {name}, says {path}"))
+    }
+}
