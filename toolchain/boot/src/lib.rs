@@ -17,7 +17,7 @@ mod workspace;
 pub use demo::{Demo, Shown, is_fault};
 pub use frame::Frame;
 pub use machine::{Ending, Machine, Outcome, RunError};
-pub use model::{Gpu, ModelFiles, Timing, Verdict};
+pub use model::{Gpu, ModelFiles, Timing, Verdict, build_model};
 pub use ram::GuestRam;
 pub use serial::Line;
 pub use system::{Image, Kernel, Pieces, Region};

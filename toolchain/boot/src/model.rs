@@ -9,6 +9,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::process::{self, Process};
+use crate::workspace::Workspace;
 
 /// The socket of QEMU's qtest protocol, in the run's folder and named from there: a socket's path may have only 107
 /// bytes, which an absolute one can exceed.
@@ -91,6 +92,18 @@ pub struct Verdict {
     pub reports: Vec<String>,
     /// The files that it left.
     pub files: ModelFiles,
+}
+
+/// Builds the device model where that has not been done yet, and says where its program is.
+///
+/// # Errors
+/// When the build fails.
+pub fn build_model(workspace: &Workspace) -> anyhow::Result<PathBuf> {
+    workspace.step("device model");
+    let mut cargo = workspace.cargo("build");
+    cargo.args(["-q", "-p", "gpu-model", "--bin", "gpu-model"]);
+    workspace.run("device model", &mut cargo)?;
+    Ok(workspace.target().join("debug/gpu-model"))
 }
 
 /// The running model.

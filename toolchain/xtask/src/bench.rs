@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! `bench`: what the guest measures of itself, in instructions and in wall time.
+//!
+//! Domains print `bench: NAME VALUE UNIT`. A value in `ticks` is a difference of the time-stamp counter (or, for
+//! something counted since the machine's start, the counter itself). Every system runs twice: with the counter advancing
+//! by one per guest instruction, which is repeatable and is the figure to compare; and at full speed, where the
+//! counter runs at a fixed rate and the figure depends on the machine. That rate comes from a system that
+//! reports the counter as `bench: clock VALUE ticks` early and late in its run, held against the times at which the two
+//! lines arrive. Other units are shown as they are.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use boot::{Ending, Gpu, Image, Kernel, Line, Machine, Pieces, Workspace};
+
+/// Counting instructions makes a guest several times slower.
+const DEADLINE: Duration = Duration::from_secs(180);
+
+/// The name of the value that tells the counter's rate.
+const CLOCK: &str = "clock";
+
+/// The rate is measured over at least this long, so that the serial port's delay of a millisecond does not show.
+const CLOCK_SPAN: Duration = Duration::from_millis(300);
+
+/// A system that measures something.
+struct Bench {
+    name: &'static str,
+    description: &'static str,
+    packages: &'static [&'static str],
+    gpu: bool,
+}
+
+/// The systems, the one that tells the counter's rate first.
+const BENCHES: &[Bench] = &[
+    Bench {
+        name: "call",
+        description: "tests/boot/systems/bench_call.xml",
+        packages: &["boot-domains"],
+        gpu: false,
+    },
+    Bench { name: "gpu", description: "system.xml", packages: &["gpu-driver", "paint"], gpu: true },
+];
+
+/// One `bench:` line.
+#[derive(Clone, Debug, PartialEq)]
+struct Value {
+    name: String,
+    value: f64,
+    unit: String,
+    at: Duration,
+}
+
+fn values(lines: &[Line]) -> Vec<Value> {
+    lines.iter().filter_map(parse).collect()
+}
+
+fn parse(line: &Line) -> Option<Value> {
+    let (_, words) = line.text.split_once("bench: ")?;
+    let [name, value, unit] = words.split_whitespace().collect::<Vec<_>>()[..] else { return None };
+    Some(Value { name: name.into(), value: value.parse().ok()?, unit: unit.into(), at: line.at })
+}
+
+/// Ticks per second, out of the first and the last clock line.
+fn rate(values: &[Value]) -> Result<f64> {
+    let mut clocks = values.iter().filter(|value| value.name == CLOCK);
+    let first = clocks.next().context("no `bench: clock` line")?;
+    let last = clocks.next_back().context("only one `bench: clock` line")?;
+    let span = last.at.saturating_sub(first.at);
+    ensure!(span >= CLOCK_SPAN, "the `bench: clock` lines are only {span:?} apart");
+    Ok((last.value - first.value) / span.as_secs_f64())
+}
+
+/// One row of the table.
+#[derive(Debug, PartialEq)]
+struct Row {
+    name: String,
+    counted: String,
+    wall: String,
+}
+
+/// Pairs what two runs of one system reported.
+fn rows(counted: &[Value], timed: &[Value], rate: f64) -> Result<Vec<Row>> {
+    let mut rows = vec![];
+    for value in counted.iter().filter(|value| value.name != CLOCK) {
+        let twin = timed.iter().find(|twin| twin.name == value.name);
+        let twin = twin.with_context(|| format!("{} was reported in one of two runs only", value.name))?;
+        let (counted, wall) = if value.unit == "ticks" {
+            (format!("{} instructions", value.value), time(twin.value / rate))
+        } else {
+            (format!("{} {}", value.value, value.unit), format!("{} {}", twin.value, twin.unit))
+        };
+        rows.push(Row { name: value.name.clone(), counted, wall });
+    }
+    Ok(rows)
+}
+
+/// Seconds in a unit that leaves one to three digits before the point.
+fn time(seconds: f64) -> String {
+    match seconds {
+        s if s >= 1.0 => format!("{s:.2} s"),
+        s if s >= 1e-3 => format!("{:.2} ms", s * 1e3),
+        s if s >= 1e-6 => format!("{:.2} us", s * 1e6),
+        s => format!("{:.0} ns", s * 1e9),
+    }
+}
+
+fn table(rows: &[Row]) -> String {
+    let width = |column: fn(&Row) -> &str| rows.iter().map(|row| column(row).len()).max().unwrap_or(0);
+    let (name, counted, wall) = (width(|row| &row.name), width(|row| &row.counted), width(|row| &row.wall));
+    let mut text = String::new();
+    for row in rows {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{:name$}  {:>counted$}  {:>wall$}", row.name, row.counted, row.wall);
+    }
+    text
+}
+
+fn measure(machine: &Machine, image: &Image) -> Result<Vec<Value>> {
+    let outcome = machine.run(image, |line| {
+        if boot::is_fault(line) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    match outcome.ending {
+        Ending::Exit(0) => Ok(values(&outcome.lines)),
+        Ending::Exit(code) => bail!("the system ended with code {code}; its last lines:\n{}", outcome.tail()),
+        Ending::Stopped => bail!("a domain broke:\n{}", outcome.tail()),
+    }
+}
+
+pub(crate) fn bench(workspace: &Workspace) -> Result<String> {
+    let folder = workspace.target().join("bench");
+    let model = boot::build_model(workspace)?;
+    let mut table_rows = vec![];
+    let mut ticks_per_second = None;
+    for bench in BENCHES {
+        let pieces = Pieces::build(workspace, Kernel::Debug, bench.packages)?;
+        let image =
+            pieces.image(workspace, &workspace.root().join(bench.description), &folder.join(bench.name))?;
+        let machine = |run: &str| {
+            let machine = Machine::new(folder.join(bench.name).join(run)).deadline(DEADLINE);
+            if bench.gpu {
+                machine.gpu(Gpu { trace: false, ..Gpu::new("tgl") }, model.clone())
+            } else {
+                machine
+            }
+        };
+        workspace.step(&format!("bench: {}: counting instructions", bench.name));
+        let counted = measure(&machine("counted").counting_instructions(), &image)?;
+        workspace.step(&format!("bench: {}: at full speed", bench.name));
+        let timed = measure(&machine("timed"), &image)?;
+        let rate = match ticks_per_second {
+            Some(rate) => rate,
+            None => *ticks_per_second.insert(rate(&timed)?),
+        };
+        table_rows.extend(rows(&counted, &timed, rate)?);
+    }
+    ensure!(!table_rows.is_empty(), "nothing was measured");
+    let text = table(&table_rows);
+    print!("{text}");
+    let report = folder.join("report.txt");
+    write(&report, &text)?;
+    Ok(format!("bench: ok: {} figures, also in {}", table_rows.len(), workspace.shown(&report)))
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(text: &str, milliseconds: u64) -> Line {
+        Line { text: text.into(), at: Duration::from_millis(milliseconds) }
+    }
+
+    #[test]
+    fn a_line_is_a_name_a_value_and_a_unit() {
+        let parsed = parse(&line("caller: bench: round-trip 420 ticks", 5));
+        let expected = Value {
+            name: "round-trip".into(),
+            value: 420.0,
+            unit: "ticks".into(),
+            at: Duration::from_millis(5),
+        };
+        assert_eq!(parsed, Some(expected));
+        for text in ["round-trip 420 ticks", "bench: round-trip 420", "bench: round-trip many ticks"] {
+            assert_eq!(parse(&line(text, 0)), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_rate_comes_from_the_clock_lines_furthest_apart() -> Result<()> {
+        let lines = [
+            line("bench: clock 1000 ticks", 1000),
+            line("bench: clock 1500 ticks", 1100),
+            line("bench: other 9 ticks", 1200),
+            line("bench: clock 3000 ticks", 2000),
+        ];
+        assert!((rate(&values(&lines))? - 2000.0).abs() < 1e-9);
+        assert!(rate(&values(&lines[..1])).is_err(), "one is not enough");
+        assert!(rate(&values(&lines[..2])).is_err(), "too close together");
+        Ok(())
+    }
+
+    #[test]
+    fn ticks_are_instructions_in_one_run_and_time_in_the_other() -> Result<()> {
+        let counted = values(&[line("bench: clock 1 ticks", 0), line("bench: trip 400 ticks", 1)]);
+        let timed = values(&[line("bench: trip 2000 ticks", 1)]);
+        let expected =
+            Row { name: "trip".into(), counted: "400 instructions".into(), wall: "2.00 us".into() };
+        assert_eq!(rows(&counted, &timed, 1e9)?, [expected]);
+        assert!(rows(&counted, &[], 1e9).is_err(), "missing in the second run");
+        Ok(())
+    }
+
+    #[test]
+    fn times_have_a_unit_that_suits_them() {
+        assert_eq!(time(2.5), "2.50 s");
+        assert_eq!(time(0.0025), "2.50 ms");
+        assert_eq!(time(0.000_002_5), "2.50 us");
+        assert_eq!(time(0.000_000_002), "2 ns");
+    }
+}

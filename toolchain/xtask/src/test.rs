@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! `test`: every test there is, counted into one closing line.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use boot::{Kernel, Pieces, Workspace};
+
+use crate::Closing;
+use crate::packages::{Packages, selection};
+
+/// How many tests ended in which way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Totals {
+    passed: u64,
+    failed: u64,
+    skipped: u64,
+}
+
+impl Totals {
+    /// Adds what a line of `cargo test` says, if it is the closing line of one of its programs:
+    /// `test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s`.
+    fn add(&mut self, line: &str) {
+        let Some(counts) = line.strip_prefix("test result: ").and_then(|rest| rest.split_once(". ")) else {
+            return;
+        };
+        for count in counts.1.split("; ") {
+            let Some((number, what)) = count.split_once(' ') else { continue };
+            let Ok(number) = number.parse::<u64>() else { continue };
+            match what {
+                "passed" => self.passed += number,
+                "failed" => self.failed += number,
+                "ignored" => self.skipped += number,
+                _ => {}
+            }
+        }
+    }
+
+    fn line(self) -> String {
+        let Self { passed, failed, skipped } = self;
+        match skipped {
+            0 => format!("{passed} passed, {failed} failed"),
+            _ => format!("{passed} passed, {failed} failed, {skipped} skipped"),
+        }
+    }
+}
+
+/// Runs a `cargo test`, shows what it prints, and counts.
+fn counted(command: &mut Command) -> Result<Totals> {
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot start cargo")?;
+    let mut totals = Totals::default();
+    let output = child.stdout.take().context("cargo's output")?;
+    for line in BufReader::new(output).split(b'\n') {
+        let line = line.context("cargo's output")?;
+        let line = String::from_utf8_lossy(&line);
+        println!("{line}");
+        totals.add(&line);
+    }
+    let status = child.wait().context("cargo's end")?;
+    if !status.success() && totals.failed == 0 {
+        // Something did not compile, or a test program died before it could count.
+        totals.failed = 1;
+    }
+    Ok(totals)
+}
+
+pub(crate) fn test(workspace: &Workspace) -> Result<Closing> {
+    let packages = Packages::list(workspace)?;
+    // The boot tests would build these themselves, but without a word.
+    Pieces::build(workspace, Kernel::Debug, &["boot-domains", "gpu-driver", "paint"])?;
+    boot::build_model(workspace)?;
+    workspace.step("tests: on the host, and of systems in QEMU");
+    let mut cargo = workspace.cargo("test");
+    cargo.arg("--no-fail-fast").args(selection(packages.host.iter().chain(&packages.host_tested)));
+    let totals = counted(&mut cargo)?;
+    ensure!(totals != Totals::default(), "no test ran");
+    Ok(Closing { line: totals.line(), success: totals.failed == 0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn closing_lines_add_up_and_others_do_not_count() {
+        let mut totals = Totals::default();
+        for line in [
+            "running 4 tests",
+            "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s",
+            "test a_sentence ... ok",
+            "test result: FAILED. 10 passed; 2 failed; 0 ignored; 0 measured; 5 filtered out; finished in 1.00s",
+        ] {
+            totals.add(line);
+        }
+        assert_eq!(totals, Totals { passed: 13, failed: 2, skipped: 1 });
+        assert_eq!(totals.line(), "13 passed, 2 failed, 1 skipped");
+        assert_eq!(Totals { skipped: 0, ..totals }.line(), "13 passed, 2 failed");
+    }
+
+    #[test]
+    fn a_command_that_fails_without_counting_is_one_failure() -> Result<()> {
+        let mut silent = Command::new("sh");
+        assert_eq!(counted(silent.args(["-c", "exit 101"]))?.failed, 1);
+        let mut talking = Command::new("sh");
+        talking.args(["-c", "echo 'test result: FAILED. 1 passed; 2 failed; 0 ignored'; exit 101"]);
+        assert_eq!(counted(&mut talking)?, Totals { passed: 1, failed: 2, skipped: 0 });
+        Ok(())
+    }
+}
