@@ -1,3 +1,56 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! seL4 capabilities, system calls and invocations.
+//!
+//! Layers, from the bottom:
+//!
+//! - [`abi`](crate::abi): what one kernel's binary interface looks like: registers, numbers, encodings.
+//!   One module per kernel, chosen by a cargo feature. Only here, and where the IPC buffer lies, is
+//!   there unsafe code that talks to the kernel.
+//! - [`MessageInfo`], [`IpcBuffer`], [`CPtr`], [`Slot`], [`CapRights`], [`Error`]: the vocabulary of
+//!   every system call.
+//! - [`cap`]: one type per kind of capability, whose methods are the invocations on it.
+//! - [`BootInfo`], [`Fault`]: what the kernel tells the root task, and a fault handler.
+//!
+//! Nothing above `abi` depends on which kernel it is. A capability here is a *name* (an address in the
+//! caller's capability space); the kernel checks what stands behind it, and answers a wrong one with
+//! an [`Error`]. So all invocations are safe functions but those that change what the caller's own
+//! memory is ([`cap::Frame::unmap`] and the like say so: the kernel cannot know what the program
+//! believes about its mappings).
 #![cfg_attr(not(test), no_std)]
+
+mod abi;
+mod boot_info;
+pub mod cap;
+mod cptr;
+mod debug;
+mod error;
+mod fault;
+mod ipc_buffer;
+mod message;
+mod object;
+mod rights;
+
+pub use abi::{
+    BADGE_BITS, CapData, IPC_BUFFER_SIZE, IoAddressSpace, IpcBuffer, MAX_EXTRA_CAPS, MAX_MESSAGE_WORDS,
+    RETYPE_FAN_OUT_LIMIT, Reply, TcbConfiguration, UserContext, initial, yield_now,
+};
+pub use boot_info::{BootInfo, Malformed, UntypedDescriptor};
+pub use cptr::{CPtr, NodePath, Slot, WORD_BITS};
+pub use debug::{
+    DEBUG_BUILD, DebugWriter, debug_cap_identify, debug_halt, debug_name_thread, debug_put_char,
+    debug_snapshot,
+};
+pub use error::{Error, Result};
+pub use fault::Fault;
+pub use ipc_buffer::{set_ipc_buffer, with_ipc_buffer, with_ipc_buffer_mut};
+pub use message::{Badge, MessageInfo};
+pub use object::{FrameSize, Object};
+pub use rights::{Cacheability, CapRights};
+
+/// A word of the kernel's interface.
+pub type Word = u64;
+
+// The build script's own tests: it has no test harness of its own.
+#[cfg(test)]
+#[path = "../build/tests.rs"]
+mod build_tests;

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Where the IPC buffer of this thread lies, and who is using it.
+//!
+//! The kernel reads and writes the buffer during system calls; between them it is the program's. A
+//! program has one thread here, so there is one buffer, at an address that the runtime or the root task
+//! sets once. A flag catches the one mistake that is possible: a system call, or a second borrow, while
+//! a closure holds a reference into the buffer.
+#![allow(unsafe_code, reason = "the buffer is memory shared with the kernel")]
+
+use core::ptr;
+use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+
+use crate::abi::IpcBuffer;
+
+static BUFFER: AtomicPtr<IpcBuffer> = AtomicPtr::new(ptr::null_mut());
+static BORROWED: AtomicBool = AtomicBool::new(false);
+
+/// Says where the kernel expects this thread's IPC buffer.
+///
+/// # Safety
+///
+/// `buffer` is the address that the thread was configured with, mapped for as long as the program runs,
+/// and nothing else refers to that memory. The program has no second thread that uses this crate.
+pub unsafe fn set_ipc_buffer(buffer: *mut IpcBuffer) {
+    BUFFER.store(buffer, Ordering::Relaxed);
+}
+
+/// The buffer, for system calls, which copy words and keep no reference.
+#[inline]
+#[track_caller]
+pub(crate) fn unborrowed() -> *mut IpcBuffer {
+    assert!(!BORROWED.load(Ordering::Relaxed), "the IPC buffer is in use");
+    let buffer = BUFFER.load(Ordering::Relaxed);
+    assert!(!buffer.is_null(), "no IPC buffer is set");
+    buffer
+}
+
+/// Ends the borrow also when the closure panics (in host tests, where panics unwind).
+struct Borrow;
+
+impl Drop for Borrow {
+    fn drop(&mut self) {
+        BORROWED.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Reads the IPC buffer. No system call may be made meanwhile.
+///
+/// # Panics
+///
+/// When no buffer is set, or inside another borrow.
+#[inline]
+#[track_caller]
+pub fn with_ipc_buffer<R>(f: impl FnOnce(&IpcBuffer) -> R) -> R {
+    with_ipc_buffer_mut(|buffer| f(buffer))
+}
+
+/// Reads and writes the IPC buffer. No system call may be made meanwhile.
+///
+/// # Panics
+///
+/// When no buffer is set, or inside another borrow.
+#[inline]
+#[track_caller]
+pub fn with_ipc_buffer_mut<R>(f: impl FnOnce(&mut IpcBuffer) -> R) -> R {
+    let buffer = unborrowed();
+    BORROWED.store(true, Ordering::Relaxed);
+    let _borrow = Borrow;
+    // SAFETY: `set_ipc_buffer` promised valid memory that nobody else refers to; `BORROWED` was false,
+    // so no other reference from here exists, and system calls refuse to run until it is false again.
+    f(unsafe { &mut *buffer })
+}
