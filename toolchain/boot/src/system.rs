@@ -2,6 +2,8 @@
 //! From sources to something that boots: kernel, programs of the domains, initialiser, image.
 
 use std::fs;
+use std::io;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -38,7 +40,7 @@ impl Kernel {
         let mut command = Command::new(workspace.root().join("toolchain/kernel/build.sh"));
         command.arg(self.name()).arg("--target-root").arg(workspace.target());
         workspace.run("kernel", &mut command)?;
-        Ok(workspace.target().join("kernel").join(self.name()).join("kernel32.elf"))
+        Ok(workspace.kernel_dir(self).join("kernel32.elf"))
     }
 }
 
@@ -56,16 +58,18 @@ impl Pieces {
     /// # Errors
     /// When one of the builds fails.
     pub fn build(workspace: &Workspace, kernel: Kernel, packages: &[&str]) -> Result<Self> {
-        let kernel = kernel.build(workspace)?;
+        let kernel_image = kernel.build(workspace)?;
         workspace.step(&format!("domains: {}, initialiser", packages.join(", ")));
-        let mut cargo = workspace.domain_cargo("build");
+        let mut cargo = workspace.domain_cargo("build", kernel);
         cargo.args(["-q", "-p", "initialiser"]);
         for package in packages {
             cargo.args(["-p", package]);
         }
         workspace.run("domains", &mut cargo)?;
-        let programs = workspace.domain_dir();
-        Ok(Self { kernel, initialiser: programs.join("initialiser"), programs })
+        let programs = workspace.domain_dir(kernel);
+        name_programs(&programs)
+            .with_context(|| format!("cannot name programs in {}", programs.display()))?;
+        Ok(Self { kernel: kernel_image, initialiser: programs.join("initialiser"), programs })
     }
 
     /// Puts the system that the file `description` describes together, in `folder`.
@@ -86,6 +90,25 @@ impl Pieces {
         workspace.run("image", &mut command)?;
         Ok(Image { kernel: self.kernel.clone(), system, report })
     }
+}
+
+/// Gives every program in cargo's output folder a second name that ends in `.elf`, as system descriptions call them.
+fn name_programs(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        let path = entry.path();
+        if !metadata.is_file() || metadata.permissions().mode() & 0o100 == 0 || path.extension().is_some() {
+            continue;
+        }
+        let name = path.with_extension("elf");
+        // A link to the name, not to the file: cargo replaces the file. So one that is there stays right.
+        match symlink(entry.file_name(), &name) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// What QEMU boots.

@@ -7,6 +7,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use crate::system::Kernel;
+
 /// How much is said about the steps of a build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verbosity {
@@ -55,10 +57,24 @@ impl Workspace {
         &self.target
     }
 
-    /// Where programs of protection domains end up.
+    /// Where cargo puts programs of protection domains for a kernel.
     #[must_use]
-    pub fn domain_dir(&self) -> PathBuf {
-        self.target.join("domain/x86_64-unknown-linux-gnu/domain")
+    pub fn domain_dir(&self, kernel: Kernel) -> PathBuf {
+        self.domain_target(kernel).join("x86_64-unknown-linux-gnu/domain")
+    }
+
+    /// A domain that was built for one configuration of the kernel does not run on the other: system calls differ.
+    fn domain_target(&self, kernel: Kernel) -> PathBuf {
+        self.target.join(match kernel {
+            Kernel::Debug => "domain",
+            Kernel::Release => "domain-release",
+        })
+    }
+
+    /// Where the build of the kernel leaves its results.
+    #[must_use]
+    pub fn kernel_dir(&self, kernel: Kernel) -> PathBuf {
+        self.target.join("kernel").join(kernel.name())
     }
 
     /// A path as a person in the root folder would type it.
@@ -78,25 +94,27 @@ impl Workspace {
     /// would make it build something else than at the last call.
     #[must_use]
     pub fn cargo(&self, verb: &str) -> Command {
-        let mut command = self.bare_cargo();
+        let mut command = self.bare_cargo(Kernel::Debug);
         command.arg(verb).arg("--target-dir").arg(&self.target);
         command
     }
 
-    /// Cargo, as for protection domains.
+    /// Cargo, as for protection domains on a kernel, which has to be built before.
     #[must_use]
-    pub fn domain_cargo(&self, verb: &str) -> Command {
-        let mut command = self.bare_cargo();
+    pub fn domain_cargo(&self, verb: &str, kernel: Kernel) -> Command {
+        let mut command = self.bare_cargo(kernel);
         command.arg("--config").arg(self.root.join("toolchain/domain.toml"));
-        command.arg(verb).arg("--target-dir").arg(self.target.join("domain")).args(["--profile", "domain"]);
+        command.arg(verb).arg("--target-dir").arg(self.domain_target(kernel)).args(["--profile", "domain"]);
         // It would take the place of domain.toml's flags.
         command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
         command
     }
 
-    fn bare_cargo(&self) -> Command {
+    fn bare_cargo(&self, kernel: Kernel) -> Command {
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         command.current_dir(&self.root);
+        // Where the crate `sel4` learns the kernel's numbers.
+        command.env("SEL4_INTERFACES_DIR", self.kernel_dir(kernel).join("interfaces"));
         for (name, _) in std::env::vars_os() {
             let passed_down = name.to_str().is_some_and(|name| {
                 ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|prefix| name.starts_with(prefix))

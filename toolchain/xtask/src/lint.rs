@@ -4,7 +4,7 @@
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use boot::Workspace;
+use boot::{Kernel, Workspace};
 
 use crate::packages::{Packages, selection};
 
@@ -15,6 +15,8 @@ pub(crate) fn lint(workspace: &Workspace) -> Result<String> {
     cargo.current_dir(workspace.root()).args(["fmt", "--all", "--check"]);
     workspace.run("lint", &mut cargo).context("the format differs from what `cargo fmt` makes")?;
 
+    // The crate `sel4` reads the kernel's interface.
+    Kernel::Debug.build(workspace)?;
     workspace.step("lint: packages for the host");
     let mut cargo = workspace.cargo("clippy");
     cargo.args(["-q", "--all-targets"]).args(selection(packages.host.iter().chain(&packages.host_tested)));
@@ -22,7 +24,7 @@ pub(crate) fn lint(workspace: &Workspace) -> Result<String> {
     workspace.run("lint", &mut cargo).context("the host's packages have lints")?;
 
     workspace.step("lint: packages for protection domains");
-    let mut cargo = workspace.domain_cargo("clippy");
+    let mut cargo = workspace.domain_cargo("clippy", Kernel::Debug);
     cargo.arg("-q").args(selection(&packages.domain)).args(["--", "-D", "warnings"]);
     workspace.run("lint", &mut cargo).context("the domains' packages have lints")?;
     Ok(format!("lint: ok: {} packages", packages.host.len() + packages.domain.len()))
