@@ -211,6 +211,8 @@ impl Machine {
     ) -> Result<Outcome, RunError> {
         let mut running = self.start(image)?;
         let ended = running.watch(self.deadline, &mut watch)?;
+        let duration = running.start.elapsed();
+        running.end_qemu();
         let tail = || tail(&running.lines);
         let ending = match ended {
             Ended::Stopped => Ending::Stopped,
@@ -228,8 +230,6 @@ impl Machine {
                 }
             },
         };
-        let duration = running.start.elapsed();
-        drop(running.qemu);
         let verdict = match running.model {
             Some(model) => Some(model.finish().map_err(io_error("the device model"))?),
             None => None,
@@ -374,11 +374,22 @@ impl Running {
     }
     /// Takes in what belongs to the line that ended the run: a fault is reported in several.
     fn linger(&mut self) {
-        /// A silence of this length is the end of a report, and so is this many lines.
+        /// A silence of this length is the end of a report.
         const SILENCE: Duration = Duration::from_millis(100);
+        self.take_in(SILENCE);
+    }
+
+    /// Ends QEMU if it is still there, and takes in what it had not finished printing.
+    fn end_qemu(&mut self) {
+        self.qemu.end();
+        self.take_in(SETTLE);
+    }
+
+    /// Takes in lines until the port is silent for a while or closed; not many, as a guest may print for ever.
+    fn take_in(&mut self, silence: Duration) {
         const LINES: usize = 50;
         for _ in 0..LINES {
-            let Ok(line) = self.incoming.recv_timeout(SILENCE) else { return };
+            let Ok(line) = self.incoming.recv_timeout(silence) else { return };
             self.lines.push(line);
         }
     }

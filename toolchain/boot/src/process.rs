@@ -81,13 +81,18 @@ impl Process {
             std::thread::sleep(POLL);
         }
     }
+
+    /// Ends the child.
+    pub(crate) fn end(&mut self) {
+        // Both fail only when the child has already been reaped, and then there is nothing left to do.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Both fail only when the child has already been reaped, and then there is nothing left to do.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.end();
     }
 }
 
