@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Pools of fixed size with typed, generation-checked handles. Everything the core keeps several of
+//! lives in one; a stale handle finds nothing instead of somebody else's thing.
+
+use alloc::vec::Vec;
+use core::fmt;
+use core::hash::{Hash, Hasher};
+use core::marker::PhantomData;
+
+/// Handle of a `T` in its [`Slab`]. Never reused while 2^32 others have not lived in its slot.
+pub struct Id<T> {
+    index: u32,
+    generation: u32,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T> Id<T> {
+    /// Position in the pool: dense, smaller than the pool's capacity, reused after removal.
+    #[must_use]
+    pub const fn index(self) -> u32 {
+        self.index
+    }
+
+    /// The handle as one number, for tables that store many kinds.
+    #[must_use]
+    pub fn to_raw(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.index)
+    }
+
+    /// The handle of a number made by [`Self::to_raw`]; any other number names nothing.
+    #[must_use]
+    pub const fn from_raw(raw: u64) -> Self {
+        // CAST: the two halves of the number.
+        #[expect(clippy::cast_possible_truncation)]
+        Self { index: raw as u32, generation: (raw >> 32) as u32, of: PhantomData }
+    }
+}
+
+impl<T> Clone for Id<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Id<T> {}
+impl<T> PartialEq for Id<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.index == other.index && self.generation == other.generation
+    }
+}
+impl<T> Eq for Id<T> {}
+impl<T> Hash for Id<T> {
+    fn hash<S: Hasher>(&self, state: &mut S) {
+        self.to_raw().hash(state);
+    }
+}
+impl<T> fmt::Debug for Id<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}.{}", self.index, self.generation)
+    }
+}
+
+const END: u32 = u32::MAX;
+
+#[derive(Debug)]
+struct Slot<T> {
+    generation: u32,
+    content: Content<T>,
+}
+
+#[derive(Debug)]
+enum Content<T> {
+    Free { next: u32 },
+    Used(T),
+}
+
+/// A pool of at most `capacity` values; allocates only in [`Slab::new`].
+#[derive(Debug)]
+pub(crate) struct Slab<T> {
+    slots: Vec<Slot<T>>,
+    free: u32,
+    used: u32,
+}
+
+impl<T> Slab<T> {
+    pub(crate) fn new(capacity: u32) -> Self {
+        let slots = (0..capacity)
+            .map(|index| Slot {
+                generation: 1,
+                content: Content::Free { next: if index + 1 < capacity { index + 1 } else { END } },
+            })
+            .collect();
+        Self { slots, free: if capacity == 0 { END } else { 0 }, used: 0 }
+    }
+
+    /// Puts `value` in; gives it back when the pool is full.
+    pub(crate) fn insert(&mut self, value: T) -> Result<Id<T>, T> {
+        let index = self.free;
+        match self.slots.get_mut(index as usize) {
+            Some(Slot { generation, content: content @ Content::Free { .. } }) => {
+                if let Content::Free { next } = *content {
+                    self.free = next;
+                }
+                *content = Content::Used(value);
+                self.used += 1;
+                Ok(Id { index, generation: *generation, of: PhantomData })
+            }
+            _ => Err(value),
+        }
+    }
+
+    pub(crate) fn get(&self, id: Id<T>) -> Option<&T> {
+        match self.slots.get(id.index as usize) {
+            Some(Slot { generation, content: Content::Used(value) }) if *generation == id.generation => {
+                Some(value)
+            }
+            _ => None,
+        }
+    }
+
+    pub(crate) fn get_mut(&mut self, id: Id<T>) -> Option<&mut T> {
+        match self.slots.get_mut(id.index as usize) {
+            Some(Slot { generation, content: Content::Used(value) }) if *generation == id.generation => {
+                Some(value)
+            }
+            _ => None,
+        }
+    }
+
+    pub(crate) fn remove(&mut self, id: Id<T>) -> Option<T> {
+        let slot = self.slots.get_mut(id.index as usize)?;
+        if slot.generation != id.generation || matches!(slot.content, Content::Free { .. }) {
+            return None;
+        }
+        slot.generation = slot.generation.wrapping_add(1);
+        let content = core::mem::replace(&mut slot.content, Content::Free { next: self.free });
+        self.free = id.index;
+        self.used -= 1;
+        match content {
+            Content::Used(value) => Some(value),
+            Content::Free { .. } => None,
+        }
+    }
+
+    /// Number of values in the pool.
+    pub(crate) const fn len(&self) -> u32 {
+        self.used
+    }
+
+    /// Values and handles, in slot order: for start-up, recovery and tests, never on a fast path.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Id<T>, &T)> {
+        self.slots.iter().enumerate().filter_map(|(index, slot)| match &slot.content {
+            // CAST: the pool has at most u32::MAX slots.
+            #[expect(clippy::cast_possible_truncation)]
+            Content::Used(value) => {
+                Some((Id { index: index as u32, generation: slot.generation, of: PhantomData }, value))
+            }
+            Content::Free { .. } => None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_pool_gives_the_value_back() {
+        let mut slab = Slab::new(1);
+        let id = slab.insert('a').expect("room");
+        assert_eq!(slab.insert('b'), Err('b'));
+        assert_eq!(slab.get(id), Some(&'a'));
+        assert!(Slab::new(0).insert('c').is_err());
+    }
+
+    #[test]
+    fn a_stale_handle_finds_nothing_after_its_slot_was_reused() {
+        let mut slab = Slab::new(1);
+        let old = slab.insert(1).expect("room");
+        assert_eq!(slab.remove(old), Some(1));
+        assert_eq!(slab.remove(old), None);
+        let new = slab.insert(2).expect("room");
+        assert_eq!(new.index(), old.index());
+        assert_eq!(slab.get(old), None);
+        assert_eq!(slab.get(Id::from_raw(new.to_raw())), Some(&2));
+        assert_eq!(slab.len(), 1);
+    }
+}
