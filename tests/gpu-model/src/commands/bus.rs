@@ -342,6 +342,11 @@ pub trait CommandBus {
     /// A flush command of this engine completed.
     fn flush(&mut self, flush: Flush);
 
+    /// Number of slices that are switched on, for the slice conditions of MI_SET_PREDICATE (Gen8, Gen9).
+    fn slices(&mut self) -> u32 {
+        1
+    }
+
     /// GGTT address of the engine's hardware status page (HWS_PGA).
     fn hardware_status_page(&mut self) -> u64;
 

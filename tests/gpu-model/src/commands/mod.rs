@@ -5,8 +5,14 @@
 //! - [`outcome`]: what a step of the interpreter ends with.
 //! - [`state`]: the part of a logical context that the streamer itself owns.
 
+mod blit;
 pub mod bus;
+mod exec;
+mod fetch;
+mod mi;
 pub mod outcome;
+mod render;
+mod render_table;
 pub mod state;
 
 pub use bus::{
@@ -16,4 +22,4 @@ pub use bus::{
 pub use outcome::{
     CommandError, CommandFault, Compare, ErrorKind, Outcome, SemaphoreSource, SemaphoreWait, Step,
 };
-pub use state::{Batch, StreamState};
+pub use state::{Batch, Clip, StreamState};

@@ -32,6 +32,7 @@ mod offset {
     pub(super) const BB_ADDR: u32 = 0x140;
     pub(super) const BB_OFFSET: u32 = 0x158;
     pub(super) const BB_ADDR_UDW: u32 = 0x168;
+    pub(super) const SET_PREDICATE_RESULT: u32 = 0x3b8;
 }
 
 /// RING_HEAD: byte offset, HARDWARE.md 3.4.
@@ -96,6 +97,25 @@ pub struct StreamState {
     pub wait: Option<SemaphoreWait>,
     /// A signal arrived since that wait was last compared.
     pub signalled: bool,
+    /// Rows that the blit at the current position has already written; 0 outside a blit.
+    pub(super) blit_row: u32,
+    /// The last PIPE_CONTROL had no flags (needed before a VF invalidation on Gen9).
+    pub(super) null_pipe_control: bool,
+    /// Clip rectangle of XY_SETUP_CLIP_BLT and its relatives.
+    pub(super) clip: Option<Clip>,
+}
+
+/// Clip rectangle of the blitter: BR24 and BR25. Right and lower edge are exclusive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clip {
+    /// Left edge.
+    pub x1: i64,
+    /// Upper edge.
+    pub y1: i64,
+    /// Right edge.
+    pub x2: i64,
+    /// Lower edge.
+    pub y2: i64,
 }
 
 impl Default for StreamState {
@@ -123,6 +143,9 @@ impl StreamState {
             header: 0,
             wait: None,
             signalled: false,
+            blit_row: 0,
+            null_pipe_control: false,
+            clip: None,
         }
     }
 
@@ -144,8 +167,20 @@ impl StreamState {
         self.head & HEAD_OFFSET
     }
 
+    /// Moves to the command at `address` of the innermost level (ring: in the GGTT, at most one past its end).
+    pub(super) fn set_address(&mut self, address: u64) {
+        match self.level() {
+            Level::Ring => {
+                let offset = low(address.wrapping_sub(u64::from(self.start)));
+                self.set_head_offset(if offset >= self.ring_size() { 0 } else { offset });
+            }
+            Level::Batch => self.batch.address = address,
+            Level::SecondBatch => self.second.address = address,
+        }
+    }
+
     /// Moves the head; counts a wrap when it returns to the start of the ring.
-    pub(super) const fn set_head_offset(&mut self, offset: u32) {
+    const fn set_head_offset(&mut self, offset: u32) {
         let wrapped = if offset < self.head & HEAD_OFFSET { HEAD_WRAP } else { 0 };
         self.head = (self.head & !HEAD_OFFSET).wrapping_add(wrapped) | offset;
     }
@@ -187,6 +222,12 @@ impl StreamState {
         }
     }
 
+    /// In the middle of a blit: not a place to switch contexts.
+    #[must_use]
+    pub const fn is_mid_command(&self) -> bool {
+        self.blit_row != 0
+    }
+
     /// MI_SEMAPHORE_SIGNAL reached this context: a wait in signal mode compares again.
     pub const fn signal_semaphore(&mut self) {
         self.signalled = true;
@@ -211,8 +252,14 @@ impl StreamState {
             offset::SBB_ADDR => address_bits(self.second),
             offset::SBB_ADDR_UDW => high(self.second.address),
             offset::BB_OFFSET => self.batch_offset,
+            offset::SET_PREDICATE_RESULT => u32::from(self.skipping),
             _ => return None,
         })
+    }
+
+    /// May a command write this register while the stream runs? The others steer the parser itself.
+    pub(super) const fn writable_by_commands(relative: u32) -> bool {
+        matches!(relative, offset::NOPID | offset::BB_OFFSET | offset::SBB_STATE)
     }
 
     /// Writes the bytes of `value` that `mask` selects to the register at `relative` bytes from the engine's
@@ -223,6 +270,9 @@ impl StreamState {
     pub fn write_register(&mut self, relative: u32, value: u32, mask: u32) -> bool {
         let Some(old) = self.read_register(relative) else { return false };
         let value = (old & !mask) | (value & mask);
+        if matches!(relative, offset::HEAD | offset::BB_ADDR | offset::SBB_ADDR) {
+            self.blit_row = 0;
+        }
         match relative {
             offset::TAIL => self.tail = value & TAIL_OFFSET,
             offset::HEAD => self.head = value & !3,
@@ -231,6 +281,7 @@ impl StreamState {
             offset::NOPID => self.noop_id = value & 0x003f_ffff,
             offset::BB_OFFSET => self.batch_offset = value,
             offset::IPEHR => self.header = value,
+            offset::SET_PREDICATE_RESULT => self.skipping = value & 1 != 0,
             offset::BB_STATE => self.batch.space = space_of(value),
             offset::BB_ADDR => set_low(&mut self.batch, value),
             offset::BB_ADDR_UDW => set_high(&mut self.batch, value),
