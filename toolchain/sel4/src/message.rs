@@ -15,6 +15,9 @@ pub type Badge = u64;
 pub struct MessageInfo(u64);
 
 impl MessageInfo {
+    /// Bits of a label that the kernel carries.
+    pub const LABEL_BITS: u32 = message_info::LABEL.width();
+
     /// `caps_unwrapped` is a mask that only the kernel sets; pass 0 to send.
     pub const fn new(label: u64, caps_unwrapped: u64, extra_caps: usize, length: usize) -> Self {
         let extra_caps = if extra_caps < MAX_EXTRA_CAPS { extra_caps } else { MAX_EXTRA_CAPS };

@@ -34,6 +34,10 @@ impl Field {
         Self { shift, width }
     }
 
+    pub(crate) const fn width(self) -> u32 {
+        self.width
+    }
+
     const fn mask(self) -> u64 {
         u64::MAX >> (64 - self.width)
     }

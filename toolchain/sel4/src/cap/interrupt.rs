@@ -2,9 +2,9 @@
 //! Interrupts.
 
 use super::{IrqControl, IrqHandler, Notification};
-use crate::Slot;
 use crate::abi::{invoke, label};
 use crate::error::Result;
+use crate::{MessageInfo, Slot};
 
 /// What the processor's vector of interrupt 0 is: a device that sends its interrupts as messages
 /// writes `MSI_VECTOR_BASE + vector` as data.
@@ -103,6 +103,10 @@ impl IrqControl {
 }
 
 impl IrqHandler {
+    /// The message that is [`ack`](Self::ack) when sent to the handler, for those who join it with another
+    /// system call. The kernel's answer is lost then.
+    pub const ACK_MESSAGE: MessageInfo = MessageInfo::new(label::IRQAckIRQ, 0, 0, 0);
+
     /// Lets the interrupt come again.
     #[inline]
     pub fn ack(self) -> Result<()> {

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What the image tool puts where in every domain: the same as Microkit's on x86-64.
+
+use sel4::CPtr;
+
+/// Where the IPC buffer is mapped.
+pub(crate) const IPC_BUFFER: usize = 0x7fff_ffff_e000;
+
+/// The address behind the last byte of the stack; a page below the stack is left unmapped.
+pub const STACK_TOP: usize = 0x7fff_ffff_d000;
+
+/// Channels, interrupts and I/O ports have ids below this.
+pub(crate) const MAX_IDS: usize = 62;
+
+/// Slots of the system CNode, whose numbers are the addresses of the capabilities.
+pub(crate) mod slot {
+    pub(crate) const INPUT: usize = 1;
+    pub(crate) const REPLY: usize = 4;
+    pub(crate) const OUTPUT_NOTIFICATION: usize = 10;
+    pub(crate) const ENDPOINT: usize = 74;
+    pub(crate) const IRQ_HANDLER: usize = 138;
+    pub(crate) const CHILD_TCB: usize = 202;
+    pub(crate) const IO_PORT: usize = 394;
+    /// Addresses of CNodes that lie in the slots of the domain's root CNode (see [`crate::cap`]).
+    pub(crate) const CNODE_HANDLE: usize = 512;
+}
+
+/// Bits of an address that select a slot of the root CNode.
+pub(crate) const ROOT_RADIX: u8 = 6;
+
+/// The capability in a slot of the system CNode.
+pub(crate) const fn system(slot: usize) -> CPtr {
+    CPtr::new(slot as u64)
+}
