@@ -4,8 +4,9 @@
 # anyone else is told the exact line to run. Says nothing, and costs a few milliseconds, when nothing is missing.
 set -eu
 
-# gcc, make, python3 with six, ply and tempita, and xmllint: the kernel's build system. The rest: the virtual machine.
-packages="gcc make python3 python3-six python3-ply python3-tempita libxml2-utils qemu-system-x86 seabios"
+# gcc and libc6-dev link Rust programs; with make, python3 and its three modules, and xmllint they build the kernel; the
+# rest is the virtual machine.
+packages="gcc libc6-dev make python3 python3-six python3-ply python3-tempita libxml2-utils qemu-system-x86 seabios"
 
 if ! command -v cargo >/dev/null 2>&1; then
     echo "setup: cargo (Rust 1.95 or newer) is missing; see https://rustup.rs, then run this again" >&2

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What the boot tests' domains have in common.
+//!
+//! In each system one domain, the judge, sees the end of what is tested and says so with [`pass`], which ends QEMU
+//! with the guest's exit code 0. Whatever does not hold is an `assert!` where it is noticed: the panic message on the
+//! serial port ends the run as a failure. What never happens ends it at its deadline.
+#![no_std]
+
+pub mod edu;
+pub mod lending;
+pub mod pci;
+
+use core::ptr::NonNull;
+
+use sel4_microkit::ioport::IoPort;
+use window::Window;
+
+/// The judge's I/O port range with QEMU's debug-exit device.
+const EXIT_PORT: IoPort = IoPort::new(0);
+
+/// The device's address.
+const EXIT_ADDRESS: u16 = 0xf4;
+
+/// Ends the run as a success.
+pub fn pass() -> ! {
+    sel4_microkit::debug_println!("{}: pass", name());
+    exit(0)
+}
+
+/// The name of this domain in its system.
+#[must_use]
+pub fn name() -> &'static str {
+    sel4_microkit::pd_name().unwrap_or("a domain without name")
+}
+
+/// Ends the run with an exit code.
+pub fn exit(code: u32) -> ! {
+    let written = EXIT_PORT.out32(EXIT_ADDRESS, code);
+    unreachable!("QEMU goes on after the debug-exit port was written ({written:?})")
+}
+
+/// The memory region that the image tool mapped at `vaddr` (`setvar_vaddr`), `size` bytes long (`setvar_size`).
+#[must_use]
+pub fn region(vaddr: usize, size: usize) -> Window {
+    let base = NonNull::new(vaddr as *mut u8).expect("the image tool writes where the region is mapped");
+    // SAFETY: both values are written by the image tool, which maps the region there for good, page aligned; the
+    // domains make one window of each and no reference.
+    #[allow(unsafe_code)]
+    unsafe {
+        Window::new(base, size)
+    }
+}
+
+/// A word that differs from its neighbours and between patterns, for filling memory. (The finaliser of SplitMix64.)
+#[must_use]
+pub fn pattern(seed: u64, index: usize) -> u64 {
+    let mut word = seed.wrapping_add((index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    word ^ (word >> 31)
+}
+
+/// Fills the 8-byte words `words` of `window` with a pattern.
+pub fn fill(window: &mut Window, seed: u64, words: core::ops::Range<usize>) {
+    for index in words {
+        window.write(index * 8, pattern(seed, index));
+    }
+}
+
+/// How many of the 8-byte words `words` of `window` are not what [`fill`] wrote.
+#[must_use]
+pub fn differences(window: &Window, seed: u64, words: core::ops::Range<usize>) -> usize {
+    words.filter(|&index| window.read::<u64>(index * 8) != pattern(seed, index)).count()
+}
+
+/// The processor's time-stamp counter.
+#[must_use]
+pub fn ticks() -> u64 {
+    // SAFETY: RDTSC touches no memory, and the kernel lets user mode execute it.
+    #[allow(unsafe_code)]
+    unsafe {
+        core::arch::x86_64::_rdtsc()
+    }
+}
