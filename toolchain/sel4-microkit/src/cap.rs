@@ -18,11 +18,14 @@
 //! | the CNode of slot N itself | `cnode(N)` | 512 + N |
 //! | slot i of that CNode, empty or not, to operate on | `place(N, r, i)` | |
 //! | slot N itself, empty or not, to operate on | `root_place(R, N)` | |
+//!
+//! (`R` is the slot of the `cap_cspace_root`.) The rest of the system CNode, [`FREE_SLOTS`], is the domain's to
+//! use through the same capability: there any capability, a received CNode too, has its number as address.
 
 use sel4::cap::CNode;
 use sel4::{CPtr, MAX_EXTRA_CAPS, Slot, WORD_BITS};
 
-use crate::layout::{ROOT_RADIX, slot as system_slot, system};
+use crate::layout::{ROOT_RADIX, SYSTEM_DEPTH, slot as system_slot, system};
 use crate::{Channel, MessageInfo};
 
 /// Slots of a `<cspace>` are numbered 1 to this.
@@ -86,6 +89,30 @@ pub const fn place(slot: usize, radix: u8, index: usize) -> Slot {
 #[track_caller]
 pub const fn root_place(root: usize, slot: usize) -> Slot {
     Slot::new(cnode(root), check(slot) as u64, ROOT_RADIX)
+}
+
+/// Slots of the system CNode that nothing else uses.
+pub const FREE_SLOTS: core::ops::Range<usize> = system_slot::FREE;
+
+/// The address of the capability in free slot `number` of the system CNode.
+///
+/// # Panics
+///
+/// When the slot is not one of [`FREE_SLOTS`].
+#[track_caller]
+pub const fn free(number: usize) -> CPtr {
+    assert!(number >= FREE_SLOTS.start && number < FREE_SLOTS.end, "not a free slot of the system CNode");
+    system(number)
+}
+
+/// Free slot `number` of the system CNode as a place, through the `cap_cspace_root` of slot `root`.
+///
+/// # Panics
+///
+/// When the slot is not one of [`FREE_SLOTS`].
+#[track_caller]
+pub const fn free_place(root: usize, number: usize) -> Slot {
+    Slot::new(cnode(root), free(number).bits(), SYSTEM_DEPTH)
 }
 
 /// Lets capabilities arrive: the next message that carries one puts it into `place`, which must be empty
@@ -191,6 +218,8 @@ mod tests {
         assert_eq!((inside.root().cptr().bits(), inside.index(), inside.depth()), (519, 1023, 10));
         let root = root_place(9, 5);
         assert_eq!((root.root().cptr().bits(), root.index(), root.depth()), (521, 5, 6));
+        let free = free_place(9, 600);
+        assert_eq!((free.root().cptr().bits(), free.index(), free.depth()), (521, 600, 64));
     }
 
     #[test]

@@ -23,10 +23,15 @@ pub(crate) mod slot {
     pub(crate) const IO_PORT: usize = 394;
     /// Addresses of CNodes that lie in the slots of the domain's root CNode (see [`crate::cap`]).
     pub(crate) const CNODE_HANDLE: usize = 512;
+    /// From here on the system CNode is empty.
+    pub(crate) const FREE: core::ops::Range<usize> = 576..1024;
 }
 
 /// Bits of an address that select a slot of the root CNode.
 pub(crate) const ROOT_RADIX: u8 = 6;
+
+/// Bits of an address that lead to a slot of the system CNode: all of them.
+pub(crate) const SYSTEM_DEPTH: u8 = 64;
 
 /// The capability in a slot of the system CNode.
 pub(crate) const fn system(slot: usize) -> CPtr {

@@ -31,10 +31,9 @@
 //! interrupt once (one that came before would be lost otherwise), and enters the event loop
 //! ([`Handler`]). A domain is one thread, so nothing here locks.
 //!
-//! In a domain this crate supplies what a freestanding program lacks: the entry point, the panic handler
-//! and the memory functions that compilers call (`mem`). It knows that it is in one by the target, or by
-//! `--cfg sel4_domain`, which `toolchain/domain.toml` sets; otherwise it is an ordinary library, whose
-//! parts that need no kernel are tested on the host.
+//! In a domain this crate supplies entry point and panic handler. It knows that it is in one by the target,
+//! or by `--cfg sel4_domain`, which `toolchain/domain.toml` sets; otherwise it is an ordinary library,
+//! whose parts that need no kernel are tested on the host.
 #![cfg_attr(not(test), no_std)]
 
 mod channel;
@@ -43,8 +42,6 @@ mod entry;
 mod handler;
 mod ipc;
 mod layout;
-#[cfg(any(sel4_domain, target_os = "none", test))]
-mod mem;
 mod message;
 mod printing;
 mod symbols;

@@ -11,6 +11,9 @@
 //! - [`cap`]: one type per kind of capability, whose methods are the invocations on it.
 //! - [`BootInfo`], [`Fault`]: what the kernel tells the root task, and a fault handler.
 //!
+//! A program on seL4 has no C library: in one (`--cfg sel4_domain`, or a target without an operating
+//! system) this crate also supplies the memory functions that compiled code calls (`mem`).
+//!
 //! Nothing above `abi` depends on which kernel it is. A capability here is a *name* (an address in the
 //! caller's capability space); the kernel checks what stands behind it, and answers a wrong one with
 //! an [`Error`]. So all invocations are safe functions but those that change what the caller's own
@@ -26,6 +29,8 @@ mod debug;
 mod error;
 mod fault;
 mod ipc_buffer;
+#[cfg(any(sel4_domain, target_os = "none", test))]
+mod mem;
 mod message;
 mod object;
 mod rights;
