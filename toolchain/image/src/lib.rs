@@ -1,2 +1,193 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Turns system.xml and ELF files into a bootable image for the embedded kernel.
+//! Turns a system description and programs into a bootable image for the embedded kernel.
+//!
+//! The description is Microkit 2.3's `system.xml` with a few elements more (see [below](#the-format)). The stages:
+//!
+//! ```text
+//!   parse      text -> System: names resolved, numbers read         errors of single elements
+//!   check      rules between elements                               overlaps, ids, priorities, ...
+//!   place      physical addresses of regions                        what does not fit
+//!   programs   ELF files, patched with names, ids, addresses        missing files and symbols, overlaps
+//!   lower      System + programs -> specification of kernel objects
+//!   package    initialiser + specification -> image, report
+//! ```
+//!
+//! Each stage notes all its mistakes with file, line, column and element; the next one runs only when there is
+//! none. Whatever the description asks for and this kernel cannot give is refused, never ignored.
+//!
+//! # The format
+//!
+//! As in Microkit's manual, chapter "System Description File", with these limits:
+//!
+//! - channel and interrupt ids are 0 to 25: badges of this kernel have 28 bits;
+//! - refused: `budget`, `period`, `passive`, `cpu`, `smc`, `fpu="false"`, `domain`, `<domains>`,
+//!   `<virtual_machine>`, `prefill_bootinfo`, `<cap_sc>`;
+//! - the page below a stack stays unmapped, so nothing can be mapped there.
+//!
+//! And with these additions. In `<cspace>`, all with `slot` 1 to 63 (capability pointer `slot << 58`):
+//!
+//! - `<cap_frame_range mr= perms= setvar_size_bits=>`: a CNode with one frame capability per page of the region, the
+//!   page's number being the slot. It has 2^b slots, b at least 1 and as small as possible, and no guard; the
+//!   symbol receives b.
+//! - `<cap_cnode size_bits=>`: an empty CNode with 2^size_bits slots, without guard.
+//! - `<cap_cspace_root>`: the domain's own root CNode.
+//! - `<cap_io_space io_address_space=>`: the I/O address space capability of that element.
+//!
+//! In `<protection_domain>`:
+//!
+//! - `<grant_table symbol= count_symbol=>` with `<grant channel= mr= perms=>`: writes which physical ranges may be lent
+//!   to this domain over which channel. Each entry is four words: channel, physical address, size, and
+//!   rights (bit 0 read, bit 1 write) with log2 of the page size in bits 15 to 8. When the domain holds an
+//!   I/O address space, that one gets page tables for these ranges at equal I/O addresses.
+//!
+//! `setvar region_paddr` works for all regions: the tool chooses every physical address.
+#![forbid(unsafe_code)]
+
+pub mod board;
+mod budget;
+mod check;
+mod diagnostic;
+mod layout;
+mod lower;
+mod model;
+mod package;
+mod page_size;
+mod parse;
+mod patch;
+mod placement;
+mod program;
+mod programs;
+mod report;
+mod search;
+mod xml;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::board::{Board, BoardError};
+use crate::budget::Budget;
+use crate::diagnostic::Sink;
+use crate::program::Program;
+
+pub use crate::diagnostic::{Diagnostic, Place};
+pub use crate::program::ProgramError;
+pub use crate::report::{
+    CapReport, ChannelReport, DomainReport, ImageReport, IoMapReport, IoPortReport, IoSpaceReport, IrqReport,
+    MapReport, RegionReport, Report, SegmentReport,
+};
+
+/// What an image is built from.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The system description.
+    pub system: PathBuf,
+    /// Folders with the files that it names, in order of preference.
+    pub search_paths: Vec<PathBuf>,
+    /// The board file.
+    pub board: PathBuf,
+    /// The initialiser's program.
+    pub initialiser: PathBuf,
+}
+
+/// A finished image.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// The root task, an ELF file for the boot loader.
+    pub elf: Vec<u8>,
+    /// Where everything went.
+    pub report: Report,
+    /// What may be a mistake in the description.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Why there is no image.
+#[derive(Debug, Error)]
+pub enum BuildError {
+    /// The description is wrong, or its programs do not fit it. At least one entry, in the order of the file.
+    #[error("{}", lines(.0))]
+    Description(Vec<Diagnostic>),
+    /// The description cannot be read.
+    #[error("{}: cannot read it: {}", .0.display(), .1)]
+    Unreadable(PathBuf, #[source] std::io::Error),
+    /// The board file is of no use.
+    #[error("{}: {}", .0.display(), .1)]
+    Board(PathBuf, #[source] BoardError),
+    /// The initialiser is of no use.
+    #[error("{}: {}", .0.display(), .1)]
+    Initialiser(PathBuf, #[source] ProgramError),
+}
+
+fn lines(diagnostics: &[Diagnostic]) -> String {
+    diagnostics.iter().map(Diagnostic::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// Builds an image.
+///
+/// # Errors
+/// The description is wrong, a file is missing or of no use, or the board has no room for the system.
+pub fn build(request: &Request) -> Result<Image, BuildError> {
+    let board =
+        Board::read(&request.board).map_err(|error| BuildError::Board(request.board.clone(), error))?;
+    let unusable = |error| BuildError::Initialiser(request.initialiser.clone(), error);
+    let initialiser = Program::read(&request.initialiser).map_err(unusable)?;
+    let text = fs::read_to_string(&request.system)
+        .map_err(|error| BuildError::Unreadable(request.system.clone(), error))?;
+
+    let sink = Sink::new(&request.system);
+    let (spec, report) =
+        compile(&text, request, &board, &initialiser, &sink).map_err(BuildError::Description)?;
+    let elf = package::package(initialiser, spec)
+        .map_err(|problem| unusable(ProgramError::Unsuitable(format!("it {problem}"))))?;
+    Ok(Image { elf, report, warnings: sink.into_warnings() })
+}
+
+/// From the description's text to the specification and the report.
+fn compile(
+    text: &str,
+    request: &Request,
+    board: &Board,
+    initialiser: &Program,
+    sink: &Sink<'_>,
+) -> Result<(Vec<u8>, Report), Vec<Diagnostic>> {
+    let parsed = parse::parse(text, &request.search_paths, sink);
+    sink.finish_stage()?;
+    let mut system = parsed.unwrap_or_default();
+    check::check(&system, sink);
+    sink.finish_stage()?;
+    page_size::choose(&mut system);
+
+    let paddrs = placement::place(&system, board, sink);
+    sink.finish_stage()?;
+    lower::check_io_memory(&system, &paddrs, sink);
+    let programs = programs::load(&system, &request.search_paths, &paddrs, sink);
+    sink.finish_stage()?;
+
+    let refuse = |problem: String| {
+        vec![Diagnostic { file: request.system.clone(), place: Place::whole(), message: problem }]
+    };
+    let lowered = lower::lower(&system, &programs, &paddrs, board);
+    let spec = lowered.map_err(|overflow| refuse(overflow.to_string()))?;
+    let bytes = spec.to_bytes().map_err(|overflow| refuse(overflow.to_string()))?;
+
+    let memory = package::memory(initialiser, bytes.len());
+    let budget = Budget::of(&spec, board, memory);
+    budget.check(board).map_err(refuse)?;
+    placement::below(&system, &paddrs, board, board.image_start + memory, sink);
+    sink.finish_stage()?;
+
+    let image = ImageReport {
+        memory,
+        specification: bytes.len() as u64,
+        capability_slots: budget.slots,
+        object_memory: budget.object_memory,
+    };
+    Ok((bytes, Report::new(&system, &programs, &paddrs, board, image)))
+}
+
+/// Where the text form of a report goes: beside the JSON form, with the extension `txt`.
+#[must_use]
+pub fn text_report_path(json: &Path) -> PathBuf {
+    json.with_extension("txt")
+}

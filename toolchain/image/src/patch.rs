@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What the tool writes into a program image: the variables of Microkit's runtime, the description's `setvar`s
+//! and the grant tables.
+
+use crate::diagnostic::{Place, Sink};
+use crate::model::{DomainId, GrantTable, ProtectionDomain, SetvarValue, System};
+use crate::program::{Program, Symbols};
+
+/// Bytes of an entry of a grant table: four words.
+///
+/// ```text
+///   channel            id of the channel over which this range may be lent
+///   paddr              first physical address
+///   size               bytes
+///   rights and pages   bit 0 read, bit 1 write, bits 15..8 log2 of the page size
+/// ```
+const GRANT_ENTRY: u64 = 32;
+
+/// A program image with the place to blame and the table its symbols are looked up in.
+pub(crate) struct Target<'a> {
+    pub(crate) program: &'a mut Program,
+    /// Symbols of another file that describes the same program.
+    pub(crate) symbols: Option<&'a Symbols>,
+    pub(crate) path: &'a str,
+    pub(crate) sink: &'a Sink<'a>,
+}
+
+impl Target<'_> {
+    /// Writes `bytes` to the start of a symbol whose size `fits`.
+    fn write(&mut self, name: &str, bytes: &[u8], fits: impl Fn(u64) -> bool, wanted: &str, place: &Place) {
+        let symbols = self.symbols.unwrap_or(&self.program.symbols);
+        let written = symbols.find(name, fits, wanted).and_then(|symbol| self.program.write(symbol, bytes));
+        if let Err(problem) = written {
+            self.sink.error(place, format!("the program \"{}\" {problem}", self.path));
+        }
+    }
+
+    fn word(&mut self, name: &str, value: u64, place: &Place) {
+        self.write(name, &value.to_le_bytes(), |size| size == 8, "8", place);
+    }
+}
+
+/// Writes everything that the description tells a domain.
+pub(crate) fn patch(system: &System, id: DomainId, paddrs: &[u64], target: &mut Target<'_>) {
+    let domain = &system.domains[id];
+    runtime(system, id, target);
+    for setvar in &domain.setvars {
+        let region = |region: usize| &system.regions[region];
+        let value = match setvar.value {
+            SetvarValue::Number(number) => number,
+            SetvarValue::RegionSize(id) => region(id).size,
+            SetvarValue::RegionPaddr(id) => paddrs[id],
+            SetvarValue::PrefillSize(id) => region(id).prefill.as_ref().map_or(0, |bytes| bytes.len() as u64),
+            SetvarValue::CNodeBits(id) => u64::from(region(id).cnode_bits()),
+        };
+        target.word(&setvar.symbol.value, value, &setvar.symbol.place);
+    }
+    for table in &domain.grant_tables {
+        grant_table(system, table, paddrs, target);
+    }
+}
+
+/// The variables that Microkit's tool patches in every program (Microkit: `symbols.rs`).
+fn runtime(system: &System, id: DomainId, target: &mut Target<'_>) {
+    let domain: &ProtectionDomain = &system.domains[id];
+    let place = &domain.program.place;
+    let mut name = [0; 64];
+    name[..domain.name.len()].copy_from_slice(domain.name.as_bytes());
+    target.write("microkit_name", &name, |size| size == 64, "64", place);
+    target.write("microkit_passive", &[0], |size| size == 1, "1", place);
+
+    let ends = || system.channels.iter().flat_map(|channel| &channel.ends).filter(|end| end.domain == id);
+    let mask = |ids: &mut dyn Iterator<Item = u8>| ids.fold(0, |mask, id| mask | 1u64 << id);
+    for (symbol, value) in [
+        ("microkit_irqs", mask(&mut domain.irqs.iter().map(|irq| irq.id))),
+        ("microkit_notifications", mask(&mut ends().filter(|end| end.notify).map(|end| end.id))),
+        ("microkit_pps", mask(&mut ends().filter(|end| end.pp).map(|end| end.id))),
+        ("microkit_ioports", mask(&mut domain.ioports.iter().map(|port| port.id))),
+    ] {
+        target.word(symbol, value, place);
+    }
+}
+
+fn grant_table(system: &System, table: &GrantTable, paddrs: &[u64], target: &mut Target<'_>) {
+    let mut bytes = Vec::new();
+    for grant in &table.grants {
+        let region = &system.regions[grant.region];
+        let rights = u64::from(grant.perms.read) | u64::from(grant.perms.write) << 1;
+        let words = [
+            u64::from(grant.channel.value),
+            paddrs[grant.region],
+            region.size,
+            rights | u64::from(region.page_size.bits()) << 8,
+        ];
+        words.iter().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
+    }
+    let (symbol, count) = (&table.symbol, &table.count_symbol);
+    let needed = bytes.len() as u64;
+    target.write(
+        &symbol.value,
+        &bytes,
+        |size| size >= needed && size.is_multiple_of(GRANT_ENTRY),
+        &format!("a multiple of {GRANT_ENTRY} and at least {needed}"),
+        &symbol.place,
+    );
+    target.word(&count.value, table.grants.len() as u64, &count.place);
+}
