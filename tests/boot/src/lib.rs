@@ -1,2 +1,120 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Boot tests: the real kernel in QEMU, the real image, the device model attached.
+//! What the boot tests have in common: the systems of `systems/`, put together from the domains of `domains/`, and
+//! booted on the real kernel.
+//!
+//! A system passes when its judge says so with exit code 0. Each run leaves its serial.log, its image's report and
+//! whatever else there is in `target/boot-tests/NAME`.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use boot::{Ending, Image, Kernel, Line, Machine, Outcome, Pieces, Verbosity, Workspace};
+
+/// A run takes two seconds. The rest is for a machine that is busy with other tests.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// The sources and where results go.
+///
+/// # Errors
+/// When the sources are gone.
+pub fn workspace() -> Result<Workspace> {
+    Workspace::locate(Verbosity::Silent)
+}
+
+/// The kernel, the initialiser and the tests' domains, built once for all tests of a program.
+fn pieces() -> Result<&'static Pieces> {
+    static PIECES: OnceLock<Result<Pieces, String>> = OnceLock::new();
+    let built = PIECES.get_or_init(|| {
+        let pieces =
+            workspace().and_then(|workspace| Pieces::build(&workspace, Kernel::Debug, &["boot-domains"]));
+        pieces.map_err(|error| format!("{error:#}"))
+    });
+    built.as_ref().map_err(|error| anyhow!("{error}"))
+}
+
+/// A system of `systems/`.
+pub struct System {
+    /// What it is booted on; tests attach what they need.
+    pub machine: Machine,
+    image: Image,
+}
+
+impl System {
+    /// Builds the system that `systems/NAME.xml` describes.
+    ///
+    /// # Errors
+    /// When it cannot be built.
+    pub fn new(name: &str) -> Result<Self> {
+        Self::variant(name, "")
+    }
+
+    /// The same, for one of several tests of that system, which may run at the same time.
+    ///
+    /// # Errors
+    /// When it cannot be built.
+    pub fn variant(name: &str, variant: &str) -> Result<Self> {
+        let workspace = workspace()?;
+        let folder = workspace.target().join("boot-tests").join(format!("{name}{variant}"));
+        let description = workspace.root().join("tests/boot/systems").join(name).with_extension("xml");
+        let image = pieces()?.image(&workspace, &description, &folder.join("image"))?;
+        Ok(Self { machine: Machine::new(folder.join("run")).deadline(DEADLINE), image })
+    }
+
+    /// Changes the machine.
+    #[must_use]
+    pub fn on(mut self, change: impl FnOnce(Machine) -> Machine) -> Self {
+        self.machine = change(self.machine);
+        self
+    }
+
+    /// Where a run leaves its files.
+    #[must_use]
+    pub fn folder(&self) -> PathBuf {
+        self.machine.folder().to_owned()
+    }
+
+    /// Boots it until it ends or `enough` says so.
+    ///
+    /// # Errors
+    /// When the run has no outcome.
+    pub fn boot(&self, mut enough: impl FnMut(&Line) -> bool) -> Result<Outcome> {
+        let watch =
+            |line: &Line| if enough(line) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+        Ok(self.machine.run(&self.image, watch)?)
+    }
+
+    /// Boots it and expects that it passes, with no domain broken on the way.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn passes(&self) -> Result<Outcome> {
+        let outcome = self.boot(boot::is_fault)?;
+        expect_pass(&outcome)?;
+        Ok(outcome)
+    }
+}
+
+/// Checks that the judge of a run found that everything holds.
+///
+/// # Errors
+/// When it did not, with the last lines of the serial port.
+pub fn expect_pass(outcome: &Outcome) -> Result<()> {
+    match outcome.ending {
+        Ending::Exit(0) => Ok(()),
+        Ending::Exit(code) => bail!("exit code {code}:\n{}", outcome.tail()),
+        Ending::Stopped => bail!("a domain broke:\n{}", outcome.tail()),
+    }
+}
+
+/// The line that contains all of `parts`.
+///
+/// # Errors
+/// When there is none.
+pub fn line_with<'o>(outcome: &'o Outcome, parts: &[&str]) -> Result<&'o str> {
+    let found = outcome.lines.iter().find(|line| parts.iter().all(|part| line.text.contains(part)));
+    let found = found.with_context(|| format!("no line has {parts:?}:\n{}", outcome.tail()))?;
+    Ok(&found.text)
+}

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use serde::Deserialize;
 
 use crate::workspace::Workspace;
 
@@ -77,19 +76,39 @@ impl Pieces {
     /// # Errors
     /// When the image tool refuses the system.
     pub fn image(&self, workspace: &Workspace, description: &Path, folder: &Path) -> Result<Image> {
+        let beside = description.parent().unwrap_or(Path::new(".")).to_owned();
+        let request = image::Request {
+            system: description.to_owned(),
+            search_paths: vec![self.programs.clone(), beside],
+            board: workspace.root().join("toolchain/image/boards/qemu-q35.toml"),
+            initialiser: self.initialiser.clone(),
+        };
+        let built = image::build(&request)?;
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let system = folder.join("system.elf");
         let report = folder.join("report.json");
-        let beside = description.parent().unwrap_or(Path::new("."));
-        let mut command = Command::new(workspace.target().join("debug/microkit-image"));
-        command.current_dir(workspace.root()).arg(description);
-        command.arg("--search-path").arg(&self.programs).arg("--search-path").arg(beside);
-        command.arg("--board").arg(workspace.root().join("toolchain/image/boards/qemu-q35.toml"));
-        command.arg("--initialiser").arg(&self.initialiser);
-        command.arg("-o").arg(&system).arg("--report").arg(&report);
-        workspace.run("image", &mut command)?;
-        Ok(Image { kernel: self.kernel.clone(), system, report })
+        let changed = write(&system, &built.elf)?;
+        write(&report, built.report.to_json().as_bytes())?;
+        write(&image::text_report_path(&report), built.report.to_string().as_bytes())?;
+        for warning in &built.warnings {
+            workspace.step(&format!("warning: {warning}"));
+        }
+        let state = if changed { "" } else { " is up to date" };
+        workspace.step(&format!("image: {}{state}", workspace.shown(&system)));
+        let regions = built.report.regions.into_iter();
+        let regions =
+            regions.map(|region| Region { name: region.name, paddr: region.paddr, size: region.size });
+        Ok(Image { kernel: self.kernel.clone(), system, report, regions: regions.collect() })
     }
+}
+
+/// Writes a file unless it has these contents already; whether it had not.
+fn write(path: &Path, bytes: &[u8]) -> Result<bool> {
+    if fs::read(path).is_ok_and(|present| present == bytes) {
+        return Ok(false);
+    }
+    fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(true)
 }
 
 /// Gives every program in cargo's output folder a second name that ends in `.elf`, as system descriptions call them.
@@ -118,18 +137,14 @@ pub struct Image {
     pub kernel: PathBuf,
     /// The initialiser with everything that it sets up.
     pub system: PathBuf,
-    /// Where the image tool put everything, for machines; for people there is a `.txt` beside it.
+    /// Where the image tool put everything, for programs; for people there is a `.txt` beside it.
     pub report: PathBuf,
-}
-
-/// As much of the image tool's report as is needed to find a region in guest memory.
-#[derive(Debug, Deserialize)]
-struct Report {
-    regions: Vec<Region>,
+    /// Its memory regions.
+    pub regions: Vec<Region>,
 }
 
 /// A memory region's place.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Region {
     /// Its name in the description.
     pub name: String,
@@ -143,12 +158,9 @@ impl Image {
     /// Where the region `name` is.
     ///
     /// # Errors
-    /// When the report cannot be read or has no such region.
-    pub fn region(&self, name: &str) -> Result<Region> {
-        let path = self.report.display();
-        let text = fs::read_to_string(&self.report).with_context(|| format!("cannot read {path}"))?;
-        let report: Report = serde_json::from_str(&text).with_context(|| format!("{path}"))?;
-        let found = report.regions.into_iter().find(|region| region.name == name);
-        found.with_context(|| format!("the system has no memory region {name}, says {path}"))
+    /// When the system has no such region.
+    pub fn region(&self, name: &str) -> Result<&Region> {
+        let found = self.regions.iter().find(|region| region.name == name);
+        found.with_context(|| format!("the system has no memory region {name}"))
     }
 }

@@ -103,8 +103,14 @@ impl Workspace {
     #[must_use]
     pub fn domain_cargo(&self, verb: &str, kernel: Kernel) -> Command {
         let mut command = self.bare_cargo(kernel);
-        command.arg("--config").arg(self.root.join("toolchain/domain.toml"));
-        command.arg(verb).arg("--target-dir").arg(self.domain_target(kernel)).args(["--profile", "domain"]);
+        // After the verb: cargo does not pass what stands before it on to a verb that is a program of its own (clippy).
+        command
+            .arg(verb)
+            .arg("--config")
+            .arg(self.root.join("toolchain/domain.toml"))
+            .arg("--target-dir")
+            .arg(self.domain_target(kernel))
+            .args(["--profile", "domain"]);
         // It would take the place of domain.toml's flags.
         command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
         command

@@ -72,7 +72,7 @@ impl Guest {
         let (kernel, system) = (folder.join("kernel"), folder.join("system"));
         fs::write(&kernel, bytes)?;
         fs::write(&system, "nothing that this guest looks at")?;
-        Ok(Image { kernel, system, report: folder.join("report.json") })
+        Ok(Image { kernel, system, report: folder.join("report.json"), regions: vec![] })
     }
 }
 

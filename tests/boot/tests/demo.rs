@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The system that `make run` boots, with the device model attached in every way that a user may find it.
+
+use anyhow::{Result, bail, ensure};
+use boot::{Demo, Ending, Gpu, Image, Kernel, Machine, Outcome};
+use boot_tests::{DEADLINE, workspace};
+
+struct Run {
+    demo: &'static Demo,
+    image: Image,
+    outcome: Outcome,
+}
+
+/// Boots the demonstration in a folder of this test's own.
+fn run(test: &str, gpu: Option<Gpu>) -> Result<Run> {
+    let workspace = workspace()?;
+    let folder = workspace.target().join("boot-tests").join(test);
+    let demo = Demo::named("paint")?;
+    let image = demo.build(&workspace, Kernel::Debug, &folder.join("image"))?;
+    let mut machine = Machine::new(folder.join("run")).deadline(DEADLINE);
+    if let Some(gpu) = gpu {
+        machine = machine.gpu(gpu, boot::build_model(&workspace)?);
+    }
+    let outcome = demo.run(&machine, &image, |_| {})?;
+    Ok(Run { demo, image, outcome })
+}
+
+fn paints_its_picture(part: &str) -> Result<()> {
+    let Run { demo, image, outcome } = run(&format!("demo-{part}"), Some(Gpu::new(part)))?;
+    let shown = demo.judge(&image, &outcome)?;
+    ensure!(shown.png.metadata()?.len() > 0);
+    let Some(verdict) = outcome.verdict else { bail!("no verdict of the device model") };
+    for file in [&verdict.files.registers, &verdict.files.trace] {
+        ensure!(file.metadata().is_ok_and(|file| file.len() > 0), "{} is missing or empty", file.display());
+    }
+    Ok(())
+}
+
+#[test]
+fn the_demonstration_paints_its_picture_on_tiger_lake() -> Result<()> {
+    paints_its_picture("tgl")
+}
+
+#[test]
+fn the_demonstration_paints_its_picture_on_skylake() -> Result<()> {
+    paints_its_picture("skl")
+}
+
+/// Checks that a system without a GPU that it can use has said so and ended by itself.
+fn gave_up(run: &Run, reason: &str) -> Result<()> {
+    let Run { demo, image, outcome } = run;
+    ensure!(
+        matches!(outcome.ending, Ending::Exit(1..)),
+        "it ended with {:?}:\n{}",
+        outcome.ending,
+        outcome.tail()
+    );
+    ensure!(outcome.line(reason).is_some(), "nothing says {reason:?}:\n{}", outcome.tail());
+    ensure!(demo.judge(image, outcome).is_err(), "this is no success");
+    Ok(())
+}
+
+#[test]
+fn without_a_gpu_the_demonstration_ends_with_an_error() -> Result<()> {
+    gave_up(&run("demo-no-gpu", None)?, "no GPU at 0:2.0")
+}
+
+#[test]
+fn with_an_unknown_gpu_the_demonstration_ends_with_an_error_that_names_it() -> Result<()> {
+    let gpu = Gpu { device_id: Some(0xfffe), ..Gpu::new("tgl") };
+    gave_up(&run("demo-unknown-gpu", Some(gpu))?, "0xfffe")
+}
