@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Registers that a non-privileged batch may access.
+//!
+//! The hardware has a fixed list per engine class; FORCE_TO_NONPRIV slots (base + 0x4d0) add to it, or deny.
+//! Reads are free unless a slot says otherwise. The fixed list is the one that IGT's gem_ctx_isolation (MIT)
+//! writes from user batches.
+
+use crate::commands::{EngineClass, Generation};
+use crate::device::Device;
+
+/// First slot, relative to the engine's base.
+pub const SLOT0: u32 = 0x4d0;
+/// Number of slots.
+pub const SLOTS: u32 = 12;
+/// Bits that a slot defines: deny, access, offset, range.
+const DEFINED: u32 = 1 << 30 | 3 << 28 | 0x03ff_fffc | 3;
+
+/// A decoded slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotRule {
+    deny: bool,
+    read: bool,
+    write: bool,
+    first: u32,
+    count: u32,
+}
+
+impl SlotRule {
+    /// Decodes a slot's value; `None` if undefined bits are set.
+    #[must_use]
+    pub const fn new(value: u32) -> Option<Self> {
+        if value & !DEFINED != 0 {
+            return None;
+        }
+        let count = 1 << (2 * (value & 3));
+        let access = (value >> 28) & 3;
+        // A range of n registers is aligned to n registers.
+        let first = value & 0x03ff_fffc & !(4 * count - 1);
+        Some(Self { deny: value & (1 << 30) != 0, read: access != 2, write: access != 1, first, count })
+    }
+
+    /// Does the slot speak of this register?
+    #[must_use]
+    pub const fn covers(&self, offset: u32) -> bool {
+        offset >= self.first && offset - self.first < 4 * self.count
+    }
+}
+
+/// The hardware's own list of registers that a non-privileged batch may write.
+fn writable(generation: Generation, class: EngineClass, base: u32, offset: u32) -> bool {
+    let relative = offset.wrapping_sub(base);
+    // General purpose registers exist on the render engine, and on all from Gen9.
+    if matches!(relative, 0x600..0x680) {
+        return class == EngineClass::Render || generation >= Generation::Gen9;
+    }
+    match class {
+        EngineClass::Render | EngineClass::Compute => matches!(
+            offset,
+            // NOPID, INSTPM, BB_OFFSET, predicates, statistics counters, 3DPRIM and GPGPU dispatch operands.
+            0x2094
+                | 0x20c0
+                | 0x2158
+                | 0x2290
+                | 0x2300..=0x2357
+                | 0x2360
+                | 0x2364
+                | 0x23b8
+                | 0x23bc
+                | 0x2400..=0x2443
+                | 0x2500..=0x250b
+                | 0x5200..=0x521f
+                | 0x5240..=0x525f
+                | 0x5280..=0x528f
+                | 0x7000
+                | 0x7004
+                | 0x7008
+                | 0x7034
+                | 0xe400
+                | 0xe404
+        ),
+        EngineClass::Copy => matches!(relative, 0x094 | 0x200 | 0x204),
+        EngineClass::Video => matches!(relative, 0x094 | 0x800..=0x8ff),
+        EngineClass::VideoEnhance => relative == 0x094,
+    }
+}
+
+impl Device {
+    fn slots(&self, index: usize) -> impl Iterator<Item = SlotRule> + '_ {
+        (0..SLOTS).filter_map(move |n| SlotRule::new(self.engine_register(index, SLOT0 + 4 * n)))
+    }
+
+    /// May a non-privileged batch of the engine write the register?
+    pub(crate) fn may_write(&self, index: usize, offset: u32) -> bool {
+        let Some(engine) = self.engines.get(index) else { return false };
+        if let Some(slot) = self.slots(index).find(|slot| slot.covers(offset)) {
+            return !slot.deny && slot.write;
+        }
+        writable(self.platform.generation, engine.facts.engine.class, engine.base(), offset)
+    }
+
+    /// May a non-privileged batch of the engine read the register?
+    pub(crate) fn may_read(&self, index: usize, offset: u32) -> bool {
+        self.slots(index).find(|slot| slot.covers(offset)).is_none_or(|slot| !slot.deny && slot.read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_decode_as_linux_writes_them() {
+        // PS_INVOCATION_COUNT, read only, four registers.
+        let slot = SlotRule::new(0x1000_2349).unwrap();
+        assert!(slot.covers(0x2348) && slot.covers(0x234c) && slot.covers(0x2340) && !slot.covers(0x2350));
+        assert!(slot.read && !slot.write && !slot.deny);
+        let slot = SlotRule::new(0x7010).unwrap();
+        assert!(slot.covers(0x7010) && !slot.covers(0x7014) && slot.read && slot.write);
+        assert_eq!(SlotRule::new(0x8000_0000), None);
+    }
+
+    #[test]
+    fn general_purpose_registers_are_free_and_ring_registers_are_not() {
+        let free = |class, base, offset| writable(Generation::Gen12, class, base, offset);
+        assert!(free(EngineClass::Copy, 0x22000, 0x22600));
+        assert!(!free(EngineClass::Copy, 0x22000, 0x22030));
+        assert!(!free(EngineClass::Copy, 0x22000, 0x2600));
+        assert!(!free(EngineClass::Render, 0x2000, 0x2580));
+        assert!(!writable(Generation::Gen8, EngineClass::Copy, 0x22000, 0x22600));
+    }
+}
