@@ -1,1 +1,62 @@
 // SPDX-License-Identifier: BSD-2-Clause
+//! The transport over a Microkit channel.
+
+use gpu_protocol::{Errno, Operation, Reply};
+use sel4::CPtr;
+use sel4_microkit::{Channel, MessageInfo, cap, get_mr, set_mr};
+use window::Window;
+
+use crate::Transport;
+
+/// A channel to the driver domain and the two memories shared with it.
+#[derive(Debug)]
+pub struct ChannelTransport {
+    channel: Channel,
+    area: Window,
+    points: Window,
+}
+
+impl ChannelTransport {
+    /// `area` is the message area (read-write), `points` the page of completed points (read-only).
+    #[must_use]
+    pub const fn new(channel: Channel, area: Window, points: Window) -> Self {
+        Self { channel, area, points }
+    }
+}
+
+impl Transport for ChannelTransport {
+    fn call(&mut self, operation: Operation, arguments: [u64; 2], capability: Option<u64>) -> Reply {
+        for (register, argument) in arguments.into_iter().enumerate() {
+            set_mr(register, argument);
+        }
+        let message = MessageInfo::new(operation.label(), arguments.len());
+        let answer = match capability {
+            Some(capability) => cap::pp_call_with_caps(self.channel, message, &[CPtr::new(capability)]),
+            None => self.channel.pp_call(message),
+        };
+        let count = answer.count().min(4);
+        let mut words = [0; 4];
+        for (register, word) in words.iter_mut().take(count).enumerate() {
+            *word = get_mr(register);
+        }
+        let status = match answer.label() {
+            0 => Ok(()),
+            // A number that the interface does not know is an error all the same.
+            number => Err(u16::try_from(number).ok().and_then(Errno::from_number).unwrap_or(Errno::Io)),
+        };
+        Reply { status, words, count }
+    }
+
+    fn area_len(&self) -> usize {
+        self.area.len()
+    }
+
+    fn write_area(&mut self, offset: usize, bytes: &[u8]) {
+        // The caller keeps inside; outside nothing is written.
+        let _ = self.area.write_bytes(offset, bytes);
+    }
+
+    fn completed_point(&self, timeline: u32) -> u64 {
+        self.points.read(timeline as usize * size_of::<u64>())
+    }
+}
