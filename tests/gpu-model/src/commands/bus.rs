@@ -140,7 +140,8 @@ pub enum Interrupt {
     User,
     /// Notify of PIPE_CONTROL or MI_FLUSH_DW, bit 4.
     FlushNotify,
-    /// A semaphore wait that is not satisfied yet, bit 11. Sent once per wait.
+    /// A semaphore wait on memory that is not satisfied yet, bit 11. Sent once per wait; the hardware raises it
+    /// only while CTX_SR_CTL inhibits the synchronous context switch, which is the bus' to know.
     SemaphoreWait,
 }
 

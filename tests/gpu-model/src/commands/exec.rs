@@ -164,7 +164,8 @@ impl<B: CommandBus + ?Sized> Exec<'_, B> {
                 u64::from(self.state.start)
                     + u64::from(if tail > head { tail } else { self.state.ring_size() })
             }
-            Level::Batch | Level::SecondBatch => u64::MAX,
+            Level::Batch => self.state.batch_end,
+            Level::SecondBatch => u64::MAX,
         };
         self.header = self
             .window
@@ -192,10 +193,10 @@ impl<B: CommandBus + ?Sized> Exec<'_, B> {
     pub(super) fn set_length(&mut self, dwords: u32) -> Result<()> {
         self.length = dwords;
         let end = self.position.address.saturating_add(u64::from(dwords) * 4);
-        if end > self.end && self.position.level == Level::Ring {
+        if end > self.end {
             return Err(Stop::Error(
                 ErrorKind::Straddle,
-                "the command continues beyond the ring's end or tail",
+                "the command continues beyond the end of the ring, its tail or the block",
             ));
         }
         self.budget = self.budget.saturating_sub(u64::from(dwords / DWORDS_PER_UNIT));

@@ -103,6 +103,8 @@ pub struct StreamState {
     pub(super) null_pipe_control: bool,
     /// Clip rectangle of XY_SETUP_CLIP_BLT and its relatives.
     pub(super) clip: Option<Clip>,
+    /// End of a first-level batch that has no MI_BATCH_BUFFER_END.
+    pub(super) batch_end: u64,
 }
 
 /// Clip rectangle of the blitter: BR24 and BR25. Right and lower edge are exclusive.
@@ -146,6 +148,22 @@ impl StreamState {
             blit_row: 0,
             null_pipe_control: false,
             clip: None,
+            batch_end: u64::MAX,
+        }
+    }
+
+    /// A stream that executes one of the batches that belong to a context restore (HARDWARE.md 5.5), in the GGTT
+    /// and privileged, and is idle afterwards. `bytes` is the size of an INDIRECT_CTX block; `None` is for
+    /// BB_PER_CTX_PTR, which ends with MI_BATCH_BUFFER_END. There are no arbitration points inside.
+    #[must_use]
+    pub fn context_batch(address: u32, bytes: Option<u32>) -> Self {
+        let address = u64::from(address & !3);
+        Self {
+            control: CTL_ENABLE,
+            arbitration: false,
+            batch: Batch { valid: true, address, space: Space::Ggtt },
+            batch_end: bytes.map_or(u64::MAX, |bytes| address + u64::from(bytes & !3)),
+            ..Self::new()
         }
     }
 
@@ -185,10 +203,14 @@ impl StreamState {
         self.head = (self.head & !HEAD_OFFSET).wrapping_add(wrapped) | offset;
     }
 
-    /// At ring level with head equal to tail.
+    /// At ring level with head equal to tail, or at the end of a block without MI_BATCH_BUFFER_END.
     #[must_use]
     pub const fn is_idle(&self) -> bool {
-        !self.batch.valid && self.head & HEAD_OFFSET == self.tail & TAIL_OFFSET
+        match self.level() {
+            Level::Ring => self.head & HEAD_OFFSET == self.tail & TAIL_OFFSET,
+            Level::Batch => self.batch.address >= self.batch_end,
+            Level::SecondBatch => false,
+        }
     }
 
     /// Nesting level.

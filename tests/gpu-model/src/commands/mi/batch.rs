@@ -76,6 +76,7 @@ pub(super) fn start<B: CommandBus + ?Sized>(exec: &mut Exec<'_, B>) -> Result<Fl
         exec.state.second = batch;
     } else {
         exec.state.batch = batch;
+        exec.state.batch_end = u64::MAX;
         exec.state.second = Batch::NONE;
     }
     exec.window.drop();
