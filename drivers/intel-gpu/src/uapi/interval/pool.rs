@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The slab of nodes that all trees share, and the shape of a node.
 //!
-//! Not the [`slab`](super::super::slab) of the other pools: a search follows a dozen links, and a link here
-//! is a bare number for which "there is none" and "there is no such slot" are the same bounds check.
+//! Not a [`Slab`](crate::handle::Slab) as the other pools are: a search follows a dozen links, and a link
+//! here is a bare number for which "there is none" and "there is no such slot" are the same bounds check.
 
 use alloc::vec::Vec;
 #[cfg(test)]
