@@ -113,7 +113,7 @@ pub fn walk(
     if pde & PAGE_SIZE != 0 {
         return huge(platform, pde, address, writable, switches, finding);
     }
-    let large = pde & LARGE != 0 && switches.large_pages;
+    let large = pde & LARGE != 0 && switches.large_pages && platform.large_pages;
     if pde & LARGE != 0 && !platform.large_pages {
         finding(Finding::Reserved { level: 2, entry: pde });
     } else if pde & LARGE != 0 && !switches.large_pages {
