@@ -89,6 +89,10 @@ command -v cargo >/dev/null 2>&1 || fail "cargo is not on PATH: install Rust fro
 
 mkdir -p "$target_root/kernel"
 target_root=$(CDPATH='' cd -- "$target_root" && pwd)
+# The kernel's makefile takes a path apart at blanks.
+case $target_root in
+*[[:space:]]*) fail "the path of the target folder must not contain blanks: $target_root" ;;
+esac
 out=$target_root/kernel/$configuration
 # The lock is a descriptor of this shell: it goes with the process, however that ends.
 exec 9>"$target_root/kernel/.$configuration.lock"

@@ -70,3 +70,26 @@ pub fn with_ipc_buffer_mut<R>(f: impl FnOnce(&mut IpcBuffer) -> R) -> R {
     // so no other reference from here exists, and system calls refuse to run until it is false again.
     f(unsafe { &mut *buffer })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    /// One test for everything that touches the statics: tests run at the same time.
+    #[test]
+    fn the_buffer_is_lent_to_one_closure_at_a_time() {
+        assert!(catch_unwind(|| with_ipc_buffer(|_| ())).is_err(), "no buffer is set yet");
+
+        // SAFETY: the memory is never freed, nothing else refers to it, and no other test uses it.
+        unsafe { set_ipc_buffer(Box::into_raw(Box::new(IpcBuffer::new()))) };
+        with_ipc_buffer_mut(|buffer| buffer.words_mut()[3] = 7);
+        assert_eq!(with_ipc_buffer(|buffer| buffer.words()[3]), 7);
+
+        let nested = || with_ipc_buffer(|_| with_ipc_buffer_mut(|_| ()));
+        assert!(catch_unwind(AssertUnwindSafe(nested)).is_err(), "a borrow inside a borrow");
+        let system_call = || with_ipc_buffer(|_| unborrowed());
+        assert!(catch_unwind(AssertUnwindSafe(system_call)).is_err(), "a system call inside a borrow");
+        assert_eq!(with_ipc_buffer(|buffer| buffer.words()[3]), 7, "the refusals ended their borrows");
+    }
+}

@@ -16,9 +16,9 @@
 //!
 //! Nothing above `abi` depends on which kernel it is. A capability here is a *name* (an address in the
 //! caller's capability space); the kernel checks what stands behind it, and answers a wrong one with
-//! an [`Error`]. So all invocations are safe functions but those that change what the caller's own
-//! memory is ([`cap::Frame::unmap`] and the like say so: the kernel cannot know what the program
-//! believes about its mappings).
+//! an [`Error`]. Invocations are safe functions: what a program may do, whoever gave it its capabilities
+//! has decided. That includes unmapping its own memory, which the kernel allows and no type can see
+//! coming.
 #![cfg_attr(not(test), no_std)]
 
 mod abi;

@@ -59,8 +59,9 @@ impl IoPort {
 
 impl IoPageTable {
     /// Puts the table into a device's address space: the root if it has none yet, else the next level
-    /// that is missing on the way to `address`. Every table covers the addresses of its level; a page
-    /// can be mapped once the last level is there.
+    /// that is missing on the way to `address`. A page can be mapped once the last level is there: after
+    /// as many tables as the boot information says there are levels. One table more the kernel takes for
+    /// a page, so count them.
     pub fn map(self, space: IoSpace, address: u64) -> Result<()> {
         invoke(self.cptr(), label::X86IOPageTableMap, [space.cptr()], [address])?;
         Ok(())
