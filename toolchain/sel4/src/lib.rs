@@ -3,7 +3,7 @@
 //!
 //! Layers, from the bottom:
 //!
-//! - [`abi`](crate::abi): what one kernel's binary interface looks like: registers, numbers, encodings.
+//! - `abi`: what one kernel's binary interface looks like: registers, numbers, encodings.
 //!   One module per kernel, chosen by a cargo feature. Only here, and where the IPC buffer lies, is
 //!   there unsafe code that talks to the kernel.
 //! - [`MessageInfo`], [`IpcBuffer`], [`CPtr`], [`Slot`], [`CapRights`], [`Error`]: the vocabulary of
