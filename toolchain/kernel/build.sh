@@ -142,6 +142,11 @@ chmod -R u+w "$work/source"
 chmod u+x "$work/source/tools/"* "$work/source/libsel4/tools/"*
 # The scripts ask the environment for `python`, which Debian does not have.
 sed -i "1s|^#!.*|#!$python|" "$work/source/tools/"*.py
+# The kernel reads the address of a page fault into 32 bits and so would report the wrong one for
+# most of an address space; the fault message itself has room for 64.
+vspace=$work/source/src/arch/x86/kernel/vspace.c
+sed -i '/^exception_t handleVMFault/,/^}/s/^    uint32_t addr;$/    word_t addr;/' "$vspace"
+[ "$(grep -c '^    word_t addr;$' "$vspace")" = 1 ] || fail "handleVMFault in vspace.c is not as expected"
 
 autoconf=$work/result/interfaces/autoconf.h
 cat "$here/config/base.h" >"$autoconf"

@@ -10,12 +10,12 @@ use crate::board::Board;
 use crate::layout::PAGE;
 
 /// Slots of the initialiser's root CNode (kernel: `CONFIG_ROOT_CNODE_SIZE_BITS`).
-const ROOT_SLOTS: u64 = 1 << 16;
+const ROOT_SLOTS: u64 = 1 << 17;
 /// Slots that the kernel fills besides those of the image's frames, and those for blocks of memory that are left
-/// over around fixed physical addresses: 230 untypeds at most, their halves, paging structures.
+/// over around fixed physical addresses: 320 untypeds at most, their fractions, paging structures.
 const SPARE_SLOTS: u64 = 4096;
 /// Memory that the kernel keeps: itself, root CNode, tables of the I/O memory management unit.
-const KERNEL_MEMORY: u64 = 8 << 20;
+const KERNEL_MEMORY: u64 = 12 << 20;
 
 /// What a specification takes.
 #[derive(Clone, Copy, Debug)]

@@ -73,6 +73,8 @@ pub(crate) mod slot {
     pub(crate) const CHILD_TCB: u32 = 202;
     /// I/O port range 0.
     pub(crate) const IOPORT: u32 = 394;
+    /// The CNode of the root CNode's slot 0; an addition to Microkit's layout.
+    pub(crate) const CNODE: u32 = 512;
 }
 
 /// Badges of the classic kernel: 28 bits.

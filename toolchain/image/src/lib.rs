@@ -33,6 +33,10 @@
 //! - `<cap_cspace_root>`: the domain's own root CNode.
 //! - `<cap_io_space io_address_space=>`: the I/O address space capability of that element.
 //!
+//! The kernel resolves an address through a CNode rather than stopping at it. So the CNodes of the first two have
+//! their *contents* at `slot << 58 | index << (58 - b)`, and the CNodes of the first three themselves are the
+//! capabilities `512 + slot` of the domain's system CNode (for the root CNode that is the only place).
+//!
 //! In `<protection_domain>`:
 //!
 //! - `<grant_table symbol= count_symbol=>` with `<grant channel= mr= perms=>`: writes which physical ranges may be lent

@@ -88,7 +88,17 @@ fn extra(spec: &mut Builder, domain: &ProtectionDomain, its: &DomainObjects, obj
                 its.root_cnode
             }
         };
-        put(spec, its.root_cnode, entry.slot.into(), object, Rights::ALL, CapTransform::Copy);
+        // An address that leads to a CNode goes on into it while it has bits left. So a CNode in the root CNode makes
+        // its contents addressable, and a second capability at the end of an address makes the CNode itself so.
+        // The root CNode's own contents are addressable anyway.
+        let is_cnode = cnode.is_some() || matches!(entry.cap, ExtraCap::CspaceRoot);
+        if is_cnode {
+            let slot = slot::CNODE + u32::from(entry.slot);
+            put(spec, its.system_cnode, slot, object, Rights::ALL, CapTransform::Copy);
+        }
+        if !matches!(entry.cap, ExtraCap::CspaceRoot) {
+            put(spec, its.root_cnode, entry.slot.into(), object, Rights::ALL, CapTransform::Copy);
+        }
     }
 }
 

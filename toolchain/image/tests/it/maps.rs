@@ -211,10 +211,10 @@ fn a_region_larger_than_what_is_left_is_refused() {
 #[test]
 fn more_pages_than_capability_slots_are_refused() {
     // Many mappings of one region: each page takes a slot for each.
-    let maps: String = (1..=20u64).map(|i| map("m", &format!("{:#x}", i << 32), "")).collect();
+    let maps: String = (1..=40u64).map(|i| map("m", &format!("{:#x}", i << 32), "")).collect();
     refused(
         &(region("m", "size=\"0x1000000\" page_size=\"0x1000\"") + &domain("a", 1, &maps)),
-        "system.xml:1:1: <system>: the system needs 82124 capability slots, the kernel offers 61440; larger pages \
+        "system.xml:1:1: <system>: the system needs 164226 capability slots, the kernel offers 126976; larger pages \
          need fewer",
     );
 }
@@ -222,13 +222,13 @@ fn more_pages_than_capability_slots_are_refused() {
 #[test]
 fn more_memory_than_the_board_has_is_refused() {
     let bench = Bench::new();
-    bench.file("board.toml", crate::common::BOARD.replace("0x1000_0000\n", "0x100_0000\n").as_bytes());
+    bench.file("board.toml", crate::common::BOARD.replace("0x1000_0000\n", "0x140_0000\n").as_bytes());
     let mut elf = Elf::program(&[]);
     elf.segments.push((0x1000_0000, RW, vec![1], 0x90_0000));
     bench.elf("a.elf", &elf);
     let message = bench.refusal(&domain("a", 1, ""));
-    assert!(message.starts_with("system.xml:1:1: <system>: the system needs 0x11"), "{message}");
-    assert!(message.ends_with("the board bench has 0x1000000"), "{message}");
+    assert!(message.starts_with("system.xml:1:1: <system>: the system needs 0x15"), "{message}");
+    assert!(message.ends_with("the board bench has 0x1400000"), "{message}");
 }
 
 #[test]

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Address spaces: of domains, and of devices.
+
+use image_spec::{IoMap, IoRange, Map, Object, PagingLevel};
+use sel4::cap::{Frame, IoPageTable, IoSpace, PageDirectory, PageTable, Pdpt, Pml4};
+use sel4::{CPtr, Cacheability, CapRights, Error, FrameSize, initial};
+
+use crate::failure::{During, Failure};
+use crate::memory;
+use crate::objects::{Objects, rights};
+
+/// Builds the address spaces of the domains.
+pub(crate) fn build(objects: &mut Objects<'_>) -> Result<(), Failure> {
+    let spec = objects.spec;
+    for (index, entry) in (0..).zip(spec.objects().iter()) {
+        if let Object::VSpace = entry.object {
+            let vspace = Pml4::from_cptr(objects.cptr(index));
+            initial::ASID_POOL.assign(vspace).during("give it an identifier", objects.name(index))?;
+        }
+    }
+    for table in spec.tables().iter() {
+        let (cptr, vaddr) = (objects.cptr(table.table), table.vaddr);
+        let vspace = Pml4::from_cptr(objects.cptr(table.vspace));
+        let mapped = match spec.objects().get(table.table).map(|entry| entry.object) {
+            Some(Object::Paging(PagingLevel::Pdpt)) => Pdpt::from_cptr(cptr).map(vspace, vaddr),
+            Some(Object::Paging(PagingLevel::PageDirectory)) => {
+                PageDirectory::from_cptr(cptr).map(vspace, vaddr)
+            }
+            _ => PageTable::from_cptr(cptr).map(vspace, vaddr),
+        };
+        mapped.during("map it", objects.name(table.table))?;
+    }
+    spec.maps().iter().try_for_each(|map| map_frames(objects, &map))
+}
+
+fn map_frames(objects: &mut Objects<'_>, map: &Map) -> Result<(), Failure> {
+    let name = objects.name(map.frames);
+    let (size, _) = objects.frames(map.frames);
+    let vspace = Pml4::from_cptr(objects.cptr(map.vspace));
+    // UC rather than UC-: no memory type range register can make device registers cached.
+    let cacheability = if map.cached { Cacheability::WriteBack } else { Cacheability::Uncacheable };
+    for number in 0..map.count {
+        let own = objects.slot_of(map.frames, map.first + number);
+        let slot = if map.original { own } else { copy(objects, own, name)? };
+        let vaddr = map.vaddr + (u64::from(number) << size.bits());
+        Frame::from_cptr(CPtr::new(slot))
+            .map(vspace, vaddr, rights(map.rights), cacheability)
+            .during("map it", name)?;
+    }
+    Ok(())
+}
+
+/// A further capability to a frame: each is mapped at most once.
+fn copy(objects: &mut Objects<'_>, source: u64, name: &'static str) -> Result<u64, Failure> {
+    let slot = objects.pool.slot()?;
+    memory::slot(slot).copy_from(memory::slot(source), CapRights::ALL).during("copy its capability", name)?;
+    Ok(slot)
+}
+
+/// Builds the address spaces of the devices. `levels` is the number of tables from the root to a page.
+pub(crate) fn build_io(objects: &mut Objects<'_>, levels: u64) -> Result<(), Failure> {
+    let spec = objects.spec;
+    if let Some(range) = spec.io_ranges().get(0) {
+        if levels == 0 {
+            return Err(Failure::NoIommu { name: objects.name(range.io_space) });
+        }
+        let slot = objects.pool.slot()?;
+        objects.pool.make(sel4::Object::Frame(FrameSize::Small), slot, 1, "initialiser: probe")?;
+        let probe = Frame::from_cptr(CPtr::new(slot));
+        spec.io_ranges().iter().try_for_each(|range| io_tables(objects, &range, levels, probe))?;
+    }
+    spec.io_maps().iter().try_for_each(|map| map_io(objects, &map))
+}
+
+/// Bytes that the lowest I/O page table covers: 512 pages.
+const IO_TABLE_BYTES: u64 = 1 << 21;
+
+/// Hangs in the tables that lead to a range.
+fn io_tables(objects: &mut Objects<'_>, range: &IoRange, levels: u64, probe: Frame) -> Result<(), Failure> {
+    let end = range.iova + range.size;
+    let mut address = range.iova / IO_TABLE_BYTES * IO_TABLE_BYTES;
+    while address < end {
+        io_path(objects, range.io_space, address, levels, probe)?;
+        address += IO_TABLE_BYTES;
+    }
+    Ok(())
+}
+
+/// Hangs in the tables that lead to one address, as far as they are not there: from another range, or because
+/// the firmware asked the kernel for them.
+///
+/// The kernel puts a table into the highest place that is empty on the way. It must not be given one too many: it
+/// would take that for a page and map it for the device. So a page is mapped on trial before each.
+fn io_path(
+    objects: &mut Objects<'_>,
+    io_space: u32,
+    address: u64,
+    levels: u64,
+    probe: Frame,
+) -> Result<(), Failure> {
+    let name = objects.name(io_space);
+    let space = IoSpace::from_cptr(objects.cptr(io_space));
+    let mut missing = levels;
+    loop {
+        match probe.map_io(space, address, CapRights::READ) {
+            Ok(()) => return probe.unmap().during("take the trial page out of it", name),
+            // The way is complete, and there is a page already.
+            Err(Error::DeleteFirst) => return Ok(()),
+            Err(Error::FailedLookup { .. }) if missing > 0 => missing -= 1,
+            Err(error) => return Err(error).during("map a page in it on trial", name),
+        }
+        let slot = objects.pool.slot()?;
+        objects.pool.make(sel4::Object::IoPageTable, slot, 1, name)?;
+        IoPageTable::from_cptr(CPtr::new(slot)).map(space, address).during("map its page tables", name)?;
+    }
+}
+
+fn map_io(objects: &mut Objects<'_>, map: &IoMap) -> Result<(), Failure> {
+    let name = objects.name(map.frames);
+    let space = IoSpace::from_cptr(objects.cptr(map.io_space));
+    let (_, count) = objects.frames(map.frames);
+    for number in 0..count {
+        let own = objects.slot_of(map.frames, number);
+        let slot = copy(objects, own, name)?;
+        let iova = map.iova + u64::from(number) * FrameSize::Small.bytes();
+        Frame::from_cptr(CPtr::new(slot))
+            .map_io(space, iova, rights(map.rights))
+            .during("map it for a device", name)?;
+    }
+    Ok(())
+}

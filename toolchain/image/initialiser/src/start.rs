@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! From the kernel's first instruction for us to [`run`](crate::run).
+#![allow(unsafe_code, reason = "entry point, and memory that is found through addresses")]
+
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use image_spec::Spec;
+use sel4::{BootInfo, IpcBuffer};
+
+use crate::failure::{self, Failure};
+
+/// Where the specification is. The image tool writes address and length here.
+// SAFETY: no other symbol of the program has this name.
+#[unsafe(no_mangle)]
+#[allow(non_upper_case_globals, reason = "a name for the image tool")]
+static image_spec_place: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
+
+/// Bytes of the stack. Some hundred bytes of it are used per call, and calls go some ten deep.
+const STACK_SIZE: usize = 64 * 1024;
+
+#[repr(C, align(4096))]
+struct Stack(UnsafeCell<[u8; STACK_SIZE]>);
+
+// SAFETY: only the one thread touches it, as its stack.
+unsafe impl Sync for Stack {}
+
+static STACK: Stack = Stack(UnsafeCell::new([0; STACK_SIZE]));
+
+/// The kernel starts us here, with the address of the boot information in rdi and no stack.
+#[cfg(any(sel4_domain, target_os = "none"))]
+// SAFETY: no other symbol of the program has this name.
+#[unsafe(no_mangle)]
+#[unsafe(naked)]
+extern "C" fn _start() -> ! {
+    core::arch::naked_asm!(
+        "lea rsp, [rip + {stack} + {size}]",
+        "xor ebp, ebp",
+        "call {begin}",
+        "ud2",
+        stack = sym STACK,
+        size = const STACK_SIZE,
+        begin = sym begin,
+    )
+}
+
+extern "C" fn begin(boot_info: *const u8) -> ! {
+    // SAFETY: the kernel passes the address of its boot information, which stays.
+    let boot_info = match unsafe { BootInfo::from_pointer(boot_info) } {
+        Ok(boot_info) => boot_info,
+        // There is no IPC buffer yet to tell it with, except to a debug kernel.
+        Err(_) => failure::end(format_args!("{}", Failure::BootInfo), None),
+    };
+    // SAFETY: the kernel maps the buffer of this thread, the only one of this program, at this address.
+    unsafe { sel4::set_ipc_buffer(boot_info.ipc_buffer() as *mut IpcBuffer) };
+
+    let spec = match Spec::parse(specification()) {
+        Ok(spec) => spec,
+        Err(error) => failure::end(format_args!("{}", Failure::Spec(error)), None),
+    };
+    match crate::run(boot_info, &spec) {
+        Ok(never) => match never {},
+        Err(error) => failure::end(format_args!("{error}"), spec.failure_exit()),
+    }
+}
+
+/// The bytes that the image tool added to this program.
+fn specification() -> &'static [u8] {
+    let [address, len] =
+        [&image_spec_place[0], &image_spec_place[1]].map(|word| word.load(Ordering::Relaxed));
+    if len == 0 {
+        return &[];
+    }
+    // SAFETY: the image tool put a segment of this length at this address, which the kernel loaded with the
+    // rest of the image; nothing writes to it.
+    unsafe { core::slice::from_raw_parts(address as *const u8, len) }
+}
+
+#[cfg(any(sel4_domain, target_os = "none"))]
+#[panic_handler]
+fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
+    // Whether there is a port to end the machine with is no longer known here.
+    failure::end(format_args!("{info}"), None)
+}
