@@ -141,21 +141,32 @@ impl<T> Slab<T> {
         }
     }
 
+    /// Number of values that still fit.
+    pub(crate) fn free(&self) -> u32 {
+        self.capacity() - self.used
+    }
+
+    /// Number of slots.
+    pub(crate) fn capacity(&self) -> u32 {
+        // CAST: made of a u32 in `new`.
+        #[expect(clippy::cast_possible_truncation)]
+        let capacity = self.slots.len() as u32;
+        capacity
+    }
+
+    /// Handle of the value in a slot: for recovery, which walks all of them.
+    pub(crate) fn at(&self, index: u32) -> Option<Id<T>> {
+        match self.slots.get(index as usize)? {
+            Slot { generation, content: Content::Used(_) } => {
+                Some(Id { index, generation: *generation, of: PhantomData })
+            }
+            _ => None,
+        }
+    }
+
     /// Number of values in the pool.
     pub(crate) const fn len(&self) -> u32 {
         self.used
-    }
-
-    /// Values and handles, in slot order: for start-up, recovery and tests, never on a fast path.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Id<T>, &T)> {
-        self.slots.iter().enumerate().filter_map(|(index, slot)| match &slot.content {
-            // CAST: the pool has at most u32::MAX slots.
-            #[expect(clippy::cast_possible_truncation)]
-            Content::Used(value) => {
-                Some((Id { index: index as u32, generation: slot.generation, of: PhantomData }, value))
-            }
-            Content::Free { .. } => None,
-        })
     }
 }
 

@@ -3,7 +3,7 @@
 //! over its mapped BAR and DMA region, a host test over the device model; nothing else of the
 //! environment is known here.
 
-use crate::address::{DeviceAddress, DmaOffset, PAGE_SHIFT};
+use crate::address::{DeviceAddress, DmaOffset, DmaPage, PAGE_SHIFT};
 
 /// BAR 0: registers in the lower 8 MiB, GGTT entries in the upper. Every call is exactly one access of
 /// that width, in program order, never merged or repeated. Offsets are bytes and aligned to the access.
@@ -41,6 +41,14 @@ pub trait DmaMemory {
         for index in 0..count {
             self.write_u64(at.add(index * 8), value);
             value = value.wrapping_add(step);
+        }
+    }
+
+    /// Copies a page.
+    fn copy_page(&mut self, from: DmaPage, to: DmaPage) {
+        for offset in (0..4096).step_by(8) {
+            let value = self.read_u64(from.at(offset));
+            self.write_u64(to.at(offset), value);
         }
     }
 
@@ -171,6 +179,9 @@ impl<H: DmaMemory, T> DmaMemory for Traced<H, T> {
     }
     fn write_u64_run(&mut self, at: DmaOffset, first: u64, step: u64, count: usize) {
         self.hardware.write_u64_run(at, first, step, count);
+    }
+    fn copy_page(&mut self, from: DmaPage, to: DmaPage) {
+        self.hardware.copy_page(from, to);
     }
     fn write_bytes(&mut self, at: DmaOffset, bytes: &[u8]) {
         self.hardware.write_bytes(at, bytes);

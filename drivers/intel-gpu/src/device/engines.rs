@@ -164,7 +164,7 @@ impl EngineSet {
     }
 
     /// The members: render, copy, video, video enhance.
-    pub fn iter(self) -> impl Iterator<Item = EngineId> {
+    pub fn iter(self) -> impl Iterator<Item = EngineId> + Clone {
         EngineId::ALL.into_iter().filter(move |engine| self.contains(*engine))
     }
 }

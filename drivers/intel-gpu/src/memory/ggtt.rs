@@ -33,10 +33,6 @@ impl GgttRange {
     pub(crate) const fn at(self, offset: u32) -> GgttOffset {
         GgttOffset::new((self.first << PAGE_SHIFT) + offset)
     }
-
-    pub(crate) const fn pages(self) -> u32 {
-        self.pages
-    }
 }
 
 #[derive(Debug)]
@@ -106,6 +102,11 @@ impl Ggtt {
         for page in range.first..range.first + range.pages {
             self.write(bus, page, self.scratch);
         }
+        self.release(range);
+    }
+
+    /// Gives a range back whose entries were never written.
+    pub(crate) fn release(&mut self, range: GgttRange) {
         let removed = self.ranges.remove(&mut self.space, range.first.into());
         debug_assert!(removed.is_ok(), "range was not allocated");
     }

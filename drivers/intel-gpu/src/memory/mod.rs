@@ -5,12 +5,14 @@
 
 pub(crate) mod cache;
 pub(crate) mod ggtt;
+pub(crate) mod object;
 pub(crate) mod pool;
 pub(crate) mod ppgtt;
 pub(crate) mod ranges;
 pub(crate) mod tlb;
 
 pub use cache::Cache;
+pub use object::Object;
 pub use pool::{Account, AccountId, Usage};
 pub use ranges::Placement;
 pub use tlb::{Released, Unbinding};

@@ -58,15 +58,16 @@ struct Page {
 }
 
 /// Allocated blocks linked through their own bookkeeping: no memory, constant time.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct PageList {
     head: u32,
+    tail: u32,
     len: u32,
 }
 
 impl PageList {
     pub(crate) const fn new() -> Self {
-        Self { head: NONE, len: 0 }
+        Self { head: NONE, tail: NONE, len: 0 }
     }
 
     pub(crate) const fn len(&self) -> u32 {
@@ -218,22 +219,68 @@ impl Pool {
         self.push_free(start, order);
     }
 
-    /// Puts a block on a list.
+    /// Puts a block at the end of a list.
     pub(crate) fn push(&mut self, list: &mut PageList, block: DmaPage) {
         if let Some(page) = self.pages.get_mut(block.0 as usize) {
-            page.next = list.head;
-            list.head = block.0;
+            page.next = NONE;
+            match self.pages.get_mut(list.tail as usize) {
+                Some(last) => last.next = block.0,
+                None => list.head = block.0,
+            }
+            list.tail = block.0;
             list.len += 1;
         }
     }
 
-    /// Takes the block that was put on the list last.
+    /// The blocks of a list and their lengths in pages, in order.
+    pub(crate) fn blocks(&self, list: &PageList) -> impl Iterator<Item = (DmaPage, u32)> {
+        let mut at = self.first(list);
+        core::iter::from_fn(move || {
+            let block = at?;
+            at = self.after(block);
+            Some((block, self.pages_of(block)))
+        })
+    }
+
+    /// The first block of a list.
+    pub(crate) fn first(&self, list: &PageList) -> Option<DmaPage> {
+        (list.head != NONE).then_some(DmaPage(list.head))
+    }
+
+    /// The block behind `block` in its list.
+    pub(crate) fn after(&self, block: DmaPage) -> Option<DmaPage> {
+        let next = self.pages.get(block.0 as usize)?.next;
+        (next != NONE).then_some(DmaPage(next))
+    }
+
+    /// Length of an allocated block in pages.
+    pub(crate) fn pages_of(&self, block: DmaPage) -> u32 {
+        self.pages.get(block.0 as usize).map_or(0, |page| 1 << page.order)
+    }
+
+    /// Moves all blocks of `from` to the end of `to`.
+    pub(crate) fn append(&mut self, to: &mut PageList, from: &mut PageList) {
+        match self.pages.get_mut(to.tail as usize) {
+            Some(last) => last.next = from.head,
+            None => to.head = from.head,
+        }
+        if from.tail != NONE {
+            to.tail = from.tail;
+        }
+        to.len += from.len;
+        *from = PageList::new();
+    }
+
+    /// Takes the first block.
     pub(crate) fn pop(&mut self, list: &mut PageList) -> Option<DmaPage> {
         let block = list.head;
         let page = self.pages.get_mut(block as usize)?;
         list.head = page.next;
         list.len -= 1;
         page.next = NONE;
+        if list.head == NONE {
+            list.tail = NONE;
+        }
         Some(DmaPage(block))
     }
 

@@ -72,10 +72,6 @@ impl Space {
         Self { root: NONE, start, end }
     }
 
-    pub(crate) const fn start(&self) -> u64 {
-        self.start
-    }
-
     pub(crate) const fn end(&self) -> u64 {
         self.end
     }

@@ -19,39 +19,39 @@ use crate::platform::{Clock, Mmio};
 
 /// A set of power domains.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct DomainSet(u8);
+pub(crate) struct DomainSet(u8);
 
 impl DomainSet {
     /// No domain.
-    pub const EMPTY: Self = Self(0);
+    pub(crate) const EMPTY: Self = Self(0);
     /// The GT domain ("blitter"); on Gen8 the only one.
-    pub const GT: Self = Self(1);
+    pub(crate) const GT: Self = Self(1);
     /// Render.
-    pub const RENDER: Self = Self(2);
+    pub(crate) const RENDER: Self = Self(2);
     /// Media, Gen9.
-    pub const MEDIA: Self = Self(4);
+    pub(crate) const MEDIA: Self = Self(4);
     /// Video box 0, Gen11/12.
-    pub const VDBOX0: Self = Self(8);
+    pub(crate) const VDBOX0: Self = Self(8);
     /// Video box 2.
-    pub const VDBOX2: Self = Self(16);
+    pub(crate) const VDBOX2: Self = Self(16);
     /// Video-enhancement box 0.
-    pub const VEBOX0: Self = Self(32);
+    pub(crate) const VEBOX0: Self = Self(32);
 
     /// Both.
     #[must_use]
-    pub const fn union(self, other: Self) -> Self {
+    pub(crate) const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
     /// Whether all of `other` is in.
     #[must_use]
-    pub const fn contains(self, other: Self) -> bool {
+    pub(crate) const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
     /// This without `other`.
     #[must_use]
-    pub const fn without(self, other: Self) -> Self {
+    pub(crate) const fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
 }

@@ -9,13 +9,13 @@ mod ranges;
 pub(crate) mod register;
 pub(crate) mod regs;
 
-pub use forcewake::DomainSet;
+pub(crate) use forcewake::DomainSet;
 
 use crate::address::DmaOffset;
 use crate::device::Generation;
 use crate::error::InitError;
 use crate::platform::{Clock, Hardware};
-use register::{Array, Field, Global, Masked, PerEngine, Register};
+use register::{Array, Field, Global, Masked, PerEngine};
 
 /// Base of an engine's registers in BAR 0.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,10 +57,11 @@ impl<H: Hardware> Bus<H> {
         self.awake = DomainSet::EMPTY;
     }
 
-    /// A full GT reset drops the requests; asks for the same domains again.
+    /// A full GT reset drops the requests; asks for the same domains again. Withdraws them first: where
+    /// they survived, the acknowledgement would look like a stale one.
     pub(crate) fn rewake(&mut self) -> Result<(), InitError> {
         let domains = self.awake;
-        self.awake = DomainSet::EMPTY;
+        self.sleep();
         self.wake(domains)
     }
 

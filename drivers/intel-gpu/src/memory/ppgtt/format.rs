@@ -30,8 +30,6 @@ impl Level {
     pub(crate) const PT: Self = Self(0);
     /// Page directory: 2 MiB.
     pub(crate) const PD: Self = Self(1);
-    /// Page-directory-pointer table: 1 GiB.
-    pub(crate) const PDP: Self = Self(2);
     /// Page map level 4: 512 GiB.
     pub(crate) const PML4: Self = Self(3);
 

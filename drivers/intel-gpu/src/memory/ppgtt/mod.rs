@@ -144,17 +144,24 @@ impl Ppgtt {
         Ok(Self { root, format, scratch, account, deposits: PageList::new(), mapped: 0 })
     }
 
-    /// Frees every table. Only when no engine can walk them any more.
-    pub(crate) fn free<H: Hardware>(mut self, bus: &mut Bus<H>, pool: &mut Pool) {
-        let mut emptied = PageList::new();
+    /// Takes the address space apart: all its pages go to `emptied`, to be freed when no engine can walk
+    /// them any more. Returns the number of 4 KiB pages that were mapped.
+    pub(crate) fn dismantle<H: Hardware>(
+        mut self,
+        bus: &mut Bus<H>,
+        pool: &mut Pool,
+        emptied: &mut PageList,
+    ) -> u64 {
         let everything = VaRange::from_bounds(0, self.format.bytes());
-        self.unbind(bus, pool, everything, &mut emptied);
-        pool.free_list(&mut emptied);
+        let mapped = self.unbind(bus, pool, everything, emptied);
         match self.root {
-            Root::Pml4(table) => pool.free(table),
-            Root::Directories(tables) => tables.into_iter().for_each(|table| pool.free(table)),
+            Root::Pml4(table) => pool.push(emptied, table),
+            Root::Directories(tables) => tables.into_iter().for_each(|table| pool.push(emptied, table)),
         }
-        self.scratch.free(pool);
+        for page in self.scratch.pages.into_iter().flatten() {
+            pool.push(emptied, page);
+        }
+        mapped
     }
 
     /// Values of the PDP registers 0 to 3 in a context image: with four levels the PML4 in the first.
@@ -163,10 +170,6 @@ impl Ppgtt {
             Root::Pml4(table) => [pool.address(table).get(), 0, 0, 0],
             Root::Directories(tables) => tables.map(|table| pool.address(table).get()),
         }
-    }
-
-    pub(crate) const fn format(&self) -> &Format {
-        &self.format
     }
 
     /// 4 KiB pages mapped.
@@ -199,18 +202,18 @@ impl Ppgtt {
         Ok(Reserved { range, tables })
     }
 
-    /// Second step of a bind: writes the entries. `runs` has exactly the pages of the range; should it
-    /// have fewer, the rest stays scratch.
+    /// Second step of a bind: writes the entries. `next_run` yields exactly the pages of the range;
+    /// should they be fewer, the rest stays scratch.
     pub(crate) fn bind<H: Hardware>(
         &mut self,
         bus: &mut Bus<H>,
         pool: &mut Pool,
         mut reserved: Reserved,
-        runs: impl Iterator<Item = PageRun>,
+        next_run: impl FnMut(&Pool) -> Option<PageRun>,
         cache: Cache,
         read_only: bool,
     ) {
-        let mut cursor = Cursor::new(runs);
+        let mut cursor = Cursor::new(next_run);
         let range = reserved.range;
         let mut va = range.start().get();
         while va < range.end() {
@@ -260,20 +263,20 @@ fn chunk_end(va: u64, end: u64) -> u64 {
 }
 
 /// Takes pages from runs.
-struct Cursor<I> {
-    runs: I,
+struct Cursor<F> {
+    next_run: F,
     current: PageRun,
 }
 
-impl<I: Iterator<Item = PageRun>> Cursor<I> {
-    fn new(runs: I) -> Self {
-        Self { runs, current: PageRun { address: DeviceAddress::new(0), pages: 0 } }
+impl<F: FnMut(&Pool) -> Option<PageRun>> Cursor<F> {
+    fn new(next_run: F) -> Self {
+        Self { next_run, current: PageRun { address: DeviceAddress::new(0), pages: 0 } }
     }
 
     /// The rest of the current run, or the next one; `None` at the end.
-    fn peek(&mut self) -> Option<PageRun> {
+    fn peek(&mut self, pool: &Pool) -> Option<PageRun> {
         while self.current.pages == 0 {
-            self.current = self.runs.next()?;
+            self.current = (self.next_run)(pool)?;
         }
         Some(self.current)
     }

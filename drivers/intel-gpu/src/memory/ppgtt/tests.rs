@@ -47,8 +47,9 @@ impl Fixture {
         let pages: u64 = runs.iter().map(|run| u64::from(run.pages)).sum();
         let range = range(va, pages);
         let reserved = self.space.reserve(&self.bus, &mut self.pool, range)?;
-        let runs = runs.iter().copied();
-        self.space.bind(&mut self.bus, &mut self.pool, reserved, runs, Cache::Coherent, read_only);
+        let mut runs = runs.iter().copied();
+        let next = |_: &Pool| runs.next();
+        self.space.bind(&mut self.bus, &mut self.pool, reserved, next, Cache::Coherent, read_only);
         Ok(())
     }
 
@@ -69,7 +70,9 @@ impl Fixture {
 
     /// Destroys the space and demands every page back.
     fn finish(mut self) {
-        self.space.free(&mut self.bus, &mut self.pool);
+        let mut emptied = PageList::new();
+        self.space.dismantle(&mut self.bus, &mut self.pool, &mut emptied);
+        self.pool.free_list(&mut emptied);
         assert_eq!(self.pool.free_pages(), self.free);
         assert_eq!(self.pool.usage(self.account).expect("exists").used, 0);
     }

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! One command streamer: its registers, its status page, its two submission ports, and what waits for
+//! them.
+
+pub(crate) mod commands;
+pub(crate) mod csb;
+pub(crate) mod emit;
+pub(crate) mod image;
+pub(crate) mod mocs;
+pub(crate) mod ports;
+pub(crate) mod queue;
+pub(crate) mod reset;
+pub(crate) mod ring;
+pub(crate) mod workarounds;
+
+use crate::address::{DmaPage, GgttOffset};
+use crate::device::{EngineClass, EngineId, Generation, Platform};
+use crate::gpu::{Context, Progress};
+use crate::memory::pool::PageList;
+use crate::mmio::regs::{
+    ErrorIdentity, ErrorMask, ErrorStatus, InterruptMask, MiMode, RingMode, StatusMask, StatusPage,
+};
+use crate::mmio::{Bus, EngineBase};
+use crate::platform::Hardware;
+use csb::StatusBuffer;
+use emit::Dialect;
+use ports::Ports;
+use queue::Queue;
+
+/// Events of an engine's interrupt vector (PRM: GT interrupt registers, the 16-bit engine part).
+pub(crate) mod events {
+    /// MI_USER_INTERRUPT.
+    pub(crate) const USER: u32 = 1 << 0;
+    /// The command streamer met an error.
+    pub(crate) const ERROR: u32 = 1 << 3;
+    /// A context status event was written.
+    pub(crate) const CONTEXT_SWITCH: u32 = 1 << 8;
+    /// A context waits on a semaphore.
+    pub(crate) const SEMAPHORE_WAIT: u32 = 1 << 11;
+    /// What this driver listens to.
+    pub(crate) const ENABLED: u32 = USER | ERROR | CONTEXT_SWITCH | SEMAPHORE_WAIT;
+}
+
+/// An engine.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pub(crate) id: EngineId,
+    pub(crate) base: EngineBase,
+    pub(crate) dialect: Dialect,
+    status_page: GgttOffset,
+    pub(crate) status: StatusBuffer,
+    pub(crate) ports: Ports,
+    pub(crate) queue: Queue<Context>,
+    /// Saved image of the first context: what every other one starts from.
+    pub(crate) default_state: PageList,
+    /// What it was executing when the clock looked last.
+    pub(crate) progress: Progress,
+    /// Counts full TLB invalidations, from 1.
+    pub(crate) tlb_generation: u64,
+}
+
+impl Engine {
+    pub(crate) fn new(
+        platform: &Platform,
+        id: EngineId,
+        status_dma: DmaPage,
+        status_page: GgttOffset,
+    ) -> Self {
+        let base = EngineBase(id.mmio_base(platform.generation));
+        Self {
+            id,
+            base,
+            dialect: Dialect { generation: platform.generation, class: id.class },
+            status_page,
+            status: StatusBuffer::new(status_dma, base, platform.generation),
+            ports: Ports::new(),
+            queue: Queue::new(),
+            default_state: PageList::new(),
+            progress: Progress::new(),
+            tlb_generation: 1,
+        }
+    }
+
+    /// Brings the engine from reset to where it takes submissions. Returns its error status, which must
+    /// be zero.
+    pub(crate) fn enable<H: Hardware>(&mut self, bus: &mut Bus<H>, platform: &Platform) -> u32 {
+        let generation = platform.generation;
+        workarounds::apply_engine(bus, platform, self.id);
+        mocs::program_engine(bus, generation, platform.mocs, self.id);
+
+        bus.write_on(self.base, StatusMask(u32::MAX));
+        if generation.is_gen11_or_12() {
+            bus.write_field_on(self.base, RingMode::DISABLE_LEGACY, 1);
+        } else {
+            bus.write_field_on(self.base, RingMode::RUN_LIST_ENABLE, 1);
+        }
+        bus.write_field_on(self.base, MiMode::STOP_RING, 0);
+        bus.write_on(self.base, StatusPage(self.status_page.get()));
+        let _posted: StatusPage = bus.read_on(self.base);
+
+        bus.write_on(self.base, ErrorMask(u32::MAX));
+        bus.write_on(self.base, ErrorIdentity(u32::MAX));
+        let status: ErrorStatus = bus.read_on(self.base);
+        bus.write_on(self.base, ErrorMask(!ErrorMask::INSTRUCTION.mask()));
+        bus.write_on(self.base, InterruptMask(!(events::ENABLED << interrupt_shift(generation, self.id))));
+
+        self.status.reset(bus);
+        status.0
+    }
+}
+
+/// Which half of a 32-bit interrupt register of Gen8/9 is this engine's; from Gen11 on each engine's own
+/// mask is unshifted.
+pub(crate) const fn interrupt_shift(generation: Generation, engine: EngineId) -> u32 {
+    let upper = match engine.class {
+        EngineClass::Copy => true,
+        EngineClass::Video => engine.instance == 1,
+        EngineClass::Render | EngineClass::VideoEnhance => false,
+    };
+    if upper && !generation.is_gen11_or_12() { 16 } else { 0 }
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Stopping and resetting engines, and the whole GT.
+//!
+//! ```text
+//!   stop:   STOP_RING -> (Gen11/12: prefetch off) -> MODE_IDLE or empty ring -> (Gen11/12: messages drained)
+//!   ready:  catastrophic error? clear it and wait  :  request reset -> ready
+//!   reset:  GDRST bits -> bits clear, twice -> 50 us
+//!   done:   withdraw the request
+//! ```
+//!
+//! Sources: PRM vol 2c (GDRST, RESET_CTL); i915: intel_reset.c (`gen6_hw_domain_reset`,
+//! `gen8_engine_reset_prepare`), intel_engine_cs.c (`intel_engine_stop_cs`, Wa_22011802037).
+
+use crate::device::{EngineClass, EngineId, Generation};
+use crate::mmio::regs::{GraphicsReset, MiMode, ResetControl, RingHead, RingMode, RingTail};
+use crate::mmio::{Bus, EngineBase, poll};
+use crate::platform::Hardware;
+
+/// GDRST bit of an engine.
+const fn gdrst_bit(generation: Generation, engine: EngineId) -> u32 {
+    let new = generation.is_gen11_or_12();
+    match (engine.class, engine.instance) {
+        (EngineClass::Render, _) => 1 << 1,
+        (EngineClass::Copy, _) if new => 1 << 2,
+        (EngineClass::Copy, _) => 1 << 3,
+        (EngineClass::Video, instance) if new => 1 << (5 + instance),
+        (EngineClass::Video, 0) => 1 << 2,
+        (EngineClass::Video, _) => 1 << 7,
+        (EngineClass::VideoEnhance, instance) if new => 1 << (13 + instance),
+        (EngineClass::VideoEnhance, _) => 1 << 4,
+    }
+}
+
+/// MSG_IDLE register of an engine (Gen11/12).
+const fn message_idle(engine: EngineId) -> u32 {
+    match (engine.class, engine.instance) {
+        (EngineClass::Render, _) => 0x8000,
+        (EngineClass::Video, 0) => 0x8004,
+        (EngineClass::Video, 1) => 0x8008,
+        (EngineClass::Video, instance) => 0x80c0 + 4 * (instance as u32 - 2),
+        (EngineClass::Copy, _) => 0x800c,
+        (EngineClass::VideoEnhance, 0) => 0x8010,
+        (EngineClass::VideoEnhance, instance) => 0x80d8 + 4 * (instance as u32 - 1),
+    }
+}
+
+const POWER_DOMAIN_STATUS: u32 = 0xa2a0;
+
+/// Why a reset failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum ResetError {
+    /// The engine did not become ready for it.
+    NotReady,
+    /// GDRST kept its bits.
+    Stuck(u32),
+}
+
+/// Stops an engine's command streamer. Whether it came to rest does not matter for what follows.
+pub(crate) fn stop<H: Hardware>(bus: &mut Bus<H>, generation: Generation, engine: EngineId) -> bool {
+    let base = EngineBase(engine.mmio_base(generation));
+    bus.write_field_on(base, MiMode::STOP_RING, 1);
+    if generation.is_gen11_or_12() {
+        bus.write_field_on(base, RingMode::PREFETCH_DISABLE, 1);
+    }
+    // TIMEOUT: 100 ms, i915's stop timeout: a preempted 3D command may take that long to drain.
+    let stopped = poll::until(bus, 100_000_000, |bus| {
+        if bus.read_on::<MiMode>(base).is_set(MiMode::MODE_IDLE) {
+            return true;
+        }
+        let head: RingHead = bus.read_on(base);
+        let tail: RingTail = bus.read_on(base);
+        head.0 & RingHead::OFFSET_DWORDS.mask() == tail.0 & RingTail::OFFSET_QWORDS.mask()
+    });
+    if generation.is_gen11_or_12() {
+        let value = bus.read_raw(message_idle(engine));
+        let pending = value & value >> 16 & 0x3e00;
+        if pending != 0 {
+            // TIMEOUT: 5 ms. A power message that is under way must arrive before the reset
+            // (Wa_22011802037); if it never does, the reset goes on as in i915.
+            let _ = poll::until(bus, 5_000_000, |bus| {
+                bus.read_raw(POWER_DOMAIN_STATUS) & pending >> 9 == pending >> 9
+            });
+        }
+    }
+    stopped.is_ok()
+}
+
+/// Asks the engine to get ready for its reset.
+fn prepare<H: Hardware>(bus: &mut Bus<H>, base: EngineBase) -> Result<(), ResetError> {
+    let state: ResetControl = bus.read_on(base);
+    // TIMEOUT: 700 us for both, from i915: the engine finishes its outstanding memory cycles.
+    const READY_NS: u64 = 700_000;
+    let done = if state.is_set(ResetControl::CATASTROPHIC) {
+        bus.write_field_on(base, ResetControl::CATASTROPHIC, 1);
+        poll::until(bus, READY_NS, |bus| {
+            !bus.read_on::<ResetControl>(base).is_set(ResetControl::CATASTROPHIC)
+        })
+    } else if state.is_set(ResetControl::READY) {
+        return Ok(());
+    } else {
+        bus.write_field_on(base, ResetControl::REQUEST, 1);
+        poll::until(bus, READY_NS, |bus| bus.read_on::<ResetControl>(base).is_set(ResetControl::READY))
+    };
+    done.map_err(|_| ResetError::NotReady)
+}
+
+fn withdraw<H: Hardware>(bus: &mut Bus<H>, base: EngineBase) {
+    bus.write_field_on(base, ResetControl::REQUEST, 0);
+}
+
+fn gdrst<H: Hardware>(bus: &mut Bus<H>, bits: u32) -> Result<(), ResetError> {
+    // Twice: on some parts registers are not yet cleared when the first acknowledgement comes.
+    for _ in 0..2 {
+        bus.write(GraphicsReset(bits));
+        // TIMEOUT: 2 ms, from i915; it takes some 50 us.
+        let done = poll::until(bus, 2_000_000, |bus| bus.read::<GraphicsReset>().0 & bits == 0);
+        if done.is_err() {
+            return Err(ResetError::Stuck(bus.read::<GraphicsReset>().0));
+        }
+    }
+    // The engines' registers settle.
+    poll::delay(bus, 50_000);
+    Ok(())
+}
+
+/// Resets one engine. With `force` it is reset though it does not say it is ready.
+pub(crate) fn engine<H: Hardware>(
+    bus: &mut Bus<H>,
+    generation: Generation,
+    id: EngineId,
+    force: bool,
+) -> Result<(), ResetError> {
+    let base = EngineBase(id.mmio_base(generation));
+    let result = match prepare(bus, base) {
+        Err(error) if !force => Err(error),
+        _ => gdrst(bus, gdrst_bit(generation, id)),
+    };
+    withdraw(bus, base);
+    result
+}
+
+/// Resets the whole GT; forcewake requests and all register state of it are lost.
+pub(crate) fn full<H: Hardware>(
+    bus: &mut Bus<H>,
+    generation: Generation,
+    engines: impl Iterator<Item = EngineId> + Clone,
+) -> Result<(), ResetError> {
+    for id in engines.clone() {
+        // A full reset is the last resort: it goes on whatever an engine answers.
+        let _ = prepare(bus, EngineBase(id.mmio_base(generation)));
+    }
+    let result = gdrst(bus, GraphicsReset::FULL.mask());
+    // The requests fell with the reset; without them the next write would go nowhere.
+    let _ = bus.rewake();
+    for id in engines {
+        withdraw(bus, EngineBase(id.mmio_base(generation)));
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::FakeHardware;
+
+    #[test]
+    fn reset_bits_per_generation() {
+        assert_eq!(gdrst_bit(Generation::Gen9, EngineId::BCS0), 8);
+        assert_eq!(gdrst_bit(Generation::Gen9, EngineId::VCS1), 0x80);
+        assert_eq!(gdrst_bit(Generation::Gen12, EngineId::BCS0), 4);
+        assert_eq!(gdrst_bit(Generation::Gen12, EngineId::VCS2), 0x80);
+        assert_eq!(gdrst_bit(Generation::Gen11, EngineId::VECS0), 1 << 13);
+    }
+
+    #[test]
+    fn an_engine_that_is_never_ready_is_reset_only_by_force() {
+        let mut bus = Bus::new(FakeHardware::new(1), Generation::Gen12, true);
+        assert_eq!(engine(&mut bus, Generation::Gen12, EngineId::BCS0, false), Err(ResetError::NotReady));
+        assert!(!bus.hw.writes.iter().any(|write| write.0 == 0x941c));
+        // The fake keeps GDRST's bits, so by force it gets as far as the reset itself.
+        assert_eq!(engine(&mut bus, Generation::Gen12, EngineId::BCS0, true), Err(ResetError::Stuck(4)));
+        let last = bus.hw.writes.last();
+        assert_eq!(last, Some(&(0x220d0, 0x1_0000)), "the request is withdrawn");
+    }
+}

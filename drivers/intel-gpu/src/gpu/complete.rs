@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What the hardware has done since we looked: context switches and finished requests.
+
+use super::context::Place;
+use super::submit::Status;
+use super::{ContextId, Gpu};
+use crate::engine::csb::Event;
+use crate::engine::image::{self, slot};
+use crate::platform::Hardware;
+
+/// How a context left the hardware.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Left {
+    /// Its ring was at its end.
+    Completed,
+    /// Somebody took its place.
+    Preempted,
+}
+
+impl<H: Hardware> Gpu<H> {
+    /// Reads an engine's status events and retires what has finished. Returns whether there was anything.
+    pub(super) fn process_engine(&mut self, engine: usize) -> bool {
+        let mut found = false;
+        while let Some(event) = self.engines[engine].status.next(&mut self.bus) {
+            found = true;
+            let ports = &mut self.engines[engine].ports;
+            match event {
+                Event::Acknowledged => match ports.acknowledge() {
+                    Some(old) => {
+                        // The second one first: each goes to the front of the queue.
+                        for id in old.into_iter().rev().flatten() {
+                            self.left(id, Left::Preempted);
+                        }
+                        self.engines[engine].ports.running_since_ns = self.bus.hw.now_ns();
+                    }
+                    None => self.statistics.unexpected_events += 1,
+                },
+                Event::Completed => match ports.complete() {
+                    Some(id) => {
+                        self.left(id, Left::Completed);
+                        self.engines[engine].ports.running_since_ns = self.bus.hw.now_ns();
+                    }
+                    None => self.statistics.unexpected_events += 1,
+                },
+                Event::Other => {}
+            }
+        }
+        for id in self.engines[engine].ports.active.into_iter().flatten() {
+            found |= self.retire(id);
+        }
+        if found {
+            self.kick(engine);
+        }
+        found
+    }
+
+    /// Finishes the requests of a context whose numbers the GPU has written. Returns whether there were
+    /// any.
+    pub(super) fn retire(&mut self, id: ContextId) -> bool {
+        let Some(context) = self.contexts.get(id) else { return false };
+        let Some(timeline) = self.timelines.get(context.timeline) else { return false };
+        let reached = self.timeline_in_memory(timeline);
+        let mut any = false;
+        while let Some(request) = self.contexts.get(id).and_then(|context| context.first) {
+            let done = self.requests.get(request).is_some_and(|request| request.seqno <= reached);
+            if !done {
+                break;
+            }
+            self.finish(request);
+            any = true;
+        }
+        any
+    }
+
+    /// A submission that a context was in has ended.
+    fn left(&mut self, id: ContextId, how: Left) {
+        let Some(context) = self.contexts.get_mut(id) else { return };
+        context.ports -= 1;
+        if context.ports != 0 {
+            return; // still in the other submission: it did not leave the hardware
+        }
+        let engine = context.engine;
+        self.engines[engine].ports.give_tag(context.tag);
+        if core::mem::take(&mut context.restore_inhibit) {
+            // The image has been saved: the next load takes all of it.
+            let at = context.state.at(slot::CONTEXT_CONTROL * 4);
+            let value = image::context_control(self.platform.generation, false);
+            self.bus.hw.write_u32(at, value);
+            self.bus.publish(at, 4);
+        }
+        context.place = Place::Idle;
+        self.retire(id);
+        self.requeue(id, how == Left::Preempted);
+    }
+
+    /// Queues a context that is off the hardware again if it has work: before the others of its priority
+    /// if its turn was not over.
+    pub(super) fn requeue(&mut self, id: ContextId, front: bool) {
+        let Some(context) = self.contexts.get_mut(id) else { return };
+        if context.place == Place::Idle && context.has_ready_work() {
+            let (engine, priority) = (context.engine, context.priority);
+            context.place = Place::Queued;
+            let front = front && !core::mem::take(&mut context.yielded);
+            let queue = &mut self.engines[engine].queue;
+            if front {
+                queue.push_front(&mut self.contexts, id, priority);
+            } else {
+                queue.push_back(&mut self.contexts, id, priority);
+            }
+            self.kick(engine);
+        } else {
+            self.context_free_if_done(id);
+        }
+    }
+
+    /// Cancels what a context has not finished. Requests that are not on the hardware are skipped; for
+    /// one that is, the engine is reset.
+    pub(super) fn cancel_requests(&mut self, id: ContextId) {
+        let Some(context) = self.contexts.get(id) else { return };
+        let (place, engine) = (context.place, context.engine);
+        if context.first.is_none() {
+            return;
+        }
+        self.skip_requests(id, Status::Cancelled);
+        if place == Place::OnHardware {
+            self.reset_engine(engine);
+        }
+    }
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The GPU as one thing: all state, and the operations of the crate's interface. Each file adds the
+//! operations of one subject to [`Gpu`].
+
+mod address_space;
+mod complete;
+mod config;
+mod context;
+mod init;
+mod interrupt;
+mod object;
+mod query;
+mod recover;
+mod schedule;
+mod submit;
+mod tick;
+mod timeline;
+
+pub use address_space::{Vm, VmId};
+pub use config::Config;
+pub use context::{Context, ContextId};
+pub use query::{EngineIndex, EngineInfo, Statistics};
+pub use submit::{Completion, Request, RequestId, Status, Submission, Submitted};
+pub(crate) use tick::Progress;
+pub use timeline::{Fence, Timeline, TimelineId};
+
+use alloc::vec::Vec;
+
+use crate::device::{Fuses, GtLevel, PciIdentity, Platform};
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::handle::Slab;
+use crate::memory::ggtt::{Ggtt, GgttRange};
+use crate::memory::pool::Pool;
+use crate::memory::ppgtt::{Format, Scratch};
+use crate::memory::ranges::Ranges;
+use crate::memory::tlb::Tlb;
+use crate::mmio::Bus;
+use crate::platform::Hardware;
+use submit::RequestList;
+use timeline::Wait;
+
+/// Most engines that a part has.
+pub const MAX_ENGINES: usize = 6;
+
+/// Whether the GPU takes work.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Health {
+    Running,
+    /// Recovery failed, or the device is gone: every submission is refused.
+    Wedged,
+}
+
+/// The driver core over a machine `H`.
+#[derive(Debug)]
+pub struct Gpu<H> {
+    bus: Bus<H>,
+    identity: PciIdentity,
+    platform: &'static Platform,
+    level: GtLevel,
+    fuses: Fuses,
+    config: Config,
+    health: Health,
+
+    pool: Pool,
+    ggtt: Ggtt,
+    /// Scratch that all address spaces share, where they may.
+    shared_scratch: Option<Scratch>,
+    format: Format,
+    ranges: Ranges,
+    tlb: Tlb,
+
+    vms: Slab<Vm>,
+    contexts: Slab<Context>,
+    timelines: Slab<Timeline>,
+    requests: Slab<Request>,
+    waits: Slab<Wait>,
+    /// Pages of timeline slots, made as they are needed.
+    slot_pages: Vec<Option<(crate::address::DmaPage, GgttRange)>>,
+
+    engines: Vec<Engine>,
+    /// Engines whose queue or ports have changed and that the scheduler has not looked at.
+    kicked: u8,
+    /// Finished requests that the upper half has not taken yet.
+    completed: RequestList,
+    statistics: Statistics,
+}
+
+impl<H: Hardware> Gpu<H> {
+    fn check_running(&self) -> Result<(), Error> {
+        match self.health {
+            Health::Running => Ok(()),
+            Health::Wedged => Err(Error::Wedged),
+        }
+    }
+
+    /// The machine under the driver. The driver's own accesses go through it, too: nothing may be
+    /// changed behind its back.
+    pub const fn hardware(&self) -> &H {
+        &self.bus.hw
+    }
+
+    /// See [`Self::hardware`].
+    pub const fn hardware_mut(&mut self) -> &mut H {
+        &mut self.bus.hw
+    }
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What can be asked of the GPU.
+
+use super::{Gpu, Health};
+use crate::device::{EngineClass, EngineId, Fuses, GtLevel, PciIdentity, Platform};
+use crate::error::Error;
+use crate::platform::Hardware;
+
+/// Position of an engine in [`Gpu::engines`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct EngineIndex(pub(crate) u8);
+
+impl EngineIndex {
+    /// The position.
+    #[must_use]
+    pub const fn get(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// An engine as the upper half sees it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EngineInfo {
+    /// How to name it in this crate's interface.
+    pub index: EngineIndex,
+    /// Class and physical instance.
+    pub id: EngineId,
+    /// i915's class number.
+    pub uapi_class: u16,
+    /// i915's instance: present engines of the class, counted from 0 in physical order.
+    pub uapi_instance: u16,
+}
+
+/// What happened since the start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Statistics {
+    /// Requests submitted.
+    pub submitted: u64,
+    /// Requests finished, whichever way.
+    pub finished: u64,
+    /// Writes of the submission port or queue.
+    pub port_writes: u64,
+    /// Interrupts handled.
+    pub interrupts: u64,
+    /// Events that were found without an interrupt having told of them.
+    pub lost_interrupts: u64,
+    /// Status events that did not fit what was submitted.
+    pub unexpected_events: u64,
+    /// Rounds of TLB invalidation by register.
+    pub tlb_invalidations: u64,
+    /// Engine resets.
+    pub engine_resets: u64,
+    /// Resets of the whole GPU.
+    pub gpu_resets: u64,
+}
+
+impl<H: Hardware> Gpu<H> {
+    /// The engines that exist: render, copy, video, video enhance.
+    pub fn engines(&self) -> impl Iterator<Item = EngineInfo> {
+        (0..).zip(&self.engines).map(|(index, engine)| {
+            let same = |other: &&crate::engine::Engine| {
+                other.id.class == engine.id.class && other.id.instance < engine.id.instance
+            };
+            let before = self.engines.iter().filter(same).count();
+            EngineInfo {
+                index: EngineIndex(index),
+                id: engine.id,
+                uapi_class: engine.id.class.uapi(),
+                uapi_instance: u16::try_from(before).unwrap_or(u16::MAX),
+            }
+        })
+    }
+
+    /// The engine of a class and an instance as i915 counts them.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn engine(&self, class: EngineClass, uapi_instance: u16) -> Result<EngineIndex, Error> {
+        self.engines()
+            .find(|engine| engine.id.class == class && engine.uapi_instance == uapi_instance)
+            .map(|engine| engine.index)
+            .ok_or(Error::NotFound)
+    }
+
+    /// The part.
+    #[must_use]
+    pub const fn platform(&self) -> &'static Platform {
+        self.platform
+    }
+
+    /// Tier of the part.
+    #[must_use]
+    pub const fn gt_level(&self) -> GtLevel {
+        self.level
+    }
+
+    /// What PCI configuration space said.
+    #[must_use]
+    pub const fn identity(&self) -> PciIdentity {
+        self.identity
+    }
+
+    /// Slices, subslices, EUs, timestamp frequency.
+    #[must_use]
+    pub const fn fuses(&self) -> &Fuses {
+        &self.fuses
+    }
+
+    /// Bytes of the global GTT.
+    #[must_use]
+    pub const fn ggtt_bytes(&self) -> u64 {
+        self.ggtt.bytes()
+    }
+
+    /// Whether nothing can be submitted any more.
+    #[must_use]
+    pub fn is_wedged(&self) -> bool {
+        self.health == Health::Wedged
+    }
+
+    /// Counters.
+    #[must_use]
+    pub const fn statistics(&self) -> Statistics {
+        self.statistics
+    }
+
+    /// Accesses to registers of sleeping power domains: a bug of this driver, counted in debug builds.
+    #[must_use]
+    pub const fn sleeping_accesses(&self) -> u32 {
+        self.bus.sleeping_accesses()
+    }
+
+    /// Contexts, timelines, requests and address spaces that exist, for leak checks.
+    #[must_use]
+    pub const fn population(&self) -> [u32; 4] {
+        [self.contexts.len(), self.timelines.len(), self.requests.len(), self.vms.len()]
+    }
+}

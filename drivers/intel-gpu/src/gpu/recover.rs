@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! When the hardware does not go on: reset of the engine, reset of the GPU, and at last giving up.
+//!
+//! ```text
+//!   hang --> engine reset --(not possible)--> GPU reset --(not possible)--> wedged
+//!               |                                |                             |
+//!               +-- guilty request skipped, the others run again --------------+-- everything cancelled
+//! ```
+//!
+//! Sources: i915: intel_reset.c, intel_execlists_submission.c (`execlists_reset_csb`,
+//! `__execlists_reset_reg_state`).
+
+use super::context::Place;
+use super::submit::Status;
+use super::{ContextId, Gpu, Health};
+use crate::engine::image::slot;
+use crate::engine::reset;
+use crate::error::Error;
+use crate::memory::cache;
+use crate::mmio::regs::{ErrorIdentity, FaultGen8, FaultGen12, GgcMirror, RenderC6Control, RenderC6State};
+use crate::platform::Hardware;
+
+impl<H: Hardware> Gpu<H> {
+    /// What an engine executes does not end: stops it, and skips the request that is to blame.
+    pub(super) fn hang(&mut self, engine: usize) {
+        if self.process_engine(engine) {
+            self.run_scheduler();
+            return; // it went on while we looked
+        }
+        let ports = &self.engines[engine].ports;
+        let guilty = ports.active[0].or(ports.pending.and_then(|(elements, _)| elements[0]));
+        if let Some(request) = guilty.and_then(|id| self.contexts.get(id)).and_then(|context| context.first) {
+            self.blame(request);
+        }
+        self.reset_engine(engine);
+        self.run_scheduler();
+    }
+
+    fn blame(&mut self, id: super::RequestId) {
+        let Some(request) = self.requests.get_mut(id) else { return };
+        if request.status == Status::Done {
+            request.status = Status::Hang;
+        }
+    }
+
+    /// The command streamer reports an error: what it was executing is to blame.
+    pub(super) fn command_error(&mut self, engine: usize) {
+        let base = self.engines[engine].base;
+        let identity: ErrorIdentity = self.bus.read_on(base);
+        if identity.0 == 0 {
+            return;
+        }
+        self.bus.write_on(base, identity);
+        self.clear_fault();
+        self.hang(engine);
+    }
+
+    fn clear_fault(&mut self) {
+        if self.platform.generation == crate::device::Generation::Gen12 {
+            let fault: FaultGen12 = self.bus.read();
+            if fault.is_set(FaultGen12::VALID) {
+                self.bus.write(fault.with(FaultGen12::VALID, 0));
+            }
+        } else {
+            let fault: FaultGen8 = self.bus.read();
+            if fault.is_set(FaultGen8::VALID) {
+                self.bus.write(fault.with(FaultGen8::VALID, 0));
+            }
+        }
+    }
+
+    /// Stops and resets one engine; goes on to the whole GPU where that is not possible. What was on it
+    /// runs again, from the start of its first unfinished request; requests whose status is no longer
+    /// [`Status::Done`] only signal.
+    pub(super) fn reset_engine(&mut self, engine: usize) {
+        let generation = self.platform.generation;
+        let id = self.engines[engine].id;
+        self.statistics.engine_resets += 1;
+        reset::stop(&mut self.bus, generation, id);
+        // What it still finished before it stopped is finished.
+        self.process_engine(engine);
+        let done = reset::engine(&mut self.bus, generation, id, false)
+            .or_else(|_| reset::engine(&mut self.bus, generation, id, true));
+        if done.is_err() {
+            self.reset_gpu();
+            return;
+        }
+        self.unwind(engine);
+        let status = self.engines[engine].enable(&mut self.bus, self.platform);
+        if status != 0 {
+            self.reset_gpu();
+        }
+    }
+
+    /// Resets the whole GPU: the last resort before giving up, also for an unbinding that cannot be
+    /// released because an engine does not answer. Running requests start again.
+    ///
+    /// # Errors
+    /// [`Error::Wedged`] when the hardware does not come back.
+    pub fn reset(&mut self) -> Result<(), Error> {
+        self.check_running()?;
+        self.reset_gpu();
+        self.run_scheduler();
+        self.check_running()
+    }
+
+    fn reset_gpu(&mut self) {
+        self.statistics.gpu_resets += 1;
+        if self.bus.read::<GgcMirror>().0 == u32::MAX {
+            self.wedge(); // the device is gone
+            return;
+        }
+        self.interrupts_off();
+        for engine in 0..self.engines.len() {
+            reset::stop(&mut self.bus, self.platform.generation, self.engines[engine].id);
+            self.process_engine(engine);
+        }
+        let ids = self.engines.iter().map(|engine| engine.id);
+        if reset::full(&mut self.bus, self.platform.generation, ids).is_err() {
+            self.wedge();
+            return;
+        }
+        for engine in 0..self.engines.len() {
+            self.unwind(engine);
+        }
+        if self.start_gt() {
+            // Nothing runs, and what the engines had cached is gone; ask them all the same.
+            let _ = self.invalidate_tlbs();
+        } else {
+            self.wedge();
+        }
+    }
+
+    /// Writes what a GT reset loses, and enables every engine. Returns whether all came up clean.
+    pub(super) fn start_gt(&mut self) -> bool {
+        for (register, value) in cache::pat(self.platform.generation) {
+            self.bus.write_raw(*register, *value);
+        }
+        // RC6 stays off: the state of a sleeping GT would be saved and restored by the hardware, but a
+        // driver that holds forcewake gains nothing from it.
+        self.bus.write(RenderC6Control(0));
+        self.bus.write(RenderC6State(0));
+        crate::engine::workarounds::apply_gt(&mut self.bus, self.platform);
+        crate::engine::mocs::program_gt(&mut self.bus, self.platform.generation, self.platform.mocs);
+        let mut clean = true;
+        for engine in &mut self.engines {
+            clean &= engine.enable(&mut self.bus, self.platform) == 0;
+        }
+        self.interrupts_on();
+        clean
+    }
+
+    /// Takes everything off an engine that was reset, and queues it again.
+    fn unwind(&mut self, engine: usize) {
+        let ports = &mut self.engines[engine].ports;
+        let running = ports.active[0];
+        let active = core::mem::take(&mut ports.active);
+        let pending = ports.pending.take().map_or([None; 2], |(elements, _)| elements);
+        // In reverse: each goes to the front of its priority, the running one last.
+        for id in pending.into_iter().rev().chain(active.into_iter().rev()).flatten() {
+            let Some(context) = self.contexts.get_mut(id) else { continue };
+            context.ports = context.ports.saturating_sub(1);
+            if context.ports != 0 {
+                continue;
+            }
+            context.place = Place::Idle;
+            let tag = context.tag;
+            self.engines[engine].ports.give_tag(tag);
+            self.retire(id);
+            self.rewind(id, running == Some(id));
+            self.requeue(id, true);
+        }
+        self.kick(engine);
+    }
+
+    /// Prepares a context to run again after its engine was reset under it.
+    fn rewind(&mut self, id: ContextId, was_running: bool) {
+        if was_running {
+            // The reset may have torn the image: start from the default state.
+            self.context_write_image(id);
+        }
+        let Some(context) = self.contexts.get_mut(id) else { return };
+        let first = context.first.and_then(|request| self.requests.get(request));
+        let head = first.map_or(context.submitted_tail, |request| {
+            if request.status == Status::Done { request.start } else { request.breadcrumb }
+        });
+        context.restore_inhibit = self.engines[context.engine].default_state.len() == 0;
+        context.force_restore = true;
+        context.next_tail = context.spare_tail;
+        context.unsubmitted = true;
+        let at = context.state.at(slot::RING_HEAD * 4);
+        self.bus.hw.write_u32(at, head);
+        self.bus.publish(at, 4);
+    }
+
+    /// Gives up: from here on everything is refused, and what was submitted ends as cancelled.
+    fn wedge(&mut self) {
+        self.health = Health::Wedged;
+        for engine in 0..self.engines.len() {
+            let queue = &mut self.engines[engine].queue;
+            while let Some(id) = queue.pop(&mut self.contexts) {
+                if let Some(context) = self.contexts.get_mut(id) {
+                    context.place = Place::Idle;
+                }
+            }
+            self.unwind(engine);
+            // `unwind` queued them again; nothing takes them from there any more.
+            let queue = &mut self.engines[engine].queue;
+            while let Some(id) = queue.pop(&mut self.contexts) {
+                if let Some(context) = self.contexts.get_mut(id) {
+                    context.place = Place::Idle;
+                }
+            }
+        }
+        self.abandon_all();
+        self.kicked = 0;
+    }
+}

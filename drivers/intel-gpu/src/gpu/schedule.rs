@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Who runs: fills the two elements of each engine's submission from its queue.
+//!
+//! A context is queued as a whole, at its priority; its ring has all its requests, and a submission
+//! covers those that are ready. While a submission is unacknowledged nothing is decided.
+
+use super::context::Place;
+use super::{ContextId, Gpu};
+use crate::engine::image::slot;
+use crate::engine::ports::{self, Descriptor, Elements};
+use crate::platform::{Clock, Hardware};
+
+/// Why a running context would be replaced.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Turn {
+    /// Only by a more urgent one.
+    Keep,
+    /// Also by an equally urgent one: its timeslice is over.
+    Yield,
+}
+
+impl<H: Hardware> Gpu<H> {
+    /// Marks an engine whose queue or ports have changed.
+    pub(super) const fn kick(&mut self, engine: usize) {
+        self.kicked |= 1 << engine;
+    }
+
+    /// A context may have got something to run.
+    pub(super) fn activate(&mut self, id: ContextId) {
+        let Some(context) = self.contexts.get_mut(id) else { return };
+        let (engine, priority) = (context.engine, context.priority);
+        if context.place == Place::Idle && context.has_ready_work() {
+            context.place = Place::Queued;
+            self.engines[engine].queue.push_back(&mut self.contexts, id, priority);
+        }
+        self.kick(engine);
+    }
+
+    /// Decides for every engine that was kicked. The last step of every operation.
+    pub(super) fn run_scheduler(&mut self) {
+        while self.kicked != 0 {
+            let engine = self.kicked.trailing_zeros() as usize;
+            self.kicked &= self.kicked - 1;
+            self.schedule(engine, Turn::Keep);
+        }
+    }
+
+    /// The running context's timeslice is over: an equally urgent one may take its place.
+    pub(super) fn end_timeslice(&mut self, engine: usize) {
+        self.schedule(engine, Turn::Yield);
+    }
+
+    fn priority(&self, id: ContextId) -> i16 {
+        self.contexts.get(id).map_or(i16::MIN, |context| context.priority)
+    }
+
+    fn schedule(&mut self, engine: usize, turn: Turn) {
+        let Some(found) = self.engines.get(engine) else { return };
+        if found.ports.pending.is_some() || self.check_running().is_err() {
+            return;
+        }
+        let [running, next] = found.ports.active;
+        let waiting = found.queue.highest().map(|(_, priority)| priority);
+        let elements = match running {
+            None if waiting.is_none() => return,
+            None => {
+                let first = self.dequeue(engine);
+                [first, self.dequeue(engine)]
+            }
+            Some(running) => {
+                let chosen = match turn {
+                    Turn::Yield => self.replace_equal(engine, running, next, waiting),
+                    Turn::Keep => None,
+                };
+                match chosen.or_else(|| self.keep_running(engine, running, next, waiting)) {
+                    Some(elements) => elements,
+                    None => return,
+                }
+            }
+        };
+        self.submit_elements(engine, elements);
+    }
+
+    /// What to submit while `running` keeps its turn, if anything: a more urgent context takes its place
+    /// or the second one's; a free second place is filled; new requests of the running one are added.
+    fn keep_running(
+        &mut self,
+        engine: usize,
+        running: ContextId,
+        next: Option<ContextId>,
+        waiting: Option<i16>,
+    ) -> Option<Elements> {
+        let mine = self.priority(running);
+        if waiting.is_some_and(|waiting| waiting > mine) {
+            let first = self.dequeue(engine);
+            return Some([first, self.dequeue_above(engine, mine).or(Some(running))]);
+        }
+        match next {
+            Some(next) => {
+                let second = self.dequeue_above(engine, self.priority(next))?;
+                Some([Some(running), Some(second)])
+            }
+            None => {
+                let more = self.contexts.get(running).is_some_and(|context| context.unsubmitted);
+                (waiting.is_some() || more).then(|| [Some(running), self.dequeue(engine)])
+            }
+        }
+    }
+
+    /// What to submit when the turn of `running` is over: equally urgent ones first, in their order, and
+    /// `running` behind them.
+    fn replace_equal(
+        &mut self,
+        engine: usize,
+        running: ContextId,
+        next: Option<ContextId>,
+        waiting: Option<i16>,
+    ) -> Option<Elements> {
+        let mine = self.priority(running);
+        if waiting.is_some_and(|waiting| waiting > mine) {
+            return None; // not a matter of turns
+        }
+        let next = next.filter(|next| self.priority(*next) >= mine);
+        let first = match next {
+            Some(next) => next,
+            None => self.dequeue_above(engine, mine.saturating_sub(1))?,
+        };
+        let second = self.dequeue_above(engine, mine.saturating_sub(1));
+        if second.is_some() {
+            if let Some(context) = self.contexts.get_mut(running) {
+                context.yielded = true;
+            }
+        }
+        Some([Some(first), second.or(Some(running))])
+    }
+
+    /// Takes the most urgent waiting context if it is more urgent than `priority`.
+    fn dequeue_above(&mut self, engine: usize, priority: i16) -> Option<ContextId> {
+        let (_, waiting) = self.engines[engine].queue.highest()?;
+        if waiting > priority { self.dequeue(engine) } else { None }
+    }
+
+    fn dequeue(&mut self, engine: usize) -> Option<ContextId> {
+        self.engines[engine].queue.pop(&mut self.contexts)
+    }
+
+    fn submit_elements(&mut self, engine: usize, elements: Elements) {
+        let now = self.bus.now_ns();
+        let descriptors = elements.map(|id| id.and_then(|id| self.prepare(engine, id)));
+        let found = &mut self.engines[engine];
+        found.ports.pending = Some((elements, now));
+        self.statistics.port_writes += 1;
+        ports::submit(&mut self.bus, self.platform.generation, found.base, descriptors);
+    }
+
+    /// Brings a context's image up to date and describes it to the hardware.
+    fn prepare(&mut self, engine: usize, id: ContextId) -> Option<Descriptor> {
+        let context = self.contexts.get_mut(id)?;
+        let found = &mut self.engines[engine];
+        if context.ports == 0 {
+            context.tag = found.ports.take_tag();
+        }
+        context.ports += 1;
+        context.place = Place::OnHardware;
+        context.unsubmitted = false;
+        let tail = context.next_tail;
+        // WaIdleLiteRestore: the tail must have moved, or the image must be loaded anew.
+        let forward = context.ring.is_forward(context.submitted_tail, tail);
+        let force_restore = core::mem::take(&mut context.force_restore) || !forward;
+        context.submitted_tail = tail;
+        context.next_tail = context.spare_tail;
+        let at = context.state.at(slot::RING_TAIL * 4);
+        self.bus.hw.write_u32(at, tail);
+        self.bus.publish(at, 4);
+        Some(Descriptor {
+            generation: self.platform.generation,
+            engine: found.id,
+            image: context.range.at(0),
+            four_level: self.format.four_level(),
+            tag: context.tag,
+            priority: context.priority,
+            force_restore,
+        })
+    }
+}

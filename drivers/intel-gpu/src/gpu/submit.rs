@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Requests: from the call to the queue, and from the hardware to the list of completions.
+//!
+//! No step loops over contexts or over requests of others; the cost does not depend on how many exist.
+
+use super::timeline::Wait;
+use super::{ContextId, Fence, Gpu, Health, TimelineId};
+use crate::address::GpuVirtual;
+use crate::engine::emit::{self, BATCH_DWORDS, Breadcrumb, Payload, Writer};
+use crate::engine::ring::Room;
+use crate::error::Error;
+use crate::handle::Id;
+use crate::platform::Hardware;
+
+/// How a request ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Status {
+    /// It was executed.
+    Done,
+    /// It hung and was stopped.
+    Hang,
+    /// It was not executed: its context is banned, or the GPU is wedged.
+    Cancelled,
+}
+
+/// A request.
+#[derive(Debug)]
+pub struct Request {
+    pub(super) context: ContextId,
+    pub(super) timeline: TimelineId,
+    pub(super) seqno: u64,
+    cookie: u64,
+    /// Positions in the ring: first dword, batch start, breadcrumb, end, end with the spare dwords.
+    pub(super) start: u32,
+    pub(super) batch: u32,
+    pub(super) breadcrumb: u32,
+    pub(super) tail: u32,
+    pub(super) spare_tail: u32,
+    /// Fences that it waits for.
+    pub(super) waits: u32,
+    pub(super) status: Status,
+    /// Next request of the context; of the completion list once it is finished.
+    pub(super) next: Option<RequestId>,
+}
+
+/// Handle of a request; valid until its completion has been taken.
+pub type RequestId = Id<Request>;
+
+/// What to execute.
+#[derive(Clone, Copy, Debug)]
+pub struct Submission<'a> {
+    /// The context.
+    pub context: ContextId,
+    /// The batch buffer, 8-byte aligned, in the context's address space; it ends itself.
+    pub batch: GpuVirtual,
+    /// What must be complete before.
+    pub waits: &'a [Fence],
+    /// The caller's; comes back in the [`Completion`].
+    pub cookie: u64,
+}
+
+/// A request that was accepted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Submitted {
+    /// Its handle.
+    pub request: RequestId,
+    /// When it will be complete.
+    pub fence: Fence,
+}
+
+/// A request that has finished.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Completion {
+    /// Its handle, no longer valid.
+    pub request: RequestId,
+    /// What [`Submission::cookie`] was.
+    pub cookie: u64,
+    /// Its context; the handle may be gone.
+    pub context: ContextId,
+    /// Its point on its timeline.
+    pub fence: Fence,
+    /// How it ended.
+    pub status: Status,
+}
+
+/// Requests linked by `next`.
+#[derive(Debug, Default)]
+pub(super) struct RequestList {
+    first: Option<RequestId>,
+    last: Option<RequestId>,
+}
+
+impl<H: Hardware> Gpu<H> {
+    /// Submits a batch. Never waits: a request whose fences are not complete stays in the ring until they
+    /// are. A refused submission has changed nothing.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] (context), [`Error::Invalid`] (batch not aligned or outside the address space,
+    /// a fence that was never issued), [`Error::RingFull`], [`Error::NoMemory`] (requests or waits),
+    /// [`Error::Banned`], [`Error::Wedged`].
+    pub fn submit(&mut self, submission: Submission<'_>) -> Result<Submitted, Error> {
+        let batch = submission.batch;
+        if batch.get() % 8 != 0 || batch.get() >= self.format.bytes() {
+            return Err(Error::Invalid);
+        }
+        let payload = Payload::Batch(batch);
+        self.submit_request(submission.context, payload, submission.waits, submission.cookie)
+    }
+
+    /// Submits a request without a batch: it completes when everything before it in its context and all
+    /// `waits` have.
+    ///
+    /// # Errors
+    /// As [`Self::submit`].
+    pub fn submit_fence(
+        &mut self,
+        context: ContextId,
+        waits: &[Fence],
+        cookie: u64,
+    ) -> Result<Submitted, Error> {
+        self.submit_request(context, Payload::Nothing, waits, cookie)
+    }
+
+    pub(super) fn submit_request(
+        &mut self,
+        context: ContextId,
+        payload: Payload,
+        waits: &[Fence],
+        cookie: u64,
+    ) -> Result<Submitted, Error> {
+        self.check_running()?;
+        let found = self.context(context)?;
+        if found.banned {
+            return Err(Error::Banned);
+        }
+        let timeline_id = found.timeline;
+        let room = found.ring.room(emit::MAX_DWORDS * 4).ok_or(Error::RingFull)?;
+        let timeline = self.timelines.get(timeline_id).ok_or(Error::NotFound)?;
+        let seqno = timeline.issued + 1;
+        // Within one context the ring keeps the order; the timeline's last request in another one is
+        // something to wait for.
+        let elsewhere = timeline.last_context.is_some_and(|last| last != context);
+        let previous = Fence { timeline: timeline_id, seqno: timeline.issued };
+        let previous = (elsewhere && timeline.completed < timeline.issued).then_some(previous);
+        for fence in waits {
+            if self.timelines.get(fence.timeline).is_some_and(|timeline| fence.seqno > timeline.issued) {
+                return Err(Error::Invalid);
+            }
+        }
+
+        let request = Request {
+            context,
+            timeline: timeline_id,
+            seqno,
+            cookie,
+            start: room.start,
+            batch: 0,
+            breadcrumb: 0,
+            tail: 0,
+            spare_tail: 0,
+            waits: 0,
+            status: Status::Done,
+            next: None,
+        };
+        let fences = || {
+            let all = waits.iter().copied().chain(previous);
+            all.filter(|fence| self.must_wait(*fence, timeline_id, context))
+        };
+        if fences().count() > self.waits.free() as usize {
+            return Err(Error::NoMemory);
+        }
+        let id = self.requests.insert(request).map_err(|_| Error::NoMemory)?;
+        for fence in waits.iter().copied().chain(previous) {
+            if self.must_wait(fence, timeline_id, context) {
+                self.add_wait(id, fence);
+            }
+        }
+        self.write_request(id, payload, room);
+        self.link_request(id);
+        self.statistics.submitted += 1;
+        self.run_scheduler();
+        Ok(Submitted { request: id, fence: Fence { timeline: timeline_id, seqno } })
+    }
+
+    /// Whether a fence holds a request of `context` up. `own` is the context's timeline: what its ring
+    /// orders needs no wait.
+    fn must_wait(&self, fence: Fence, own: TimelineId, context: ContextId) -> bool {
+        self.timelines.get(fence.timeline).is_some_and(|timeline| {
+            let ordered = fence.timeline == own && timeline.last_context == Some(context);
+            !ordered && timeline.completed < fence.seqno
+        })
+    }
+
+    /// Makes request `id` wait for a fence; room was checked before.
+    fn add_wait(&mut self, id: RequestId, fence: Fence) {
+        let Some(timeline) = self.timelines.get_mut(fence.timeline) else { return };
+        let wait = Wait { request: id, seqno: fence.seqno, next: timeline.waiters };
+        if let (Ok(wait), Some(request)) = (self.waits.insert(wait), self.requests.get_mut(id)) {
+            timeline.waiters = Some(wait);
+            request.waits += 1;
+        }
+    }
+
+    /// Writes a request into its ring.
+    fn write_request(&mut self, id: RequestId, payload: Payload, room: Room) {
+        let Some(request) = self.requests.get_mut(id) else { return };
+        let Some(context) = self.contexts.get_mut(request.context) else { return };
+        let Some(timeline) = self.timelines.get_mut(request.timeline) else { return };
+        let ring = &mut context.ring;
+        let memory = ring.memory;
+        if room.fill != 0 {
+            self.bus.hw.write_u64_run(memory.at(room.fill_from), 0, 0, (room.fill / 8) as usize);
+            self.bus.publish(memory.at(room.fill_from), room.fill as usize);
+        }
+        // CAST: the low half, by intent (see `timeline`).
+        #[expect(clippy::cast_possible_truncation)]
+        let signal = Breadcrumb { slot: timeline.slot, value: request.seqno as u32 };
+        let dialect = self.engines[context.engine].dialect;
+        let mut writer = Writer::new(&mut self.bus.hw, memory.at(room.start));
+        let layout = emit::request(&mut writer, dialect, core::iter::empty(), payload, signal);
+        self.bus.publish(memory.at(room.start), layout.spare_tail as usize);
+        debug_assert!(layout.spare_tail <= emit::MAX_DWORDS * 4);
+
+        let wrap = ring.size() - 1;
+        request.batch = room.start + layout.batch;
+        request.breadcrumb = room.start + layout.breadcrumb;
+        // The end of the ring is its beginning: a tail of the ring's size is not allowed.
+        request.tail = (room.start + layout.tail) & wrap;
+        request.spare_tail = (room.start + layout.spare_tail) & wrap;
+        ring.advance(room.start + layout.spare_tail);
+        timeline.issued = request.seqno;
+        timeline.last_context = Some(request.context);
+    }
+
+    /// Appends a request to its context, and makes it ready if it is.
+    fn link_request(&mut self, id: RequestId) {
+        let Some(request) = self.requests.get(id) else { return };
+        let (context_id, waits) = (request.context, request.waits);
+        let Some(context) = self.contexts.get_mut(context_id) else { return };
+        if let Some(vm) = self.vms.get_mut(context.vm) {
+            vm.in_flight[context.engine] += 1;
+        }
+        match context.last.and_then(|last| self.requests.get_mut(last)) {
+            Some(last) => last.next = Some(id),
+            None => context.first = Some(id),
+        }
+        context.last = Some(id);
+        if context.first_unready.is_none() {
+            context.first_unready = Some(id);
+            if waits == 0 {
+                self.advance_ready(context_id);
+            }
+        }
+    }
+
+    /// Takes the waiters of a timeline whose fences are complete off its list.
+    pub(super) fn wake_waiters(&mut self, timeline_id: TimelineId) {
+        let Some(timeline) = self.timelines.get_mut(timeline_id) else { return };
+        let completed = timeline.completed;
+        let mut at = timeline.waiters.take();
+        let mut kept: Option<Id<Wait>> = None;
+        let mut first_kept = None;
+        while let Some(id) = at {
+            let Some(wait) = self.waits.get_mut(id) else { break };
+            at = wait.next;
+            if wait.seqno > completed {
+                wait.next = None;
+                match kept.and_then(|last| self.waits.get_mut(last)) {
+                    Some(last) => last.next = Some(id),
+                    None => first_kept = Some(id),
+                }
+                kept = Some(id);
+            } else if let Some(wait) = self.waits.remove(id) {
+                self.wait_is_over(wait.request);
+            }
+        }
+        if let Some(timeline) = self.timelines.get_mut(timeline_id) {
+            timeline.waiters = first_kept;
+        }
+    }
+
+    fn wait_is_over(&mut self, id: RequestId) {
+        let Some(request) = self.requests.get_mut(id) else { return };
+        request.waits -= 1;
+        let (waits, context) = (request.waits, request.context);
+        if waits == 0 && self.contexts.get(context).is_some_and(|context| context.first_unready == Some(id)) {
+            self.advance_ready(context);
+        }
+    }
+
+    /// Moves the mark of what may run past all requests that wait for nothing.
+    pub(super) fn advance_ready(&mut self, context_id: ContextId) {
+        let Some(context) = self.contexts.get_mut(context_id) else { return };
+        while let Some(request) = context.first_unready.and_then(|id| self.requests.get(id)) {
+            if request.waits != 0 {
+                break;
+            }
+            context.next_tail = request.tail;
+            context.spare_tail = request.spare_tail;
+            context.unsubmitted = true;
+            context.first_unready = request.next;
+        }
+        self.activate(context_id);
+    }
+
+    /// Notes that a request is over. It is the first of its context.
+    pub(super) fn finish(&mut self, id: RequestId) {
+        let Some(request) = self.requests.get_mut(id) else { return };
+        let (seqno, timeline_id) = (request.seqno, request.timeline);
+        let next = request.next.take();
+        if let Some(context) = self.contexts.get_mut(request.context) {
+            debug_assert_eq!(context.first, Some(id));
+            context.first = next;
+            if next.is_none() {
+                context.last = None;
+            }
+            if context.first_unready == Some(id) {
+                context.first_unready = next;
+            }
+            context.ring.retire(request.spare_tail);
+            if let Some(vm) = self.vms.get_mut(context.vm) {
+                vm.in_flight[context.engine] -= 1;
+                vm.last_use[context.engine] = self.engines[context.engine].tlb_generation;
+            }
+        }
+        match self.completed.last.and_then(|last| self.requests.get_mut(last)) {
+            Some(last) => last.next = Some(id),
+            None => self.completed.first = Some(id),
+        }
+        self.completed.last = Some(id);
+        self.statistics.finished += 1;
+        if let Some(timeline) = self.timelines.get_mut(timeline_id) {
+            timeline.completed = timeline.completed.max(seqno);
+            if timeline.waiters.is_some() {
+                self.wake_waiters(timeline_id);
+            }
+        }
+    }
+
+    /// The next request that has finished, in the order in which they were noticed.
+    pub fn take_completion(&mut self) -> Option<Completion> {
+        let id = self.completed.first?;
+        let request = self.requests.remove(id)?;
+        self.completed.first = request.next;
+        if request.next.is_none() {
+            self.completed.last = None;
+        }
+        let fence = Fence { timeline: request.timeline, seqno: request.seqno };
+        Some(Completion {
+            request: id,
+            cookie: request.cookie,
+            context: request.context,
+            fence,
+            status: request.status,
+        })
+    }
+
+    /// Makes every unfinished request of a context do nothing but signal, and gives it `status`.
+    pub(super) fn skip_requests(&mut self, context_id: ContextId, status: Status) {
+        let Some(context) = self.contexts.get(context_id) else { return };
+        let memory = context.ring.memory;
+        let mut at = context.first;
+        while let Some(request) = at.and_then(|id| self.requests.get_mut(id)) {
+            if request.status == Status::Done {
+                request.status = status;
+            }
+            for dword in 0..BATCH_DWORDS {
+                self.bus.hw.write_u32(memory.at(request.batch + 4 * dword), 0);
+            }
+            self.bus.publish(memory.at(request.batch), 4 * BATCH_DWORDS as usize);
+            at = request.next;
+        }
+    }
+
+    /// Ends every request there is without the GPU's help, in each context's order.
+    pub(super) fn abandon_all(&mut self) {
+        debug_assert_eq!(self.health, Health::Wedged);
+        for slot in 0..self.contexts.capacity() {
+            let Some(context) = self.contexts.at(slot) else { continue };
+            while let Some(id) = self.contexts.get(context).and_then(|context| context.first) {
+                if let Some(request) = self.requests.get_mut(id) {
+                    if request.status == Status::Done {
+                        request.status = Status::Cancelled;
+                    }
+                }
+                self.finish(id);
+            }
+            self.context_free_if_done(context);
+        }
+    }
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What must be done because time has passed: timeslices, lost interrupts, contexts that do not stop,
+//! requests that do not end.
+
+use super::{Gpu, RequestId};
+use crate::platform::{Clock, Hardware};
+
+/// What an engine was executing when the clock looked last.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Progress {
+    request: Option<RequestId>,
+    since_ns: u64,
+}
+
+impl Progress {
+    pub(crate) const fn new() -> Self {
+        Self { request: None, since_ns: 0 }
+    }
+}
+
+impl<H: Hardware> Gpu<H> {
+    /// To be called every now and then while the GPU is busy: every millisecond for timeslices to be
+    /// fair, some hundred milliseconds for recovery to be prompt. Touches no register unless something
+    /// is to be done. Returns whether anything is queued or running, that is whether another call is
+    /// needed.
+    pub fn tick(&mut self) -> bool {
+        if self.check_running().is_err() {
+            return false;
+        }
+        let now = self.bus.now_ns();
+        let mut busy = false;
+        for engine in 0..self.engines.len() {
+            if self.engines[engine].ports.is_idle() && self.engines[engine].queue.highest().is_none() {
+                continue;
+            }
+            if self.process_engine(engine) {
+                self.statistics.lost_interrupts += 1;
+            }
+            self.run_scheduler();
+            self.check_progress(engine, now);
+            busy |= !self.engines[engine].ports.is_idle();
+        }
+        self.run_scheduler();
+        busy
+    }
+
+    fn check_progress(&mut self, engine: usize, now: u64) {
+        let found = &mut self.engines[engine];
+        let running = found.ports.active[0].or(found.ports.pending.and_then(|(elements, _)| elements[0]));
+        let request = running.and_then(|id| self.contexts.get(id)).and_then(|context| context.first);
+        let found = &mut self.engines[engine];
+        if request != found.progress.request {
+            found.progress = Progress { request, since_ns: now };
+        }
+        let stuck_ns = now.saturating_sub(found.progress.since_ns);
+        let waits_ns = found.ports.pending.map_or(0, |(_, since)| now.saturating_sub(since));
+        let ran_ns = now.saturating_sub(found.ports.running_since_ns);
+        if request.is_some() && stuck_ns >= self.config.hang_ns {
+            self.hang(engine);
+        } else if waits_ns >= self.config.preempt_timeout_ns {
+            self.hang(engine);
+        } else if found.ports.pending.is_none() && ran_ns >= self.config.timeslice_ns {
+            self.end_timeslice(engine);
+        }
+    }
+}
