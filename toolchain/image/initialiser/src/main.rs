@@ -33,6 +33,7 @@ mod start;
 mod threads;
 
 use image_spec::Spec;
+use image_untyped::Block;
 use sel4::BootInfo;
 
 use crate::failure::Failure;
@@ -40,7 +41,8 @@ use crate::objects::Objects;
 
 /// Sets the system up and monitors it.
 fn run(boot_info: BootInfo<'_>, spec: &Spec<'static>) -> Result<core::convert::Infallible, Failure> {
-    let mut objects = Objects::new(boot_info, spec)?;
+    let mut room = [Block::NONE; memory::MAX_BLOCKS];
+    let mut objects = Objects::new(boot_info, spec, &mut room)?;
     objects.create()?;
     contents::write(&mut objects)?;
     spaces::build(&mut objects)?;

@@ -10,8 +10,8 @@ use sel4::{BootInfo, CPtr, NodePath, Object, RETYPE_FAN_OUT_LIMIT, Slot, WORD_BI
 use crate::failure::{During, Failure};
 
 /// Blocks that are remembered: the kernel hands out at most 320, and the way to a physical address leaves some ten
-/// behind.
-const MAX_BLOCKS: usize = 2048;
+/// behind. What cannot be remembered is lost memory, no error.
+pub(crate) const MAX_BLOCKS: usize = 1024;
 
 /// Our own slot of a number.
 pub(crate) const fn slot(number: u64) -> Slot {
@@ -19,19 +19,23 @@ pub(crate) const fn slot(number: u64) -> Slot {
 }
 
 /// What objects are made of and where their capabilities go.
-pub(crate) struct Pool {
-    memory: Memory<MAX_BLOCKS>,
+pub(crate) struct Pool<'b> {
+    memory: Memory<'b>,
     free: Range<u64>,
 }
 
-impl Pool {
-    /// Everything that the kernel left, but the first `reserved` slots.
-    pub(crate) fn new(boot_info: BootInfo<'_>, reserved: u64) -> Result<Self, Failure> {
+impl<'b> Pool<'b> {
+    /// Everything that the kernel left, but the first `reserved` slots. `room` is for the accounts.
+    pub(crate) fn new(
+        boot_info: BootInfo<'_>,
+        reserved: u64,
+        room: &'b mut [Block],
+    ) -> Result<Self, Failure> {
         let Range { start, end } = boot_info.empty_slots();
         if end - start < reserved {
             return Err(Failure::Slots { needed: reserved, free: end - start });
         }
-        let mut pool = Self { memory: Memory::new(), free: start + reserved..end };
+        let mut pool = Self { memory: Memory::new(room), free: start + reserved..end };
         for (slot, untyped) in boot_info.untypeds() {
             pool.memory.add(Block::new(slot, untyped.paddr, untyped.size_bits, untyped.is_device));
         }

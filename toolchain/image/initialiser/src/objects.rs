@@ -2,6 +2,7 @@
 //! The objects of the specification.
 
 use image_spec::{IrqTrigger, NamedObject, Object, PagingLevel, Polarity, Rights, SMALL_PAGE_BITS, Spec};
+use image_untyped::Block;
 use sel4::cap::{self, IoApicPin, MsiSource};
 use sel4::{BootInfo, CPtr, CapData, CapRights, FrameSize, IoAddressSpace, initial};
 
@@ -13,13 +14,17 @@ pub(crate) struct Objects<'s> {
     /// The specification.
     pub(crate) spec: &'s Spec<'static>,
     /// What is left to make more of.
-    pub(crate) pool: Pool,
+    pub(crate) pool: Pool<'s>,
     first_slot: u64,
 }
 
 impl<'s> Objects<'s> {
-    pub(crate) fn new(boot_info: BootInfo<'_>, spec: &'s Spec<'static>) -> Result<Self, Failure> {
-        let pool = Pool::new(boot_info, spec.cap_count().into())?;
+    pub(crate) fn new(
+        boot_info: BootInfo<'_>,
+        spec: &'s Spec<'static>,
+        room: &'s mut [Block],
+    ) -> Result<Self, Failure> {
+        let pool = Pool::new(boot_info, spec.cap_count().into(), room)?;
         Ok(Self { spec, pool, first_slot: boot_info.empty_slots().start })
     }
 

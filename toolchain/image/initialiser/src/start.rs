@@ -6,9 +6,11 @@ use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use image_spec::Spec;
+use image_untyped::Block;
 use sel4::{BootInfo, IpcBuffer};
 
 use crate::failure::{self, Failure};
+use crate::memory;
 
 /// Where the specification is. The image tool writes address and length here.
 // SAFETY: no other symbol of the program has this name.
@@ -16,8 +18,10 @@ use crate::failure::{self, Failure};
 #[allow(non_upper_case_globals, reason = "a name for the image tool")]
 static image_spec_place: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
 
-/// Bytes of the stack. Some hundred bytes of it are used per call, and calls go some ten deep.
+/// Bytes of the stack. Half of it is for the accounts of memory; calls go some ten deep with some hundred bytes each.
 const STACK_SIZE: usize = 64 * 1024;
+
+const _: () = assert!(memory::MAX_BLOCKS * size_of::<Block>() <= STACK_SIZE / 2);
 
 #[repr(C, align(4096))]
 struct Stack(UnsafeCell<[u8; STACK_SIZE]>);

@@ -35,6 +35,9 @@ pub struct Block {
 }
 
 impl Block {
+    /// A block of nothing, to make room of.
+    pub const NONE: Self = Self::new(0, 0, 0, true);
+
     /// A block that nothing has been made of.
     #[must_use]
     pub const fn new(tag: u64, base: u64, size_bits: u8, device: bool) -> Self {
@@ -77,24 +80,18 @@ pub enum Step {
     },
 }
 
-/// The blocks of a machine, at most `N` of them.
-#[derive(Clone, Debug)]
-pub struct Memory<const N: usize> {
-    blocks: [Block; N],
+/// The blocks of a machine.
+#[derive(Debug)]
+pub struct Memory<'b> {
+    blocks: &'b mut [Block],
     len: usize,
 }
 
-impl<const N: usize> Default for Memory<N> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl<const N: usize> Memory<N> {
-    /// No memory.
+impl<'b> Memory<'b> {
+    /// No memory. The blocks that are added are kept in `room`, whose contents do not matter.
     #[must_use]
-    pub const fn new() -> Self {
-        Self { blocks: [Block::new(0, 0, 0, true); N], len: 0 }
+    pub fn new(room: &'b mut [Block]) -> Self {
+        Self { blocks: room, len: 0 }
     }
 
     /// The blocks.

@@ -37,8 +37,8 @@ impl Kernel {
 }
 
 /// Makes objects at an address, or answers false when the accounts say that it cannot be.
-fn make_at<const N: usize>(
-    memory: &mut Memory<N>,
+fn make_at(
+    memory: &mut Memory<'_>,
     kernel: &mut Kernel,
     mut address: u64,
     size_bits: u8,
@@ -68,7 +68,7 @@ fn make_at<const N: usize>(
     true
 }
 
-fn make_anywhere<const N: usize>(memory: &mut Memory<N>, kernel: &mut Kernel, size_bits: u8) -> bool {
+fn make_anywhere(memory: &mut Memory<'_>, kernel: &mut Kernel, size_bits: u8) -> bool {
     match memory.anywhere(size_bits, 1) {
         Some(Step::Take { block, count: 1 }) => {
             assert!(!memory.blocks()[block].device);
@@ -82,8 +82,10 @@ fn make_anywhere<const N: usize>(memory: &mut Memory<N>, kernel: &mut Kernel, si
     }
 }
 
-fn machine(blocks: &[(u64, u8, bool)]) -> (Memory<64>, Kernel) {
-    let (mut memory, mut kernel) = (Memory::new(), Kernel::default());
+/// A machine with room for many blocks.
+fn machine(blocks: &[(u64, u8, bool)]) -> (Memory<'static>, Kernel) {
+    let room = std::vec![Block::NONE; 4096].leak();
+    let (mut memory, mut kernel) = (Memory::new(room), Kernel::default());
     for &(base, size_bits, device) in blocks {
         let tag = kernel.block(base, size_bits);
         assert!(memory.add(Block::new(tag, base, size_bits, device)));
@@ -143,7 +145,8 @@ fn the_block_with_the_least_room_is_taken() {
 
 #[test]
 fn a_filler_that_nobody_can_remember_is_lost_without_harm() {
-    let mut memory = Memory::<1>::new();
+    let mut room = [Block::NONE];
+    let mut memory = Memory::new(&mut room);
     assert!(memory.add(Block::new(1, 0, 14, false)));
     assert_eq!(memory.towards(0x2000, 12, 1), Some(Step::Fill { block: 0, size_bits: 13 }));
     assert!(!memory.filled(0, 13, 2));
@@ -163,10 +166,8 @@ proptest! {
     #[test]
     fn objects_never_overlap_and_lie_where_they_are_wanted(wishes in proptest::collection::vec(wish(), 1..40)) {
         // A mebibyte from 0x100000 on, cut as the kernel might.
-        let (small, mut kernel) =
+        let (mut memory, mut kernel) =
             machine(&[(0x10_0000, 17, false), (0x12_0000, 17, false), (0x14_0000, 18, true), (0x18_0000, 19, false)]);
-        let mut memory = Memory::<4096>::new();
-        small.blocks().iter().for_each(|&block| assert!(memory.add(block)));
         for (offset, size_bits, count) in wishes {
             match offset {
                 Some(offset) => {
