@@ -27,13 +27,13 @@
 //! A search for what intersects a query first looks at starts alone: behind a node that starts after the
 //! query's end, nothing matters. The first node that starts in time and whose `reach` is not before the
 //! query's start decides that there is an intersection, at that node or to its left, where everything starts
-//! in time; so the way to the leftmost follows the ends alone, by `max_last`. One or two comparisons a node,
-//! all of them in the node's own cache line.
+//! in time; so the way to the leftmost follows the ends alone, by `max_last`. That is one or two comparisons a
+//! node, a node is a cache line, and none is looked at beside the way but one at its end.
 //!
 //! The ranges are closed, [start, last], so that the one which ends at the highest address can be written.
-//! Equal and overlapping ranges are allowed: a new userptr must not overlap a living one, but it may lie
-//! over one that is only waiting for its outstanding page requests to die. Age, a number that no two
-//! insertions share, makes the order total; it also tells a [`NodeId`] whose node is gone from the node
+//! Equal and overlapping ranges are allowed: whether a new object may lie over a living one, or over one
+//! that is only waiting for its outstanding page requests to die, is for the caller to decide, who finds it
+//! with [`IntervalTree::first_overlap`]. Age, a number that no two insertions share, makes the order total; it also tells a [`NodeId`] whose node is gone from the node
 //! that took its place, and unlike a generation per slot it does not wrap around.
 //!
 //! Finding the first intersection, inserting and removing are O(log n): the height is at most
