@@ -101,7 +101,7 @@ impl Config {
         config.allow(0x14, &[0xff; 4]);
         config.allow(0x18, &0xf000_0000u32.to_le_bytes());
         config.allow(0x1c, &[0xff; 4]);
-        config.allow(0x20, &0x0000_ffc0u32.to_le_bytes());
+        config.allow(0x20, &0xffff_ffc0u32.to_le_bytes());
         config.allow(0x3c, &[0xff]);
         // SWSCI and its neighbour, and the OpRegion pointer (ASLS), belong to firmware and driver.
         config.allow(0xe0, &[0xff; 4]);
@@ -251,7 +251,7 @@ impl Config {
         let at = match bar {
             Bar::Registers => 0x10,
             Bar::Aperture => 0x18,
-            Bar::Io => return u64::from(self.get32(0x20) & 0xffc0),
+            Bar::Io => return u64::from(self.get32(0x20) & !0x3f),
         };
         u64::from(self.get32(at) & !0xf) | u64::from(self.get32(at + 4)) << 32
     }
@@ -283,7 +283,7 @@ mod tests {
             assert_eq!(!(value & !0xf) + 1, size);
         }
         config.write(0x20, 4, u32::MAX);
-        assert_eq!(config.read(0x20, 4), 0xffc1);
+        assert_eq!(config.read(0x20, 4), 0xffff_ffc1);
     }
 
     #[test]

@@ -25,8 +25,10 @@ pub mod memory;
 pub mod options;
 pub mod platform;
 pub mod ppgtt;
+pub mod proxy;
 pub mod registers;
 pub mod report;
+pub mod sys;
 pub mod tlb;
 pub mod trace;
 

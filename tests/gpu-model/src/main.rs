@@ -1,1 +1,143 @@
-fn main() {}
+// SPDX-License-Identifier: BSD-2-Clause
+//! The model as a program that QEMU attaches to.
+
+use std::fmt::Write as _;
+use std::os::fd::RawFd;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use clap::Parser;
+use gpu_model::memory::GuestRam;
+use gpu_model::memory::vtd::Registers;
+use gpu_model::platform::PLATFORMS;
+use gpu_model::proxy::link::Link;
+use gpu_model::proxy::qtest::Connector;
+use gpu_model::proxy::server::Server;
+use gpu_model::{ClockSource, Gpu, Options, Timing, by_name};
+
+/// Intel integrated graphics for QEMU's x-pci-proxy-dev.
+#[derive(Debug, Parser)]
+#[command(version, after_help = "Exit status: 0 clean, 1 rules were broken, 2 the model could not run.")]
+struct Arguments {
+    /// Platform: bdw, skl, kbl, glk, icl, tgl, rkl, adls
+    #[arg(long, default_value = "tgl")]
+    gpu: String,
+    /// Descriptor number of this end of the socket pair whose other end QEMU's proxy device has
+    #[arg(long, value_name = "N")]
+    proxy_fd: RawFd,
+    /// QEMU's qtest socket (-qtest unix:PATH,server=on,wait=off); may appear later. Without it no interrupts
+    #[arg(long, value_name = "PATH")]
+    qtest: Option<PathBuf>,
+    /// Seconds to wait for the qtest socket
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    qtest_timeout: u64,
+    /// Write the touched registers here
+    #[arg(long, value_name = "FILE")]
+    registers: Option<PathBuf>,
+    /// Write a timeline (Chrome trace JSON) here
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+    /// Write broken rules and notices here
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// When work happens
+    #[arg(long, value_enum, default_value = "instant")]
+    timing: TimingName,
+    /// Rules broken by the content of client batches do not count for the exit status
+    #[arg(long)]
+    allow_client_errors: bool,
+    /// Forcewake requests and PAT survive a full reset, as Linux's i915 expects
+    #[arg(long)]
+    full_reset_keeps_power: bool,
+}
+
+/// Timing names of the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum TimingName {
+    /// Work is done and its interrupt sent before the write that caused it is answered.
+    Instant,
+    /// Work happens beside the CPU; timestamps follow the host's clock.
+    Realtime,
+    /// Submissions are acknowledged, nothing completes.
+    Busy,
+    /// Nothing is acknowledged.
+    Silent,
+}
+
+impl From<TimingName> for Timing {
+    fn from(name: TimingName) -> Self {
+        match name {
+            TimingName::Instant => Self::Instant,
+            TimingName::Realtime => Self::Deferred,
+            TimingName::Busy => Self::Busy,
+            TimingName::Silent => Self::Silent,
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("gpu-model: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Runs the model; answers whether no rule was broken.
+fn run(arguments: &Arguments) -> Result<bool> {
+    let Some(platform) = by_name(&arguments.gpu) else {
+        let names: Vec<_> = PLATFORMS.iter().map(|platform| platform.name).collect();
+        bail!("no platform {:?}; there are {}", arguments.gpu, names.join(", "));
+    };
+    let options = Options {
+        timing: Timing::from(arguments.timing),
+        clock: match arguments.timing {
+            TimingName::Realtime => ClockSource::Host,
+            _ => ClockSource::Stepped,
+        },
+        trace: arguments.trace.is_some(),
+        full_reset_keeps_power: arguments.full_reset_keeps_power,
+        ..Options::default()
+    };
+    let fd = gpu_model::sys::inherited(arguments.proxy_fd)
+        .with_context(|| format!("descriptor {} is not usable", arguments.proxy_fd))?;
+    let gpu = Gpu::new(platform, options, Box::new(GuestRam::new()));
+    let iommu = Arc::new(Registers::default());
+    let patience = Duration::from_secs(arguments.qtest_timeout);
+    let connector = arguments.qtest.as_deref().map(|path| Connector::new(path, patience, Arc::clone(&iommu)));
+    let gpu = Server::new(gpu, Link::new(fd), connector, Arc::clone(&iommu)).run()?;
+    finish(arguments, &gpu, &iommu)
+}
+
+/// Writes the results; answers whether no rule was broken.
+fn finish(arguments: &Arguments, gpu: &Gpu, iommu: &Registers) -> Result<bool> {
+    let mut text = String::new();
+    for report in gpu.reports() {
+        let client = if report.client { "client: " } else { "" };
+        let _ = writeln!(text, "{client}{report}");
+    }
+    for fault in iommu.faults() {
+        let kind = if fault.write { "write" } else { "read" };
+        let _ = writeln!(text, "iommu: {kind} of {:#x}: {}", fault.address, fault.reason);
+    }
+    for notice in gpu.log().notices() {
+        let _ = writeln!(text, "note: {}", notice.text);
+    }
+    save(arguments.report.as_deref(), || text)?;
+    save(arguments.registers.as_deref(), || gpu.register_listing())?;
+    save(arguments.trace.as_deref(), || gpu.trace())?;
+    Ok(gpu.reports().iter().all(|report| report.client && arguments.allow_client_errors))
+}
+
+fn save(path: Option<&Path>, text: impl FnOnce() -> String) -> Result<()> {
+    match path {
+        Some(path) => std::fs::write(path, text()).with_context(|| format!("writing {}", path.display())),
+        None => Ok(()),
+    }
+}

@@ -288,7 +288,7 @@ impl Log {
     }
 
     /// Breaches since this was last called, for a program that prints as it goes.
-    pub(crate) fn fresh(&mut self) -> &[Report] {
+    pub fn take_fresh(&mut self) -> &[Report] {
         let from = std::mem::replace(&mut self.new_reports, self.reports.len());
         self.reports.get(from..).unwrap_or_default()
     }

@@ -60,6 +60,12 @@ const fn key(space: SpaceId, page: u64) -> u64 {
     (space.0 as u64) << 36 | (page & 0xf_ffff_ffff)
 }
 
+/// Slot of a key in the first level.
+#[expect(clippy::cast_possible_truncation, reason = "CAST: below FRONT")]
+const fn front(key: u64) -> usize {
+    ((key ^ (key >> 36)) % FRONT as u64) as usize
+}
+
 impl Tlb {
     /// Number of the address space that `root` describes.
     pub fn space(&mut self, root: &Root) -> SpaceId {
@@ -71,7 +77,7 @@ impl Tlb {
     #[inline]
     pub fn find(&mut self, space: SpaceId, page: u64) -> Option<Entry> {
         let key = key(space, page);
-        let slot = &mut self.front[(key as usize ^ (key >> 36) as usize) % FRONT];
+        let slot = &mut self.front[front(key)];
         if slot.key == key {
             return Some(slot.entry);
         }

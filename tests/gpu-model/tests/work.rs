@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Work from submission to completion, on every platform.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    reason = "tests"
+)]
 
 mod rig;
 

@@ -270,7 +270,7 @@ impl Device {
             }
         }
         // NOOPs between the groups, so that the list is whole whatever the driver left there.
-        let driver: Vec<usize> = groups.iter().flat_map(|g| not_saved(g)).collect();
+        let driver: Vec<usize> = groups.iter().flat_map(not_saved).collect();
         for (at, entry) in page.iter_mut().enumerate().take(end) {
             if entry.is_none() && !driver.contains(&at) {
                 *entry = Some(0);
@@ -348,7 +348,7 @@ impl Device {
             .iter()
             .any(|group| group.registers.contains(&relative));
         let engine = names::engine_register(relative).is_some();
-        if !listed && !(engine && relative < 0x800) {
+        if !(listed || engine && relative < 0x800) {
             let default = self.registers.get(offset);
             self.render_registers.entry(offset).or_insert(default);
         }

@@ -40,7 +40,6 @@ impl Descriptor {
 
     /// High dword.
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, reason = "CAST: the high half has 32 bits")]
     pub const fn high(self) -> u32 {
         (self.raw >> 32) as u32
     }

@@ -80,10 +80,10 @@ const RING_GEN12: &[u32] = &ring_and::<13, 5>([0x1c0, 0x1c4, 0x1c8, 0x180, 0x2b4
 
 /// General purpose registers, 32 dwords.
 const GPRS: [u32; 32] = {
-    let mut list = [0; 32];
-    let mut i = 0;
+    let mut list = [0x600; 32];
+    let mut i = 1;
     while i < 32 {
-        list[i] = 0x600 + 4 * i as u32;
+        list[i] = list[i - 1] + 4;
         i += 1;
     }
     list

@@ -94,6 +94,7 @@ impl Event {
 #[derive(Clone, Debug)]
 pub struct StatusBuffer {
     entries: Vec<u64>,
+    last: u32,
     write: u32,
     read: u32,
     mask: u32,
@@ -104,15 +105,13 @@ impl StatusBuffer {
     /// Reset state: both pointers at the last entry, so that the first event lands in entry 0.
     #[must_use]
     pub fn new(generation: Generation) -> Self {
-        let (count, mask) = if generation >= Generation::Gen11 { (12, 0xf) } else { (6, 0x7) };
-        let last = count as u32 - 1;
-        Self { entries: vec![0; count], write: last, read: last, mask, last_reason: 0 }
+        let (count, last, mask) = if generation >= Generation::Gen11 { (12, 11, 0xf) } else { (6, 5, 0x7) };
+        Self { entries: vec![0; count], last, write: last, read: last, mask, last_reason: 0 }
     }
 
     /// Takes an entry; answers its index.
     pub fn push(&mut self, reason: u32, entry: u64) -> u32 {
-        let count = self.entries.len() as u32;
-        self.write = if self.write + 1 >= count { 0 } else { self.write + 1 };
+        self.write = if self.write >= self.last { 0 } else { self.write + 1 };
         if let Some(slot) = self.entries.get_mut(self.write as usize) {
             *slot = entry;
         }
@@ -149,7 +148,7 @@ impl StatusBuffer {
         pending: bool,
         arbitration: bool,
     ) -> (u32, u32) {
-        let element = active.map_or(0, |active| active.element as u32);
+        let element = u32::from(active.is_some_and(|active| active.element == 1));
         let has = |n: usize| active.is_some_and(|active| active.queue.get(n).is_some());
         let (valid0, valid1) = (has(0) && element == 0, has(1));
         let running = u32::from(active.is_some());
@@ -167,13 +166,13 @@ impl StatusBuffer {
                 | (running & (1 - element.min(1))) << 18;
             return (low, descriptor.map_or(0, Descriptor::context_id));
         }
-        let low = 1 - running
-            | running << 3
-            | running << 7
-            | element << 8
+        let low = (1 - running)
+            | (running << 3)
+            | (running << 7)
+            | (element << 8)
             | (self.last_reason & 0x7fff) << 12
-            | u32::from(arbitration) << 27
-            | u32::from(pending) << 30;
+            | (u32::from(arbitration) << 27)
+            | (u32::from(pending) << 30);
         (low, high)
     }
 }

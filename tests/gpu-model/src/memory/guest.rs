@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The RAM of a QEMU guest: ranges of guest-physical addresses, each a piece of a mapped file.
 
-use super::region::Region;
 use super::{GuestMemory, MemoryError};
+use crate::sys::Region;
 
 /// One range of the guest's memory map.
 #[derive(Debug)]

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The memory that the GPU reaches by DMA.
 //!
-//! - [`region`]: raw memory, anonymous or a mapped file; the only unsafe code of the crate.
 //! - [`VecMemory`]: one region, for host tests; clones share it.
 //! - [`GuestRam`]: the RAM of a QEMU guest, several mapped files.
 //! - [`vtd`]: translation by the guest's VT-d tables in front of either.
 
 pub mod guest;
-pub mod region;
 mod vec;
 pub mod vtd;
 

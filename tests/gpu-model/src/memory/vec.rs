@@ -4,8 +4,8 @@
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use super::region::Region;
 use super::{GuestMemory, MemoryError};
+use crate::sys::Region;
 
 /// One stretch of zeroed memory at a device address. Clones share the bytes: a test keeps one, the model has
 /// another, and a driver works on it through [`VecMemory::pointer`].

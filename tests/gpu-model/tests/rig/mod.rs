@@ -4,7 +4,7 @@
 //! driver.
 
 #![allow(dead_code, reason = "each test program uses a part of the rig")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "test support")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation, reason = "test support")]
 
 use gpu_model::{Bar, Gpu, Msi, Options, Platform, Report, Rule, Timing, VecMemory, by_name};
 

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Raw memory that other parties access at the same time: a guest's CPU, a driver under test.
 //!
-//! This is the crate's only unsafe code. A [`Region`] owns one `mmap`; all accesses are bounds-checked here and
-//! go through volatile or atomic operations on raw pointers, never through references, because somebody else
-//! writes the same bytes.
-
-#![allow(unsafe_code, reason = "mmap and shared memory need raw pointers; every other module is safe")]
+//! A [`Region`] owns one `mmap`; all accesses are bounds-checked here and go through volatile or atomic operations
+//! on raw pointers, never through references, because somebody else writes the same bytes.
 
 use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Serves QEMU's accesses with the model until QEMU closes the socket.
+
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::Arc;
+
+use crate::Gpu;
+use crate::memory::GuestRam;
+use crate::memory::vtd::{Registers, Vtd};
+use crate::sys::Region;
+use anyhow::{Context as _, Result};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::fstat;
+
+use super::link::{Incoming, Link};
+use super::message::{MemoryRange, Request};
+use super::qtest::{Connector, Qtest};
+
+/// Units of work between two looks at the socket.
+const SLICE: u64 = 20_000;
+/// Pause before waiting engines look at memory again.
+const POLL_NS: i64 = 200_000;
+/// Slot 2, pin A of q35.
+const GSI: u32 = 22;
+
+/// The server.
+#[derive(Debug)]
+pub struct Server {
+    gpu: Gpu,
+    link: Link,
+    qtest: Option<Qtest>,
+    connector: Option<Connector>,
+    iommu: Arc<Registers>,
+    /// Memory map as it is mapped: ranges and the files' identities.
+    map: Vec<(MemoryRange, u64, u64)>,
+    intx: bool,
+    accesses: u64,
+    undecoded: u64,
+}
+
+impl Server {
+    /// Serves `gpu` on `link`; `connector` leads to the socket that carries interrupts.
+    #[must_use]
+    pub fn new(mut gpu: Gpu, link: Link, connector: Option<Connector>, iommu: Arc<Registers>) -> Self {
+        // QEMU's proxy device sizes the BARs once when it is created, dword by dword, and takes each for a 32-bit
+        // one; until its first reset the upper halves are hidden from it.
+        gpu.hide_upper_bar_halves(true);
+        let qtest = None;
+        Self { gpu, link, qtest, connector, iommu, map: Vec::new(), intx: false, accesses: 0, undecoded: 0 }
+    }
+
+    /// Serves until QEMU closes the socket; gives the model back.
+    ///
+    /// # Errors
+    /// The socket fails or speaks another protocol.
+    pub fn run(mut self) -> Result<Gpu> {
+        loop {
+            self.connect()?;
+            match self.receive()? {
+                Incoming::Request(request, descriptors) => self.serve(&request, descriptors)?,
+                Incoming::Nothing => {}
+                Incoming::Closed => break,
+            }
+            self.interrupts();
+            for report in self.gpu.log_mut().take_fresh() {
+                eprintln!("gpu-model: {report}");
+            }
+        }
+        eprintln!(
+            "gpu-model: {} accesses, {} interrupts, {} rules broken",
+            self.accesses,
+            self.gpu.msi_count(),
+            self.gpu.log().total()
+        );
+        if self.undecoded > 0 {
+            eprintln!("gpu-model: {} accesses outside of the BARs as programmed", self.undecoded);
+        }
+        if self.qtest.as_ref().is_some_and(Qtest::failed) {
+            eprintln!("gpu-model: QEMU refused a qtest command");
+        }
+        Ok(self.gpu)
+    }
+
+    /// Tries to reach qtest if that is still to be done.
+    fn connect(&mut self) -> Result<()> {
+        if let Some(connector) = &self.connector
+            && let Some(qtest) = connector.attempt()?
+        {
+            (self.qtest, self.connector) = (Some(qtest), None);
+        }
+        Ok(())
+    }
+
+    /// Waits at most `ns` for the socket. An error or an early return only means another look.
+    fn pause(&self, ns: i64) {
+        let mut fds = [PollFd::new(&self.link, PollFlags::IN)];
+        let _ = poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: ns }));
+    }
+
+    /// The next request. While engines have work, it does not wait; while they wait for memory, not for long.
+    fn receive(&mut self) -> Result<Incoming> {
+        let unsent = self.qtest.as_ref().is_some_and(Qtest::has_unsent);
+        if self.link.has_request() || !(self.gpu.is_busy() || self.connector.is_some() || unsent) {
+            return self.link.receive(true);
+        }
+        let incoming = self.link.receive(false)?;
+        if matches!(incoming, Incoming::Nothing) && self.gpu.step(SLICE) == 0 {
+            self.pause(POLL_NS);
+        }
+        Ok(incoming)
+    }
+
+    fn serve(&mut self, request: &Request, descriptors: Vec<OwnedFd>) -> Result<()> {
+        let mut value = 0;
+        match *request {
+            Request::Memory(ref ranges) => self.map_memory(ranges, &descriptors)?,
+            Request::ConfigWrite { offset, len, value } => self.gpu.config_write(offset, len, value),
+            Request::ConfigRead { offset, len } => value = u64::from(self.gpu.config_read(offset, len)),
+            Request::BarWrite { address, size, value, memory } => match self.gpu.decode(address, memory) {
+                Some((bar, offset)) => self.gpu.bar_write(bar, offset, size, value),
+                None => self.undecoded += 1,
+            },
+            Request::BarRead { address, size, memory } => match self.gpu.decode(address, memory) {
+                Some((bar, offset)) => value = self.gpu.bar_read(bar, offset, size),
+                None => {
+                    self.undecoded += 1;
+                    value = u64::MAX;
+                }
+            },
+            Request::Irqfd => {}
+            Request::Reset => {
+                self.gpu.reset();
+                self.gpu.hide_upper_bar_halves(false);
+            }
+        }
+        if request.wants_answer() {
+            self.accesses += 1;
+            // Interrupts go out before the access is answered, so that "instant" work is seen at once.
+            self.interrupts();
+            self.link.answer(value)?;
+            if let Some(qtest) = &mut self.qtest {
+                qtest.refresh();
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what the model raised.
+    fn interrupts(&mut self) {
+        let Some(qtest) = &mut self.qtest else {
+            // Without a socket to come they are lost; else they wait for it.
+            while self.connector.is_none() && self.gpu.take_msi().is_some() {}
+            return;
+        };
+        qtest.flush();
+        while let Some(msi) = self.gpu.take_msi() {
+            qtest.msi(msi);
+        }
+        let level = self.gpu.intx();
+        if level != self.intx {
+            self.intx = level;
+            qtest.intx(GSI, level);
+        }
+    }
+
+    /// Takes the guest's memory map; the same map arrives again and again and is then left alone.
+    fn map_memory(&mut self, ranges: &[MemoryRange], descriptors: &[OwnedFd]) -> Result<()> {
+        let mut map = Vec::new();
+        for (range, fd) in ranges.iter().zip(descriptors) {
+            let stat = fstat(fd).context("looking at a guest memory file")?;
+            map.push((*range, stat.st_dev, stat.st_ino));
+        }
+        if map == self.map {
+            return Ok(());
+        }
+        let mut regions = Vec::new();
+        for (range, fd) in ranges.iter().zip(descriptors) {
+            let len = usize::try_from(range.size).context("size of a guest memory range")?;
+            let region =
+                Region::file(fd.as_fd(), range.offset, len).with_context(|| format!("mapping {range:x?}"))?;
+            regions.push((range.start, region));
+        }
+        let mut ram = GuestRam::new();
+        ram.replace(regions);
+        // The function is 0:2.0 of the guest.
+        self.gpu.set_memory(Box::new(Vtd::new(ram, Arc::clone(&self.iommu), 0, 2, 0)));
+        self.map = map;
+        Ok(())
+    }
+}
