@@ -83,7 +83,9 @@ impl fmt::Display for Kind<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self.0 {
             Fault::VirtualMemory { instruction, address, fetch, status } => {
-                let access = match (fetch, status & 2 != 0) {
+                // The processor tells fetches from reads only when pages can forbid execution, which this kernel leaves
+                // off; but a fetch fails at the instruction's own address, and nobody else reads there.
+                let access = match (fetch || address == instruction, status & 2 != 0) {
                     (true, _) => "instruction",
                     (false, true) => "write",
                     (false, false) => "read",
