@@ -54,6 +54,7 @@ mod mmio;
 pub mod platform;
 #[cfg(test)]
 mod testing;
+pub mod uapi;
 
 pub use error::{Error, InitError};
 pub use gpu::*;

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! A client: its handles, its limits, its timelines.
+
+use alloc::vec::Vec;
+
+use super::context::Context;
+use super::handles::Handles;
+use super::interval::IntervalTree;
+use super::object::Object;
+use super::space::AddressSpace;
+use crate::gpu::TimelineId;
+use crate::memory::AccountId;
+use gpu_protocol::TIMELINES_PER_CLIENT;
+
+/// What a client may have at a time. Beyond it the client gets `ENOMEM`, and nobody else notices.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientLimits {
+    /// Contexts.
+    pub contexts: u32,
+    /// Handles of address spaces.
+    pub spaces: u32,
+    /// Objects.
+    pub objects: u32,
+    /// Pages that it lends, 4 KiB each.
+    pub lent_pages: u32,
+    /// Pages of the driver's own memory: page tables, contexts, rings.
+    pub driver_pages: u32,
+}
+
+impl ClientLimits {
+    /// What a client of a small system needs.
+    pub const DEFAULT: Self =
+        Self { contexts: 64, spaces: 64, objects: 256, lent_pages: 4096, driver_pages: 1024 };
+}
+
+/// One place of the page of completed points. Its points only grow, whichever timelines use it one after
+/// the other, so that a fence of an earlier one is never open again.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Timeline {
+    /// The timeline that uses the place now.
+    pub(crate) id: Option<TimelineId>,
+    /// Last point that was handed out before it.
+    pub(crate) base: u64,
+    /// Last point that was handed out.
+    pub(crate) issued: u64,
+    /// Contexts on engines that use it.
+    pub(crate) users: u32,
+}
+
+/// State of one client.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) limits: ClientLimits,
+    /// The lower half's account of what it has of the driver's memory.
+    pub(crate) account: AccountId,
+    /// The channel, as rows of the grant table name it.
+    pub(crate) channel: u64,
+    pub(crate) connected: bool,
+    pub(crate) contexts: Handles<Context>,
+    pub(crate) spaces: Handles<AddressSpace>,
+    pub(crate) objects: Handles<Object>,
+    /// The ranges of its objects.
+    pub(crate) ranges: IntervalTree,
+    /// Lent pages that are here now.
+    pub(crate) lent: u32,
+    /// Page requests that the owner has not fetched.
+    pub(crate) open_requests: u32,
+    /// Names the next page request. Never 0.
+    pub(crate) next_sequence: u64,
+    /// Its timelines, by their index in the page of completed points.
+    pub(crate) timelines: Vec<Timeline>,
+    /// Something of this client completed since it was last woken.
+    pub(crate) wake: bool,
+}
+
+impl Client {
+    pub(crate) fn new(channel: u64, limits: ClientLimits, account: AccountId) -> Self {
+        let mut timelines = Vec::new();
+        timelines.resize_with(TIMELINES_PER_CLIENT, Timeline::default);
+        Self {
+            limits,
+            account,
+            channel,
+            connected: false,
+            contexts: Handles::with_capacity(limits.contexts),
+            spaces: Handles::with_capacity(limits.spaces),
+            objects: Handles::with_capacity(limits.objects),
+            ranges: IntervalTree::new(),
+            lent: 0,
+            open_requests: 0,
+            next_sequence: 1,
+            timelines,
+            wake: false,
+        }
+    }
+
+    /// A free index in the page of completed points.
+    pub(crate) fn free_timeline(&self) -> Option<usize> {
+        self.timelines.iter().position(|timeline| timeline.id.is_none())
+    }
+}

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The driver as clients see it: one dispatcher over the operations of `gpu-protocol`.
+
+use alloc::vec::Vec;
+
+use gpu_protocol::{
+    Connect, ContextCreate, ContextDestroy, Errno, GemClose, GetParam, Grant, GrantEntry, Operation, Param,
+    Refuse, Reply, Submit, UserptrCreate, VERSION, VmCreate, VmDestroy,
+};
+
+use super::area::{self, Argument};
+use super::client::{Client, ClientLimits};
+use super::context::Context;
+use super::domain::{ClientId, Domain};
+use super::interval::IntervalPool;
+use super::job::{Job, Use};
+use super::lent::LentPages;
+use super::object::Object;
+use super::space::{AddressSpace, Binding};
+use crate::handle::{Id, Slab};
+use crate::platform::Hardware;
+use crate::{Error, Gpu};
+
+/// A client as the system description has it.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientConfig {
+    /// Its channel, as rows of the grant table name it.
+    pub channel: u64,
+    /// What it may have.
+    pub limits: ClientLimits,
+}
+
+/// Sizes of what all clients share.
+#[derive(Clone, Copy, Debug)]
+pub struct DriverConfig {
+    /// Pages that all clients together can lend: also the number of capabilities that the domain can
+    /// keep.
+    pub lent_pages: u32,
+    /// Bindings of objects in address spaces.
+    pub bindings: u32,
+    /// Requests in flight.
+    pub jobs: u32,
+}
+
+impl DriverConfig {
+    /// For a small system.
+    pub const DEFAULT: Self = Self { lent_pages: 8192, bindings: 2048, jobs: 1024 };
+}
+
+/// The driver: the GPU and everything that clients have of it.
+#[derive(Debug)]
+pub struct Driver<H: Hardware> {
+    pub(crate) gpu: Gpu<H>,
+    pub(crate) clients: Vec<Client>,
+    pub(crate) grants: Vec<GrantEntry>,
+    pub(crate) spaces: Slab<AddressSpace>,
+    pub(crate) contexts: Slab<Context>,
+    pub(crate) objects: Slab<Object>,
+    pub(crate) bindings: Slab<Binding>,
+    pub(crate) jobs: Slab<Job>,
+    pub(crate) uses: Slab<Use>,
+    /// Ranges of objects in clients' address spaces.
+    pub(crate) ranges: IntervalPool<Id<Object>>,
+    pub(crate) lent: LentPages,
+    /// Address spaces that nothing refers to any more, but that the hardware still has. Never longer than
+    /// `spaces`, for which there is room.
+    pub(crate) dying: Vec<Id<AddressSpace>>,
+}
+
+/// Objects that a request in flight can name, on average; a longer list takes from the same pool.
+const USES_PER_JOB: u32 = 8;
+
+impl<H: Hardware> Driver<H> {
+    /// Puts the clients' side on top of a GPU that is up. Every pool is allocated here.
+    ///
+    /// # Errors
+    /// [`Error`] if the GPU's pools cannot hold the clients' accounts.
+    pub fn new(
+        mut gpu: Gpu<H>,
+        config: DriverConfig,
+        clients: &[ClientConfig],
+        grants: &[GrantEntry],
+    ) -> Result<Self, Error> {
+        let total = |limit: fn(&ClientLimits) -> u32| {
+            clients.iter().fold(0_u32, |sum, client| sum.saturating_add(limit(&client.limits)))
+        };
+        let (spaces, contexts) = (total(|limits| limits.spaces), total(|limits| limits.contexts));
+        let objects = total(|limits| limits.objects);
+        let mut states = Vec::with_capacity(clients.len());
+        for client in clients {
+            let account = gpu.account_create(client.limits.driver_pages)?;
+            states.push(Client::new(client.channel, client.limits, account));
+        }
+        Ok(Self {
+            gpu,
+            clients: states,
+            grants: grants.to_vec(),
+            // Every context may have an address space that no handle names.
+            spaces: Slab::new(spaces.saturating_add(contexts)),
+            contexts: Slab::new(contexts),
+            objects: Slab::new(objects),
+            bindings: Slab::new(config.bindings),
+            jobs: Slab::new(config.jobs),
+            uses: Slab::new(config.jobs.saturating_mul(USES_PER_JOB)),
+            ranges: IntervalPool::with_capacity(objects),
+            lent: LentPages::with_capacity(config.lent_pages),
+            dying: Vec::with_capacity(spaces.saturating_add(contexts) as usize),
+        })
+    }
+
+    /// The hardware half.
+    pub const fn gpu(&mut self) -> &mut Gpu<H> {
+        &mut self.gpu
+    }
+
+    /// Serves one protected call of a client: the message's label and its first two registers.
+    pub fn call<D: Domain>(
+        &mut self,
+        domain: &mut D,
+        client: ClientId,
+        label: u64,
+        arguments: [u64; 2],
+    ) -> Reply {
+        let argument = Argument { offset: arguments[0], len: arguments[1] };
+        let result = match Operation::from_label(label) {
+            None => Err(Errno::Inval),
+            Some(_) if client >= self.clients.len() => Err(Errno::Perm),
+            Some(Operation::Connect) => return self.connect(domain, client, argument),
+            Some(_) if !self.clients[client].connected => Err(Errno::Inval),
+            Some(operation) => self.dispatch(domain, client, operation, argument),
+        };
+        // Whatever the call completed on the way is told before its reply.
+        self.wake_clients(domain);
+        result.unwrap_or_else(Reply::error)
+    }
+
+    fn dispatch<D: Domain>(
+        &mut self,
+        domain: &mut D,
+        client: ClientId,
+        operation: Operation,
+        argument: Argument,
+    ) -> Result<Reply, Errno> {
+        match operation {
+            // Served before a client is connected, see `call`.
+            Operation::Connect => Err(Errno::Inval),
+            Operation::GetParam => self.get_param(&area::read::<GetParam, D>(domain, client, argument)?),
+            Operation::VmCreate => {
+                self.vm_create(client, &area::read::<VmCreate, D>(domain, client, argument)?)
+            }
+            Operation::VmDestroy => {
+                self.vm_destroy(client, &area::read::<VmDestroy, D>(domain, client, argument)?)
+            }
+            Operation::ContextCreate => {
+                let create = area::read::<ContextCreate, D>(domain, client, argument)?;
+                self.context_create(domain, client, &create)
+            }
+            Operation::ContextDestroy => {
+                self.context_destroy(client, &area::read::<ContextDestroy, D>(domain, client, argument)?)
+            }
+            Operation::UserptrCreate => {
+                self.userptr_create(client, &area::read::<UserptrCreate, D>(domain, client, argument)?)
+            }
+            Operation::GemClose => {
+                let close = area::read::<GemClose, D>(domain, client, argument)?;
+                self.gem_close(domain, client, &close)
+            }
+            Operation::Submit => {
+                let submit = area::read::<Submit, D>(domain, client, argument)?;
+                self.submit(domain, client, &submit)
+            }
+            Operation::NextPageRequest => Ok(self.next_page_request(client)),
+            Operation::GrantCnode => {
+                let grant = area::read::<Grant, D>(domain, client, argument)?;
+                self.grant(domain, client, &grant)
+            }
+            Operation::Refuse => self.refuse(domain, client, argument),
+        }
+    }
+
+    fn connect<D: Domain>(&mut self, domain: &D, client: ClientId, argument: Argument) -> Reply {
+        let connect = match area::read::<Connect, D>(domain, client, argument) {
+            Ok(connect) => connect,
+            Err(errno) => return Reply::error(errno),
+        };
+        if connect.version != VERSION || connect.flags != 0 {
+            // The client can say which version it should have been built against.
+            return Reply { words: [u64::from(VERSION), 0, 0, 0], count: 1, ..Reply::error(Errno::Inval) };
+        }
+        if self.gpu.is_wedged() {
+            return Reply::error(Errno::Io);
+        }
+        self.clients[client].connected = true;
+        let engines = self.gpu.engines().count() as u64;
+        Reply::ok(&[u64::from(VERSION), domain.area_len(client) as u64, engines])
+    }
+
+    fn get_param(&mut self, get: &GetParam) -> Result<Reply, Errno> {
+        let value = match Param::from_number(get.param).ok_or(Errno::Inval)? {
+            Param::ChipsetId => u64::from(self.gpu.identity().device),
+            Param::HasLlc => u64::from(self.gpu.platform().has_llc),
+            // Complete and private address spaces.
+            Param::HasPpgtt => 2,
+            Param::Revision => u64::from(self.gpu.identity().revision),
+            // Enabled, with priorities.
+            Param::HasScheduler => 0b11,
+            Param::CsTimestampFrequency => u64::from(self.gpu.fuses().timestamp_hz),
+        };
+        Ok(Reply::ok(&[value]))
+    }
+
+    fn refuse<D: Domain>(
+        &mut self,
+        domain: &mut D,
+        client: ClientId,
+        argument: Argument,
+    ) -> Result<Reply, Errno> {
+        let refuse = area::read::<Refuse, D>(domain, client, argument)?;
+        self.refuse_pages(domain, client, &refuse)
+    }
+}

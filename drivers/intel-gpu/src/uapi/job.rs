@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Requests in flight: what each of them keeps alive.
+
+use super::domain::ClientId;
+use super::object::Object;
+use super::space::AddressSpace;
+use crate::handle::Id;
+
+/// An object that a request uses.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Use {
+    pub(crate) object: Id<Object>,
+    pub(crate) next: Option<Id<Use>>,
+}
+
+/// A request that the hardware half has, until its completion is seen.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Job {
+    pub(crate) client: ClientId,
+    /// Keeps the address space alive.
+    pub(crate) space: Id<AddressSpace>,
+    /// Index of its timeline in the client's page of completed points.
+    pub(crate) timeline: usize,
+    /// The point that its completion publishes.
+    pub(crate) point: u64,
+    /// Keeps the objects, and so their pages, alive.
+    pub(crate) uses: Option<Id<Use>>,
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What clients have of the GPU: handles, contexts, address spaces, objects made of their own pages, and
+//! the dispatch of `gpu-protocol`'s operations.
+//!
+//! ```text
+//!   Driver::call ─ driver.rs        one operation: read its structure once, check, do, reply
+//!     ├─ contexts.rs, context.rs    contexts and their chain of extensions
+//!     ├─ spaces.rs, space.rs        address spaces and their references
+//!     ├─ objects.rs, object.rs      userptr objects: create, close, reclaim
+//!     ├─ pages.rs, lent.rs          page requests, grants, the pool of lent pages
+//!     └─ submit.rs, job.rs          submission, completion, what a request keeps alive
+//!   Domain ─ domain.rs              what the domain around the core supplies
+//! ```
+//!
+//! Below it, [`crate::Gpu`] knows nothing of clients. Every check comes before the first change, so that
+//! an operation that fails has changed nothing.
+
+mod area;
+mod client;
+mod context;
+mod contexts;
+mod domain;
+mod driver;
+mod errors;
+mod handles;
+pub mod interval;
+mod job;
+mod lent;
+mod object;
+mod objects;
+mod pages;
+mod space;
+mod spaces;
+mod submit;
+
+pub use client::ClientLimits;
+pub use domain::{ClientId, Domain, Frame, FrameError};
+pub use driver::{ClientConfig, Driver, DriverConfig};

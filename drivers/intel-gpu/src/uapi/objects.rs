@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Operations on objects, their bindings, and what happens when the last use of one ends.
+
+use gpu_protocol::{Errno, GemClose, PAGE_SIZE, Reply, UserptrCreate};
+
+use super::domain::{ClientId, Domain};
+use super::driver::Driver;
+use super::interval::Interval;
+use super::lent::Chain;
+use super::object::{self, Backing, Object};
+use super::space::{AddressSpace, Binding};
+use crate::address::VaRange;
+use crate::handle::Id;
+use crate::memory::{Cache, Placement};
+use crate::platform::Hardware;
+
+impl<H: Hardware> Driver<H> {
+    pub(crate) fn userptr_create(
+        &mut self,
+        client: ClientId,
+        create: &UserptrCreate,
+    ) -> Result<Reply, Errno> {
+        object::check(create, self.gpu.vm_bytes())?;
+        let interval = Interval::with_size(create.user_ptr, create.user_size).ok_or(Errno::Inval)?;
+        let state = &mut self.clients[client];
+        if let Some(other) = state.ranges.first_overlap(&self.ranges, interval) {
+            // A closed object that only waits for the GPU will be gone soon.
+            let dying = self.objects.get(other.value).is_some_and(|object| object.closed);
+            return Err(if dying { Errno::Again } else { Errno::Inval });
+        }
+        if !state.objects.has_room() {
+            return Err(Errno::NoMem);
+        }
+        let object = Object {
+            client,
+            address: create.user_ptr,
+            size: create.user_size,
+            range: None,
+            backing: Backing::Absent,
+            active: 0,
+            bindings: None,
+            closed: false,
+        };
+        let id = self.objects.insert(object).map_err(|_| Errno::NoMem)?;
+        let range = state.ranges.insert(&mut self.ranges, interval, id).ok();
+        let handle = range.and_then(|_| state.objects.insert(id));
+        if let (Some(handle), Some(object)) = (handle, self.objects.get_mut(id)) {
+            object.range = range;
+            return Ok(Reply::ok(&[u64::from(handle)]));
+        }
+        if let Some(range) = range {
+            state.ranges.remove(&mut self.ranges, range);
+        }
+        self.objects.remove(id);
+        Err(Errno::NoMem)
+    }
+
+    pub(crate) fn gem_close<D: Domain>(
+        &mut self,
+        domain: &mut D,
+        client: ClientId,
+        close: &GemClose,
+    ) -> Result<Reply, Errno> {
+        if close.pad != 0 {
+            return Err(Errno::Inval);
+        }
+        let id = self.clients[client].objects.remove(close.handle).ok_or(Errno::NoEnt)?;
+        if let Some(object) = self.objects.get_mut(id) {
+            object.closed = true;
+        }
+        self.reclaim_if_idle(domain, id);
+        Ok(Reply::ok(&[]))
+    }
+
+    /// Destroys a closed object that no request uses: unbinds it everywhere, waits for the TLBs, gives
+    /// its pages back.
+    pub(crate) fn reclaim_if_idle<D: Domain>(&mut self, domain: &mut D, id: Id<Object>) {
+        let idle = self.objects.get(id).is_some_and(|object| object.closed && object.active == 0);
+        if !idle || !self.unbind_object(id) {
+            return;
+        }
+        let Some(object) = self.objects.remove(id) else {
+            return;
+        };
+        let client = &mut self.clients[object.client];
+        if let Some(range) = object.range {
+            client.ranges.remove(&mut self.ranges, range);
+        }
+        match object.backing {
+            Backing::Requested { pages, .. } | Backing::Present { pages } => {
+                self.release_pages(domain, object.client, pages);
+            }
+            Backing::Absent | Backing::Failed(_) => {}
+        }
+    }
+
+    /// Gives up the capabilities of lent pages. Only for pages that no page table holds any more.
+    pub(crate) fn release_pages<D: Domain>(&mut self, domain: &mut D, client: ClientId, mut pages: Chain) {
+        self.clients[client].lent -= pages.len();
+        while let Some(slot) = self.lent.pop(&mut pages) {
+            domain.release_frame(slot);
+        }
+    }
+
+    /// Binds an object with all its pages at a fixed range.
+    ///
+    /// # Errors
+    /// `EINVAL` where something else is bound, `ENOMEM` when page tables cannot be had, `EBUSY` for an
+    /// object that is bound elsewhere in this address space and in use there.
+    pub(crate) fn bind_object(
+        &mut self,
+        space: Id<AddressSpace>,
+        id: Id<Object>,
+        range: VaRange,
+    ) -> Result<(), Errno> {
+        match self.binding_of(space, id) {
+            Some((_, bound)) if bound == range => return Ok(()),
+            Some((binding, _)) => {
+                if self.objects.get(id).is_some_and(|object| object.active > 0) {
+                    return Err(Errno::Busy);
+                }
+                self.remove_binding(binding)?;
+            }
+            None => {}
+        }
+        let object = self.objects.get_mut(id).ok_or(Errno::NoEnt)?;
+        let vm = self.spaces.get(space).ok_or(Errno::NoEnt)?.vm;
+        let Backing::Present { pages } = &object.backing else {
+            return Err(Errno::Again);
+        };
+        let binding = Binding {
+            space,
+            object: id,
+            range,
+            next_of_object: object.bindings,
+            next_of_space: self.spaces.get(space).and_then(|space| space.bindings),
+        };
+        let binding = self.bindings.insert(binding).map_err(|_| Errno::NoMem)?;
+        let place = Placement::Fixed(range.start().get());
+        let reserved = self.gpu.vm_reserve(vm, place, range.bytes(), PAGE_SIZE, binding.to_raw());
+        let bound = reserved.and_then(|range| {
+            self.gpu.bind(vm, range, self.lent.runs(pages), Cache::Coherent, false).inspect_err(|_| {
+                // What was reserved a moment ago is there.
+                let _ = self.gpu.vm_unreserve(vm, range);
+            })
+        });
+        if let Err(error) = bound {
+            self.bindings.remove(binding);
+            return Err(error.into());
+        }
+        object.bindings = Some(binding);
+        if let Some(space) = self.spaces.get_mut(space) {
+            space.bindings = Some(binding);
+        }
+        Ok(())
+    }
+
+    fn binding_of(&self, space: Id<AddressSpace>, id: Id<Object>) -> Option<(Id<Binding>, VaRange)> {
+        let mut next = self.objects.get(id)?.bindings;
+        while let Some(binding) = next {
+            let found = self.bindings.get(binding)?;
+            if found.space == space {
+                return Some((binding, found.range));
+            }
+            next = found.next_of_object;
+        }
+        None
+    }
+
+    /// Takes one binding out of its address space, TLBs included.
+    ///
+    /// # Errors
+    /// `EIO` if the GPU did not confirm; the binding stays.
+    fn remove_binding(&mut self, id: Id<Binding>) -> Result<(), Errno> {
+        let Some(binding) = self.bindings.get(id).copied() else {
+            return Ok(());
+        };
+        if let Some(space) = self.spaces.get(binding.space) {
+            let unbinding = self.gpu.unbind(space.vm, binding.range)?;
+            self.gpu.release(unbinding).map_err(|_| Errno::Io)?;
+            self.gpu.vm_unreserve(space.vm, binding.range)?;
+        }
+        self.forget_binding(id, binding);
+        Ok(())
+    }
+
+    /// Takes a binding out of the two chains that it is in.
+    fn forget_binding(&mut self, id: Id<Binding>, binding: Binding) {
+        if let Some(object) = self.objects.get_mut(binding.object) {
+            if object.bindings == Some(id) {
+                object.bindings = binding.next_of_object;
+            } else {
+                let head = object.bindings;
+                self.bypass(head, id, binding.next_of_object, |binding| &mut binding.next_of_object);
+            }
+        }
+        if let Some(space) = self.spaces.get_mut(binding.space) {
+            if space.bindings == Some(id) {
+                space.bindings = binding.next_of_space;
+            } else {
+                let head = space.bindings;
+                self.bypass(head, id, binding.next_of_space, |binding| &mut binding.next_of_space);
+            }
+        }
+        self.bindings.remove(id);
+    }
+
+    /// In the chain that starts at `head`, lets what points to `id` point to `after`.
+    fn bypass(
+        &mut self,
+        head: Option<Id<Binding>>,
+        id: Id<Binding>,
+        after: Option<Id<Binding>>,
+        link: fn(&mut Binding) -> &mut Option<Id<Binding>>,
+    ) {
+        let mut at = head;
+        while let Some(binding) = at.and_then(|at| self.bindings.get_mut(at)) {
+            let next = link(binding);
+            if *next == Some(id) {
+                *next = after;
+                return;
+            }
+            at = *next;
+        }
+    }
+
+    /// Unbinds an object from every address space. False if the GPU did not confirm: then the object,
+    /// and so its pages, stay.
+    fn unbind_object(&mut self, id: Id<Object>) -> bool {
+        while let Some(binding) = self.objects.get(id).and_then(|object| object.bindings) {
+            if self.remove_binding(binding).is_err() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Unbinds everything in an address space. False if the GPU did not confirm.
+    pub(crate) fn unbind_all(&mut self, space: Id<AddressSpace>) -> bool {
+        while let Some(binding) = self.spaces.get(space).and_then(|space| space.bindings) {
+            if self.remove_binding(binding).is_err() {
+                return false;
+            }
+        }
+        true
+    }
+}

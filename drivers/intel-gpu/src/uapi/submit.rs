@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Submission and completion.
+
+use gpu_protocol::{
+    Errno, Fence, MAX_OBJECTS, ObjectFlags, PAGE_SIZE, Reply, Submit, SubmitFlags, SubmitObject,
+};
+use zerocopy::{FromZeros, IntoBytes};
+
+use super::context::engine_of_slot;
+use super::domain::{ClientId, Domain};
+use super::driver::Driver;
+use super::job::{Job, Use};
+use super::object::Object;
+use crate::address::{GpuVirtual, VaRange};
+use crate::gpu::{self, Completion, Submission};
+use crate::handle::Id;
+use crate::platform::Hardware;
+
+/// Most fences that one submission can wait for.
+const MAX_FENCES: usize = 16;
+
+/// A list of objects as it was read and checked.
+struct Objects {
+    ids: [Option<(Id<Object>, VaRange)>; MAX_OBJECTS],
+    len: usize,
+}
+
+impl Objects {
+    fn iter(&self) -> impl Iterator<Item = (Id<Object>, VaRange)> {
+        self.ids.iter().take(self.len).flatten().copied()
+    }
+}
+
+/// Fences that are not reached yet.
+struct Fences {
+    fences: [gpu::Fence; MAX_FENCES],
+    len: usize,
+}
+
+impl Fences {
+    fn new() -> Self {
+        // What is past `len` is never looked at.
+        Self { fences: [gpu::Fence { timeline: Id::from_raw(0), seqno: 0 }; MAX_FENCES], len: 0 }
+    }
+
+    fn push(&mut self, fence: gpu::Fence) {
+        if let Some(place) = self.fences.get_mut(self.len) {
+            *place = fence;
+            self.len += 1;
+        }
+    }
+
+    fn as_slice(&self) -> &[gpu::Fence] {
+        self.fences.get(..self.len).unwrap_or(&[])
+    }
+}
+
+impl<H: Hardware> Driver<H> {
+    pub(crate) fn submit<D: Domain>(
+        &mut self,
+        domain: &mut D,
+        client: ClientId,
+        submit: &Submit,
+    ) -> Result<Reply, Errno> {
+        let flags = SubmitFlags::from_bits(submit.flags).ok_or(Errno::Inval)?;
+        let count = usize::try_from(submit.object_count).map_err(|_| Errno::Inval)?;
+        if submit.rsvd != 0 || !(1..=MAX_OBJECTS).contains(&count) {
+            return Err(Errno::Inval);
+        }
+        if !submit.batch_start.is_multiple_of(8) || !submit.batch_len.is_multiple_of(8) {
+            return Err(Errno::Inval);
+        }
+        let context = self.clients[client].contexts.get(submit.context).ok_or(Errno::NoEnt)?;
+        let space = self.contexts.get(context).ok_or(Errno::NoEnt)?.space;
+        engine_of_slot(&self.gpu, submit.engine)?;
+        if self.gpu.is_wedged() {
+            return Err(Errno::Io);
+        }
+        let batch_index = if flags.contains(SubmitFlags::BATCH_FIRST) { 0 } else { count - 1 };
+        let objects = self.read_objects(domain, client, submit, count, batch_index)?;
+        let (batch, _) = objects.ids[batch_index].ok_or(Errno::Inval)?;
+        let batch_address = self.batch_address(submit, batch, &objects, batch_index)?;
+        let waits = self.read_fences(domain, client, submit)?;
+
+        // Ask for everything that is missing in one go, so that one try more is enough.
+        let mut missing = Ok(());
+        for (id, _) in objects.iter() {
+            if let Err(errno) = self.need_pages(id) {
+                if errno != Errno::Again {
+                    return Err(errno);
+                }
+                missing = Err(errno);
+            }
+        }
+        missing?;
+        for (id, range) in objects.iter() {
+            self.bind_object(space, id, range)?;
+        }
+        let engine = self.engine_context(context, submit.engine)?;
+
+        let point = self.clients[client].timelines[engine.timeline].issued + 1;
+        let job = Job { client, space, timeline: engine.timeline, point, uses: None };
+        let job = self.jobs.insert(job).map_err(|_| Errno::Again)?;
+        if let Err(errno) = self.hold_objects(job, &objects) {
+            self.drop_job(domain, job);
+            return Err(errno);
+        }
+        self.space_get(space);
+        let submission = Submission {
+            context: engine.id,
+            batch: batch_address,
+            waits: waits.as_slice(),
+            cookie: job.to_raw(),
+        };
+        if let Err(error) = self.gpu.submit(submission) {
+            self.drop_job(domain, job);
+            self.space_put(space);
+            return Err(error.into());
+        }
+        self.clients[client].timelines[engine.timeline].issued = point;
+        self.drain_events(domain);
+        Ok(Reply::ok(&[engine.timeline as u64, point]))
+    }
+
+    fn read_objects<D: Domain>(
+        &self,
+        domain: &D,
+        client: ClientId,
+        submit: &Submit,
+        count: usize,
+        batch_index: usize,
+    ) -> Result<Objects, Errno> {
+        let mut entries = [SubmitObject::new_zeroed(); MAX_OBJECTS];
+        let entries = entries.get_mut(..count).ok_or(Errno::Inval)?;
+        domain.read_area(client, submit.objects, entries.as_mut_bytes())?;
+        let mut objects = Objects { ids: [None; MAX_OBJECTS], len: count };
+        for (index, entry) in entries.iter().enumerate() {
+            let id = self.clients[client].objects.get(entry.handle).ok_or(Errno::NoEnt)?;
+            let flags = ObjectFlags::from_bits(entry.flags).ok_or(Errno::Inval)?;
+            // The client says where; a batch that wrote itself would be another one than was checked.
+            if !flags.contains(ObjectFlags::PINNED)
+                || (index == batch_index && flags.contains(ObjectFlags::WRITE))
+            {
+                return Err(Errno::Inval);
+            }
+            let size = self.objects.get(id).ok_or(Errno::NoEnt)?.size;
+            let start = GpuVirtual::new(entry.address).ok_or(Errno::Inval)?;
+            let range = VaRange::new(start, size).ok_or(Errno::Inval)?;
+            if objects.ids.iter().take(index).flatten().any(|(other, _)| *other == id) {
+                return Err(Errno::Inval);
+            }
+            objects.ids[index] = Some((id, range));
+        }
+        Ok(objects)
+    }
+
+    /// First byte of the commands, once the batch's bounds are checked against its object.
+    fn batch_address(
+        &self,
+        submit: &Submit,
+        batch: Id<Object>,
+        objects: &Objects,
+        index: usize,
+    ) -> Result<GpuVirtual, Errno> {
+        let size = self.objects.get(batch).ok_or(Errno::NoEnt)?.size;
+        let start = u64::from(submit.batch_start);
+        let end = if submit.batch_len == 0 { size } else { start + u64::from(submit.batch_len) };
+        if start >= end || end > size {
+            return Err(Errno::Inval);
+        }
+        let (_, range) = objects.ids[index].ok_or(Errno::Inval)?;
+        let address = range.start().canonical() + start;
+        debug_assert!(start < range.pages() * PAGE_SIZE);
+        GpuVirtual::new(address).ok_or(Errno::Inval)
+    }
+
+    fn read_fences<D: Domain>(&self, domain: &D, client: ClientId, submit: &Submit) -> Result<Fences, Errno> {
+        let count = usize::try_from(submit.fence_count).map_err(|_| Errno::Inval)?;
+        if count > MAX_FENCES {
+            return Err(Errno::Inval);
+        }
+        let mut entries = [Fence::new_zeroed(); MAX_FENCES];
+        let entries = entries.get_mut(..count).ok_or(Errno::Inval)?;
+        domain.read_area(client, submit.fences, entries.as_mut_bytes())?;
+        let mut fences = Fences::new();
+        for entry in entries {
+            if entry.flags != 0 {
+                return Err(Errno::Inval);
+            }
+            let timeline = usize::try_from(entry.timeline).map_err(|_| Errno::NoEnt)?;
+            if let Some(fence) = self.fence_of(client, timeline, entry.point)? {
+                fences.push(fence);
+            }
+        }
+        Ok(fences)
+    }
+
+    /// Keeps every object of a request alive until it completes.
+    fn hold_objects(&mut self, job: Id<Job>, objects: &Objects) -> Result<(), Errno> {
+        for (id, _) in objects.iter() {
+            let next = self.jobs.get(job).and_then(|job| job.uses);
+            let used = self.uses.insert(Use { object: id, next }).map_err(|_| Errno::Again)?;
+            if let Some(job) = self.jobs.get_mut(job) {
+                job.uses = Some(used);
+            }
+            if let Some(object) = self.objects.get_mut(id) {
+                object.active += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets a request and lets go of its objects.
+    fn drop_job<D: Domain>(&mut self, domain: &mut D, id: Id<Job>) -> Option<Job> {
+        let job = self.jobs.remove(id)?;
+        let mut next = job.uses;
+        while let Some(used) = next.and_then(|used| self.uses.remove(used)) {
+            if let Some(object) = self.objects.get_mut(used.object) {
+                object.active -= 1;
+            }
+            self.reclaim_if_idle(domain, used.object);
+            next = used.next;
+        }
+        Some(job)
+    }
+
+    /// The GPU has interrupted: finds what completed, tells the clients.
+    pub fn interrupt<D: Domain>(&mut self, domain: &mut D) {
+        self.gpu.interrupt();
+        self.drain_events(domain);
+        self.wake_clients(domain);
+    }
+
+    /// Publishes what completed.
+    pub(crate) fn drain_events<D: Domain>(&mut self, domain: &mut D) {
+        let mut any = false;
+        while let Some(completion) = self.gpu.take_completion() {
+            self.completed(domain, &completion);
+            any = true;
+        }
+        if any {
+            self.bury_spaces();
+        }
+    }
+
+    fn completed<D: Domain>(&mut self, domain: &mut D, completion: &Completion) {
+        let Some(job) = self.drop_job(domain, Id::from_raw(completion.cookie)) else {
+            return;
+        };
+        self.space_put(job.space);
+        self.timeline_bury(job.client, job.timeline);
+        domain.publish_point(job.client, job.timeline, job.point);
+        self.clients[job.client].wake = true;
+    }
+
+    /// Notifies each client for which something completed, once.
+    pub(crate) fn wake_clients<D: Domain>(&mut self, domain: &mut D) {
+        for (id, client) in self.clients.iter_mut().enumerate() {
+            if core::mem::take(&mut client.wake) {
+                domain.notify(id);
+            }
+        }
+    }
+}
