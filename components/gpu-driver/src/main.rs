@@ -1,4 +1,171 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Protection domain.
+//! The driver domain: seL4 objects in, the `intel-gpu` core, replies out. No policy is here.
+//!
+//! ```text
+//!   init       ports ─► PCI function ─► Machine ─► Gpu ─► Driver
+//!   protected  client's call ─► Driver::call ─► reply
+//!   notified   MSI ─► Driver::interrupt ─► points published, clients notified ─► acknowledge
+//! ```
+//!
+//! A domain without a GPU stays alive and answers `ENODEV` to everybody: its clients decide what that
+//! means to them.
 #![no_std]
 #![no_main]
+
+extern crate alloc;
+
+mod bringup;
+mod clients;
+mod clock;
+mod frames;
+mod hardware;
+mod heap;
+mod ports;
+
+use core::ptr::NonNull;
+
+use gpu_protocol::{Errno, GrantEntry, PAGE_SIZE, Reply};
+use intel_gpu::uapi::Driver;
+use sel4_microkit::ioport::IoPort;
+use sel4_microkit::{
+    Channel, ChannelSet, Handler, Infallible, MessageInfo, debug_println, get_mr, memory_region_symbol,
+    protection_domain, set_mr, var,
+};
+use window::Window;
+
+use clients::{Clients, Link};
+use clock::Tsc;
+use frames::Frames;
+use hardware::Machine;
+use ports::{PciPorts, Timer};
+
+/// Channels of clients, as system.xml numbers them at the driver's end.
+const CLIENT_CHANNELS: [usize; 1] = [1];
+/// The interrupt's vector in system.xml.
+const VECTOR: u8 = 5;
+/// Rows that the grant table has room for.
+const MAX_GRANTS: usize = 64;
+
+/// The domain: its clients, and the GPU if there is one.
+struct GpuDriver {
+    clients: Clients<{ CLIENT_CHANNELS.len() }>,
+    driver: Option<Driver<Machine>>,
+    interrupt: Channel,
+}
+
+#[allow(unsafe_code)]
+fn region(base: NonNull<u8>, bytes: usize) -> Window {
+    // SAFETY: system.xml maps the region there with that size for the life of the domain, and each
+    // region is made into a window once.
+    unsafe { Window::new(base, bytes) }
+}
+
+/// A port that system.xml gives.
+fn port(id: usize) -> IoPort {
+    IoPort::new(id)
+}
+
+fn bring_up() -> Result<Driver<Machine>, bringup::BringUpError> {
+    let started = clock::counter();
+    let pci_ports = PciPorts::new(
+        port(*var!(pci_config_port_id: usize = 0)),
+        u16::try_from(*var!(pci_config_port_addr: u64 = 0)).unwrap_or(0),
+    );
+    let mapped = *var!(gpu_registers_paddr: u64 = 0);
+    let found = bringup::find(pci::PortAccess(pci_ports), mapped, VECTOR)?;
+    debug_println!(
+        "gpu_driver: found {:04x}:{:04x} revision {:#04x}, registers at {:#x}",
+        found.identity.vendor,
+        found.identity.device,
+        found.identity.revision,
+        found.registers
+    );
+
+    let mut timer =
+        Timer::new(port(*var!(timer_port_id: usize = 0)), port(*var!(timer_gate_port_id: usize = 0)));
+    let tsc = Tsc::new(&mut timer);
+    debug_println!("gpu_driver: timestamp counter at {} kHz (from {:?})", tsc.hz() / 1000, tsc.source());
+    let registers =
+        region(memory_region_symbol!(gpu_registers: *mut u8), *var!(gpu_registers_size: usize = 0));
+    let dma = region(memory_region_symbol!(gpu_dma: *mut u8), *var!(gpu_dma_size: usize = 0));
+    let machine = Machine::new(registers, dma, bringup::DMA_BASE, tsc);
+
+    let table: &[[u64; 4]; MAX_GRANTS] = var!(grant_table: [[u64; 4]; MAX_GRANTS] = [[0; 4]; MAX_GRANTS]);
+    let count = (*var!(grant_table_count: usize = 0)).min(MAX_GRANTS);
+    let mut grants = [GrantEntry::default(); MAX_GRANTS];
+    for (entry, [channel, paddr, size, rights]) in grants.iter_mut().zip(table.iter().copied()) {
+        *entry = GrantEntry { channel, paddr, size, rights };
+    }
+    let channels = CLIENT_CHANNELS.map(|channel| channel as u64);
+    let driver = bringup::start(machine, found.identity, &channels, &grants[..count])?;
+    let (used, size) = heap::usage();
+    debug_println!(
+        "gpu_driver: ready after {} ticks; pools use {} of {} KiB",
+        clock::counter() - started,
+        used >> 10,
+        size >> 10
+    );
+    Ok(driver)
+}
+
+impl GpuDriver {
+    fn answer(&mut self, channel: Channel, message: &MessageInfo) -> Reply {
+        let Some(client) = self.clients.of_channel(channel) else {
+            return Reply::error(Errno::Perm);
+        };
+        let Some(driver) = &mut self.driver else {
+            return Reply::error(Errno::NoDev);
+        };
+        // Registers that the message does not have would be the last one's.
+        let argument = |register| if register < message.count() { get_mr(register) } else { 0 };
+        driver.call(&mut self.clients, client, message.label(), [argument(0), argument(1)])
+    }
+}
+
+impl Handler for GpuDriver {
+    type Error = Infallible;
+
+    fn notified(&mut self, channels: ChannelSet) -> Result<(), Self::Error> {
+        if channels.contains(self.interrupt) {
+            if let Some(driver) = &mut self.driver {
+                driver.interrupt(&mut self.clients);
+            }
+            if self.interrupt.irq_ack().is_err() {
+                debug_println!("gpu_driver: the interrupt could not be acknowledged");
+            }
+        }
+        Ok(())
+    }
+
+    fn protected(&mut self, channel: Channel, message: MessageInfo) -> Result<MessageInfo, Self::Error> {
+        let reply = self.answer(channel, &message);
+        if sel4_microkit::cap::Received::of(&message).in_slot() {
+            self.clients.frames.forget_received();
+        }
+        for (register, word) in reply.words.iter().take(reply.count).enumerate() {
+            set_mr(register, *word);
+        }
+        Ok(MessageInfo::new(reply.label(), reply.count))
+    }
+}
+
+#[protection_domain(stack_size = 0x10000)]
+fn init() -> GpuDriver {
+    heap::init();
+    let area =
+        region(memory_region_symbol!(client_0_message: *mut u8), *var!(client_0_message_size: usize = 0));
+    let points = region(memory_region_symbol!(client_0_points: *mut u8), PAGE_SIZE as usize);
+    let link = Link { channel: Channel::new(CLIENT_CHANNELS[0]), area, points };
+    let driver = match bring_up() {
+        Ok(driver) => Some(driver),
+        Err(error) => {
+            debug_println!("gpu_driver: error: {error}");
+            None
+        }
+    };
+    GpuDriver {
+        clients: Clients::new([link], Frames::new()),
+        driver,
+        interrupt: Channel::new(*var!(gpu_irq_id: usize = 0)),
+    }
+}

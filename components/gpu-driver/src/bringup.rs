@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! From configuration space to a running GPU.
+
+use gpu_protocol::GrantEntry;
+use intel_gpu::address::DeviceAddress;
+use intel_gpu::device::PciIdentity;
+use intel_gpu::uapi::{ClientConfig, ClientLimits, Driver, DriverConfig};
+use intel_gpu::{Config, Error, Gpu, InitError};
+use pci::{Address, Bar, Command, ConfigSpace, Function, Message};
+
+use crate::hardware::Machine;
+
+/// Where Intel's integrated graphics is on every platform.
+const GPU_ADDRESS: Address = match Address::new(0, 2, 0) {
+    Some(address) => address,
+    None => panic!("00:02.0 is an address"),
+};
+/// Configuration register GGC (PRM: "GMCH Graphics Control", offset 0x50).
+const GGC: u8 = 0x50;
+/// The base address register with the GPU's registers and GGTT entries.
+const REGISTERS_BAR: u8 = 0;
+
+/// Why there is no GPU.
+#[derive(Debug)]
+pub(crate) enum BringUpError {
+    /// Configuration space lacks something.
+    Pci(pci::Error),
+    /// The firmware put the registers elsewhere than system.xml maps them.
+    RegistersMoved {
+        /// Where base address register 0 says.
+        found: u64,
+        /// Where system.xml says.
+        mapped: u64,
+    },
+    /// The core could not start the part.
+    Init(InitError),
+    /// The clients' part could not be set up.
+    Clients(Error),
+}
+
+impl From<pci::Error> for BringUpError {
+    fn from(error: pci::Error) -> Self {
+        Self::Pci(error)
+    }
+}
+
+impl core::fmt::Display for BringUpError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Pci(error) => error.fmt(f),
+            Self::RegistersMoved { found, mapped } => write!(
+                f,
+                "the GPU's registers (BAR 0) are at {found:#x}, but system.xml maps gpu_registers at \
+                 {mapped:#x}: set its phys_addr to the former"
+            ),
+            Self::Init(error) => error.fmt(f),
+            Self::Clients(error) => write!(f, "clients: {error}"),
+        }
+    }
+}
+
+/// What the part was found to be, for the first line of the log.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found {
+    pub(crate) identity: PciIdentity,
+    pub(crate) registers: u64,
+}
+
+/// Finds the GPU, checks that its registers are where they are mapped, and lets it access memory and
+/// send its interrupt.
+pub(crate) fn find<C: ConfigSpace>(space: C, mapped: u64, vector: u8) -> Result<Found, BringUpError> {
+    let mut gpu = Function::new(space, GPU_ADDRESS);
+    let identity = gpu.identity()?;
+    let identity = PciIdentity {
+        vendor: identity.vendor,
+        device: identity.device,
+        revision: identity.revision,
+        ggc: gpu.read16(GGC),
+    };
+    // A part that no table row describes is not touched.
+    identity.platform().map_err(BringUpError::Init)?;
+    let registers = match gpu.bar(REGISTERS_BAR)? {
+        Bar::Memory { address, .. } => address,
+        Bar::Io { port } => return Err(pci::Error::NoBar { index: REGISTERS_BAR, value: port }.into()),
+    };
+    if registers != mapped {
+        return Err(BringUpError::RegistersMoved { found: registers, mapped });
+    }
+    gpu.enable(Command::MEMORY | Command::BUS_MASTER);
+    gpu.enable_msi(Message::sel4(vector))?;
+    Ok(Found { identity, registers })
+}
+
+/// Starts the part and puts the clients' side on top.
+pub(crate) fn start(
+    machine: Machine,
+    identity: PciIdentity,
+    channels: &[u64],
+    grants: &[GrantEntry],
+) -> Result<Driver<Machine>, BringUpError> {
+    let gpu = Gpu::init(machine, identity, Config::default()).map_err(BringUpError::Init)?;
+    let config = DriverConfig { lent_pages: 1 << crate::frames::KEPT_BITS, ..DriverConfig::DEFAULT };
+    let mut clients = alloc::vec::Vec::with_capacity(channels.len());
+    for channel in channels {
+        clients.push(ClientConfig { channel: *channel, limits: ClientLimits::DEFAULT });
+    }
+    Driver::new(gpu, config, &clients, grants).map_err(BringUpError::Clients)
+}
+
+/// The device address of the DMA region: what the `iomap` of system.xml says.
+pub(crate) const DMA_BASE: DeviceAddress = DeviceAddress::new(0x10_0000_0000);

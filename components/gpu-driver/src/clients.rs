@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The clients as the core wants them: [`intel_gpu::uapi::Domain`] over shared memory, channels and
+//! capabilities.
+
+use gpu_protocol::Errno;
+use intel_gpu::address::DeviceAddress;
+use intel_gpu::uapi::{ClientId, Domain, Frame, FrameError};
+use sel4_microkit::Channel;
+use window::Window;
+
+use crate::frames::Frames;
+
+/// One client: its channel and the two memories shared with it.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) channel: Channel,
+    pub(crate) area: Window,
+    pub(crate) points: Window,
+}
+
+/// All clients.
+#[derive(Debug)]
+pub(crate) struct Clients<const N: usize> {
+    links: [Link; N],
+    pub(crate) frames: Frames,
+}
+
+impl<const N: usize> Clients<N> {
+    pub(crate) const fn new(links: [Link; N], frames: Frames) -> Self {
+        Self { links, frames }
+    }
+
+    /// The client of a channel.
+    pub(crate) fn of_channel(&self, channel: Channel) -> Option<ClientId> {
+        self.links.iter().position(|link| link.channel == channel)
+    }
+}
+
+impl<const N: usize> Domain for Clients<N> {
+    fn area_len(&self, client: ClientId) -> usize {
+        self.links.get(client).map_or(0, |link| link.area.len())
+    }
+
+    fn read_area(&self, client: ClientId, offset: u64, bytes: &mut [u8]) -> Result<(), Errno> {
+        let link = self.links.get(client).ok_or(Errno::Fault)?;
+        let offset = usize::try_from(offset).map_err(|_| Errno::Fault)?;
+        if link.area.read_bytes(offset, bytes) { Ok(()) } else { Err(Errno::Fault) }
+    }
+
+    fn publish_point(&mut self, client: ClientId, timeline: usize, point: u64) {
+        if let Some(link) = self.links.get_mut(client) {
+            link.points.write(timeline * size_of::<u64>(), point);
+        }
+    }
+
+    fn notify(&mut self, client: ClientId) {
+        if let Some(link) = self.links.get(client) {
+            link.channel.notify();
+        }
+    }
+
+    fn take_frame(
+        &mut self,
+        cnode_bits: u32,
+        index: u32,
+        slot: u32,
+        write: bool,
+    ) -> Result<Frame, FrameError> {
+        self.frames.take(cnode_bits, index, slot, write)
+    }
+
+    fn map_frame(&mut self, frame: Frame, _page_bits: u32, write: bool) -> Result<DeviceAddress, FrameError> {
+        self.frames.map(frame, write)
+    }
+
+    fn release_frame(&mut self, slot: u32) {
+        self.frames.release(slot);
+    }
+}

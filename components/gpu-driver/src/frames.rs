@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The capabilities that clients lend: received as a CNode, copied out of it, mapped for the GPU, given
+//! up again.
+//!
+//! ```text
+//!   message ──► RECEIVED (one CNode capability) ──copy──► KEPT[slot] ──MapIO──► I/O space of the GPU
+//!                    └── deleted when the call ends              └── deleted when the page is released
+//! ```
+//!
+//! Deleting a frame capability unmaps it from the I/O space (seL4: `src/arch/x86/object/iospace.c`,
+//! `unmapIOPage`), so holding none means reaching none.
+
+use intel_gpu::address::DeviceAddress;
+use intel_gpu::uapi::{Frame, FrameError};
+use sel4::cap::{CNode, Frame as FrameCap, IoSpace};
+use sel4::{CPtr, CapRights, Slot};
+use sel4_microkit::cap;
+
+/// `cap_cspace_root`.
+const ROOT_SLOT: usize = 1;
+/// `cap_cnode`: the frames that are lent now, by their number in the core's pool.
+const KEPT_SLOT: usize = 2;
+/// Radix of that CNode in system.xml.
+pub(crate) const KEPT_BITS: u8 = 13;
+/// `cap_io_space`.
+const IO_SPACE_SLOT: usize = 3;
+/// Where a capability that comes with a message arrives: a place of the system CNode that the image tool
+/// leaves empty, because addresses end there (see `sel4_microkit::cap`).
+const RECEIVED: u64 = 600;
+/// Bits of a whole address.
+const WORD_BITS: u8 = 64;
+
+/// Access to the capabilities.
+#[derive(Debug)]
+pub(crate) struct Frames {
+    io_space: IoSpace,
+}
+
+impl Frames {
+    /// Makes ready to receive.
+    pub(crate) fn new() -> Self {
+        cap::set_receive_slot(Self::received());
+        Self { io_space: IoSpace::from_cptr(cap::slot(IO_SPACE_SLOT)) }
+    }
+
+    fn received() -> Slot {
+        Slot::new(cap::cnode(ROOT_SLOT), RECEIVED, WORD_BITS)
+    }
+
+    fn kept(slot: u32) -> Option<(Slot, FrameCap)> {
+        let index = usize::try_from(slot).ok().filter(|index| *index < 1 << KEPT_BITS)?;
+        let cap = FrameCap::from_cptr(cap::content(KEPT_SLOT, KEPT_BITS, index));
+        Some((cap::place(KEPT_SLOT, KEPT_BITS, index), cap))
+    }
+
+    /// Gives up what came with a message, so that the next one can bring something.
+    pub(crate) fn forget_received(&self) {
+        // An error would say that nothing came, which is as good.
+        let _ = Self::received().delete();
+    }
+
+    /// See [`intel_gpu::uapi::Domain::take_frame`].
+    pub(crate) fn take(
+        &self,
+        cnode_bits: u32,
+        index: u32,
+        slot: u32,
+        write: bool,
+    ) -> Result<Frame, FrameError> {
+        let depth = u8::try_from(cnode_bits).map_err(|_| FrameError::NoCnode)?;
+        let (place, frame) = Self::kept(slot).ok_or(FrameError::NotAFrame)?;
+        let cnode = CNode::from_cptr(CPtr::new(RECEIVED));
+        let source = Slot::new(cnode, u64::from(index), depth);
+        place.copy_from(source, CapRights::new(true, write, false)).map_err(|_| FrameError::NotAFrame)?;
+        match frame.address() {
+            Ok(physical) => Ok(Frame { slot, physical }),
+            Err(_) => {
+                self.release(slot);
+                Err(FrameError::NotAFrame)
+            }
+        }
+    }
+
+    /// See [`intel_gpu::uapi::Domain::map_frame`]: the I/O virtual address of a lent page is its physical
+    /// one; the image tool has made page tables for what may be lent.
+    pub(crate) fn map(&self, frame: Frame, write: bool) -> Result<DeviceAddress, FrameError> {
+        let (_, cap) = Self::kept(frame.slot).ok_or(FrameError::NotMappable)?;
+        cap.map_io(self.io_space, frame.physical, CapRights::new(true, write, false))
+            .map_err(|_| FrameError::NotMappable)?;
+        Ok(DeviceAddress::new(frame.physical))
+    }
+
+    /// See [`intel_gpu::uapi::Domain::release_frame`].
+    pub(crate) fn release(&self, slot: u32) {
+        if let Some((place, _)) = Self::kept(slot) {
+            // A capability that its owner has revoked meanwhile is gone already.
+            let _ = place.delete();
+        }
+    }
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The GPU and the driver's own memory as the core wants them: [`intel_gpu::Hardware`] over what
+//! system.xml maps.
+
+use intel_gpu::address::{DeviceAddress, DmaOffset};
+use intel_gpu::platform::{Clock, DmaMemory, Mmio};
+use window::Window;
+
+use crate::clock::{self, Tsc};
+
+/// BAR 0, the DMA region, the clock.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    registers: Window,
+    dma: Window,
+    dma_base: DeviceAddress,
+    tsc: Tsc,
+}
+
+impl Machine {
+    /// `dma_base` is where the GPU sees the first byte of `dma`: an I/O virtual address.
+    pub(crate) const fn new(registers: Window, dma: Window, dma_base: DeviceAddress, tsc: Tsc) -> Self {
+        Self { registers, dma, dma_base, tsc }
+    }
+}
+
+impl Mmio for Machine {
+    fn read32(&mut self, offset: u32) -> u32 {
+        self.registers.read(offset as usize)
+    }
+
+    fn write32(&mut self, offset: u32, value: u32) {
+        self.registers.write(offset as usize, value);
+    }
+
+    fn read64(&mut self, offset: u32) -> u64 {
+        self.registers.read(offset as usize)
+    }
+
+    fn write64(&mut self, offset: u32, value: u64) {
+        self.registers.write(offset as usize, value);
+    }
+}
+
+impl DmaMemory for Machine {
+    fn page_count(&self) -> u32 {
+        u32::try_from(self.dma.len() / 4096).unwrap_or(u32::MAX)
+    }
+
+    fn device_base(&self) -> DeviceAddress {
+        self.dma_base
+    }
+
+    fn read_u32(&self, at: DmaOffset) -> u32 {
+        self.dma.read(at.0)
+    }
+
+    fn write_u32(&mut self, at: DmaOffset, value: u32) {
+        self.dma.write(at.0, value);
+    }
+
+    fn read_u64(&self, at: DmaOffset) -> u64 {
+        self.dma.read(at.0)
+    }
+
+    fn write_u64(&mut self, at: DmaOffset, value: u64) {
+        self.dma.write(at.0, value);
+    }
+
+    fn flush(&mut self, at: DmaOffset, bytes: usize) {
+        self.dma.flush(at.0, bytes);
+    }
+
+    fn write_barrier(&mut self) {
+        window::store_fence();
+    }
+
+    fn read_barrier(&mut self) {
+        window::load_fence();
+    }
+}
+
+impl Clock for Machine {
+    fn now_ns(&mut self) -> u64 {
+        self.tsc.now_ns()
+    }
+
+    fn relax(&mut self) {
+        for _ in 0..8 {
+            clock::pause();
+        }
+    }
+}
