@@ -2,7 +2,7 @@
 //! Speed of the command interpreter alone, above flat memory: `cargo run --release --example commands_speed`.
 //!
 //! Prints a line per kind of work: `<name> <number> <unit>`. The device above it adds page-table walks through
-//! its TLBs.
+//! its TLBs. Arguments: only names that contain the first, and the second's number of rounds.
 #![allow(clippy::unwrap_used, clippy::cast_precision_loss, reason = "a measurement")]
 
 use std::time::Instant;
@@ -120,8 +120,11 @@ fn main() {
         ("MI_LOAD_REGISTER_IMM", &[0x1100_0001, 0x2_2600, 5, 0]),
         ("MI_MATH of four", &math),
     ];
-    for (name, pattern) in streams {
-        let (seconds, executed) = run(&mut bus, pattern, 50);
+    let arguments: Vec<String> = std::env::args().collect();
+    let wanted = |name: &str| arguments.get(1).is_none_or(|part| name.contains(part.as_str()));
+    let rounds = arguments.get(2).and_then(|rounds| rounds.parse().ok()).unwrap_or(50);
+    for (name, pattern) in streams.into_iter().filter(|(name, _)| wanted(name)) {
+        let (seconds, executed) = run(&mut bus, pattern, rounds);
         println!("{name} {:.1} million/s", executed as f64 / seconds / 1e6);
     }
     // 1024 by 1024 pixels of 32 bits, 4 MiB; the pattern is repeated 16 times in the ring.
@@ -145,7 +148,7 @@ fn main() {
             c.into()
         }),
     ];
-    for (name, command) in blits {
+    for (name, command) in blits.into_iter().filter(|(name, _)| wanted(name)) {
         let pattern: Vec<u32> = command.repeat(16).into_iter().chain([0; 1000]).collect();
         let (seconds, _) = run(&mut bus, &pattern, 4);
         println!("{name} {:.2} GB/s", 64.0 * bytes / seconds / 1e9);

@@ -16,7 +16,7 @@ use gpu_model::platform::PLATFORMS;
 use gpu_model::proxy::link::Link;
 use gpu_model::proxy::qtest::Connector;
 use gpu_model::proxy::server::Server;
-use gpu_model::{ClockSource, Gpu, Options, Timing, by_name};
+use gpu_model::{ClockSource, Gpu, Options, Platform, Timing, by_name};
 
 /// Intel integrated graphics for QEMU's x-pci-proxy-dev.
 #[derive(Debug, Parser)]
@@ -46,12 +46,20 @@ struct Arguments {
     /// When work happens
     #[arg(long, value_enum, default_value = "instant")]
     timing: TimingName,
+    /// PCI device id to show in place of the platform's, such as 0xffff
+    #[arg(long, value_name = "ID", value_parser = device_id)]
+    device_id: Option<u16>,
     /// Rules broken by the content of client batches do not count for the exit status
     #[arg(long)]
     allow_client_errors: bool,
     /// Forcewake requests and PAT survive a full reset, as Linux's i915 expects
     #[arg(long)]
     full_reset_keeps_power: bool,
+}
+
+fn device_id(text: &str) -> Result<u16, String> {
+    let digits = text.strip_prefix("0x").ok_or("a hexadecimal number that starts with 0x is needed")?;
+    u16::from_str_radix(digits, 16).map_err(|error| error.to_string())
 }
 
 /// Timing names of the command line.
@@ -94,6 +102,11 @@ fn run(arguments: &Arguments) -> Result<bool> {
     let Some(platform) = by_name(&arguments.gpu) else {
         let names: Vec<_> = PLATFORMS.iter().map(|platform| platform.name).collect();
         bail!("no platform {:?}; there are {}", arguments.gpu, names.join(", "));
+    };
+    let platform = match arguments.device_id {
+        // Leaked: a platform is `'static`, and there is one in the life of this program.
+        Some(device_id) => Box::leak(Box::new(Platform { device_id, ..*platform })),
+        None => platform,
     };
     let options = Options {
         timing: Timing::from(arguments.timing),

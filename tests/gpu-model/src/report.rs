@@ -25,6 +25,9 @@ macro_rules! rules {
         }
 
         impl Rule {
+            /// Every rule.
+            pub const ALL: &[Self] = &[$(Self::$name,)* Self::Command];
+
             /// The rule in one sentence.
             #[must_use]
             pub const fn text(self) -> &'static str {

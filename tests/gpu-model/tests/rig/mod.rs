@@ -3,7 +3,7 @@
 //! headers and command dwords are literals from there), not from the model's tables and not from the project's
 //! driver.
 
-#![allow(dead_code, reason = "each test program uses a part of the rig")]
+#![allow(dead_code, unreachable_pub, reason = "each test program uses a part of the rig")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation, reason = "test support")]
 
 use gpu_model::{Bar, Gpu, Msi, Options, Platform, Report, Rule, Timing, VecMemory, by_name};
@@ -225,6 +225,8 @@ impl Rig {
         self.enable_interrupts();
         for (name, base, ..) in engines(self.platform) {
             let (ggtt, memory) = self.ggtt_pages(1);
+            let (pointer, last) = if self.is_legacy() { (0x7c, 5) } else { (0xbc, 11) };
+            assert!(self.memory.set_u32(memory + pointer, last));
             self.status.push((name, ggtt, memory));
             self.csb.push(0);
             self.init_engine(name, base, ggtt);
@@ -327,7 +329,7 @@ impl Rig {
 
     /// Appends dwords to the ring (an even number) and sets the tail in the image.
     pub fn emit(&self, context: &mut Context, dwords: &[u32]) {
-        assert!(dwords.len() % 2 == 0, "an even number of dwords");
+        assert!(dwords.len().is_multiple_of(2), "an even number of dwords");
         for dword in dwords {
             assert!(self.memory.set_u32(context.ring_memory + u64::from(context.tail), *dword));
             context.tail = (context.tail + 4) % RING_SIZE;
