@@ -72,7 +72,7 @@ impl Demo {
         let outcome = machine.run(image, |line| {
             watch(line);
             // A domain that faulted never goes on, and the others may wait for it for ever.
-            if is_fault(line) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if line.tells_of_a_break() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
         Ok(outcome)
     }
@@ -113,12 +113,6 @@ impl Demo {
         fs::copy(&image.report, outcome.folder.join("report.json")).context("the image's report")?;
         Ok(Shown { frame, png })
     }
-}
-
-/// Whether a line is the monitor's, about a domain that it found broken.
-#[must_use]
-pub fn is_fault(line: &Line) -> bool {
-    line.text.starts_with("monitor: fault in ")
 }
 
 fn count(reports: &[String]) -> String {

@@ -14,7 +14,7 @@ mod serial;
 mod system;
 mod workspace;
 
-pub use demo::{Demo, Shown, is_fault};
+pub use demo::{Demo, Shown};
 pub use frame::Frame;
 pub use machine::{Ending, Machine, Outcome, RunError};
 pub use model::{Gpu, ModelFiles, Timing, Verdict, build_model};

@@ -261,7 +261,8 @@ impl Machine {
             let for_qemu = OwnedFd::from(for_qemu);
             command.arg("-device");
             command.arg(format!("x-pci-proxy-dev,id=gpu,fd={},addr=2.0", process::number(&for_qemu)));
-            command.args(["-qtest", &format!("unix:{QTEST_SOCKET}"), "-qtest-log", "/dev/null"]);
+            let qtest = format!("unix:{QTEST_SOCKET},server=on,wait=off");
+            command.args(["-qtest", &qtest, "-qtest-log", "/dev/null"]);
             descriptors.push(for_qemu);
             let started = Model::start(program, gpu, folder, for_model.into());
             model = Some(started.map_err(io_error(format!("the device model {}", program.display())))?);

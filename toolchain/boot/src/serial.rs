@@ -15,6 +15,30 @@ pub struct Line {
     pub at: Duration,
 }
 
+/// What lines contain that report a program which cannot go on: of the monitor, of a domain's runtime, of the kernel when
+/// nobody handles a fault, and of the kernel about itself.
+const BREAKS: [&str; 5] = [
+    "monitor: fault in ",
+    ": panicked at ",
+    ": terminated with error: ",
+    "Caught cap fault in send phase",
+    "seL4 failed assertion",
+];
+
+impl Line {
+    /// Whether it reports a program that cannot go on. The others may wait for that one for ever.
+    #[must_use]
+    pub fn tells_of_a_break(&self) -> bool {
+        BREAKS.iter().any(|sign| self.text.contains(sign))
+    }
+
+    /// Whether it is one of some hundred that the kernel prints at each boot about tables that it makes.
+    #[must_use]
+    pub fn is_noise(&self) -> bool {
+        self.text.starts_with("IOMMU: Create VTD context table")
+    }
+}
+
 /// Copies `from` to `log` byte by byte and sends it on line by line, until its end or until nobody listens any more.
 /// An unfinished last line is sent too. The times are counted from `start`.
 pub(crate) fn follow(
@@ -64,9 +88,9 @@ pub(crate) fn tail(lines: &[Line]) -> String {
     if lines.is_empty() {
         return "    (nothing at all)".into();
     }
-    let shown: Vec<_> =
-        lines[lines.len().saturating_sub(SHOWN)..].iter().map(|line| format!("    {}", line.text)).collect();
-    shown.join("\n")
+    let told: Vec<_> = lines.iter().filter(|line| !line.is_noise()).collect();
+    let shown = told[told.len().saturating_sub(SHOWN)..].iter().map(|line| format!("    {}", line.text));
+    shown.collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -108,5 +132,18 @@ mod tests {
         assert!(tail(&lines).ends_with("line 99"));
         assert!(!tail(&lines).contains("line 50\n"));
         assert!(tail(&[]).contains("nothing"));
+    }
+
+    #[test]
+    fn a_break_is_told_whoever_reports_it() {
+        let line = |text: &str| Line { text: text.into(), at: Duration::ZERO };
+        for text in [
+            "monitor: fault in paint: read of address 0x0",
+            "paint: panicked at components/paint/src/main.rs:1:2: no",
+            "Caught cap fault in send phase at address 0x0",
+        ] {
+            assert!(line(text).tells_of_a_break(), "{text}");
+        }
+        assert!(!line("paint: no fault found").tells_of_a_break());
     }
 }

@@ -121,7 +121,7 @@ fn table(rows: &[Row]) -> String {
 
 fn measure(machine: &Machine, image: &Image) -> Result<Vec<Value>> {
     let outcome = machine.run(image, |line| {
-        if boot::is_fault(line) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if line.tells_of_a_break() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     match outcome.ending {
         Ending::Exit(0) => Ok(values(&outcome.lines)),

@@ -42,8 +42,11 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<String> {
         attached = format!("GPU {}", options.gpu);
     }
     workspace.step(&format!("boot: {} with {attached}", demo.name));
-    let outcome =
-        demo.run(&machine, &image, |line| println!("  {:7.3}  {}", line.at.as_secs_f64(), line.text))?;
+    let outcome = demo.run(&machine, &image, |line| {
+        if !line.is_noise() {
+            println!("  {:7.3}  {}", line.at.as_secs_f64(), line.text);
+        }
+    })?;
     let shown = demo.judge(&image, &outcome)?;
     let folder = workspace.shown(&outcome.folder);
     println!("run: in {folder}: {}", files(&outcome.folder)?.join(" "));
