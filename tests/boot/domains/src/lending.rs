@@ -5,6 +5,8 @@
 pub const PAGE_BYTES: usize = 4096;
 /// Words of a page.
 pub const PAGE_WORDS: usize = PAGE_BYTES / 8;
+/// Bytes at the start of a page that the device copies.
+pub const COPIED_BYTES: usize = crate::edu::BUFFER_SIZE;
 /// Pages of the region that is lent for reading and writing.
 pub const PAGES: usize = 4;
 

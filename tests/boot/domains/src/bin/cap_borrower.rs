@@ -107,26 +107,26 @@ impl Handler for Borrower {
                     self.take(received(number, 2), number, self.page(number));
                 }
                 receiving().delete().expect("the received CNode is let go");
-                self.edu.load(self.page(0), PAGE_BYTES);
-                self.edu.store(self.page(1), PAGE_BYTES);
+                self.edu.load(self.page(0), COPIED_BYTES);
+                self.edu.store(self.page(1), COPIED_BYTES);
             }
             LEND_READ_ONLY => {
                 self.take(received(0, 1), CONSTANT, self.constant);
                 receiving().delete().expect("the received CNode is let go");
-                self.edu.load(self.constant, PAGE_BYTES);
-                self.edu.store(self.page(2), PAGE_BYTES);
-                self.edu.load(self.page(0), PAGE_BYTES);
-                self.edu.store(self.constant, PAGE_BYTES);
+                self.edu.load(self.constant, COPIED_BYTES);
+                self.edu.store(self.page(2), COPIED_BYTES);
+                self.edu.load(self.page(0), COPIED_BYTES);
+                self.edu.store(self.constant, COPIED_BYTES);
             }
             LAST_IS_GONE => {
                 assert_eq!(frame(3).address(), Err(Error::InvalidCapability(0)), "the capability is gone");
-                self.edu.load(self.page(0), PAGE_BYTES);
-                self.edu.store(self.page(3), PAGE_BYTES);
+                self.edu.load(self.page(0), COPIED_BYTES);
+                self.edu.store(self.page(3), COPIED_BYTES);
             }
             GIVE_BACK_SECOND => {
                 kept(1).delete().expect("the page is given back");
-                self.edu.load(self.page(0), PAGE_BYTES);
-                self.edu.store(self.page(1), PAGE_BYTES);
+                self.edu.load(self.page(0), COPIED_BYTES);
+                self.edu.store(self.page(1), COPIED_BYTES);
             }
             label => unreachable!("a call with label {label}"),
         }

@@ -25,7 +25,8 @@ fn init() -> NullHandler {
     let mut constant = region(*var!(constant_vaddr: usize = 0), PAGE_BYTES);
     let lent_bits = *var!(lent_cnode_bits: u64 = 0);
     let constant_bits = *var!(constant_cnode_bits: u64 = 0);
-    let page = |number: usize| number * PAGE_WORDS..(number + 1) * PAGE_WORDS;
+    // The words of a page that the device copies.
+    let page = |number: usize| number * PAGE_WORDS..number * PAGE_WORDS + COPIED_BYTES / 8;
     assert_eq!(lent_bits, 2, "four frames take two bits");
     fill(&mut lent, 1, 0..PAGES * PAGE_WORDS);
     fill(&mut constant, 2, page(0));
