@@ -258,6 +258,17 @@ pub(crate) struct System {
 }
 
 impl System {
+    /// The domain that holds the original capabilities of a region's frames: the first with a writable
+    /// `<cap_frame_range>` of it. What all others hold is derived from them.
+    pub(crate) fn owner(&self, id: RegionId) -> Option<DomainId> {
+        self.domains.iter().position(|domain| {
+            domain.caps.iter().any(|slot| match slot.cap {
+                ExtraCap::FrameRange { region, perms } => region == id && perms.write,
+                _ => false,
+            })
+        })
+    }
+
     /// Whether this domain holds the capability of this I/O address space.
     pub(crate) fn holds_io_space(domain: &ProtectionDomain, io_space: IoSpaceId) -> bool {
         domain.caps.iter().any(|slot| matches!(slot.cap, ExtraCap::IoSpace(id) if id == io_space))

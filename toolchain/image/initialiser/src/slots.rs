@@ -36,19 +36,19 @@ fn put(objects: &mut Objects<'_>, entry: &CapEntry) -> Result<(), Failure> {
     };
     // The object's own capability has no guard, so the depth is that of the slots alone.
     let cnode = CNode::from_cptr(objects.cptr(entry.cnode));
-    let data = match entry.transform {
-        CapTransform::Copy => None,
-        CapTransform::Badge(badge) => CapData::badge(badge),
-        CapTransform::Guard(size) => CapData::guard(0, size),
-    };
     for number in 0..entry.count {
         let destination = Slot::new(cnode, u64::from(entry.slot + number), radix);
         let source = memory::slot(objects.slot_of(entry.object, entry.first + number));
-        let copied = match data {
-            None => destination.copy_from(source, rights(entry.rights)),
-            Some(data) => destination.mint_from(source, rights(entry.rights), data),
-        };
-        copied.during("put its capability where a domain finds it", name)?;
+        let rights = rights(entry.rights);
+        let mint =
+            |data: Option<CapData>| destination.mint_from(source, rights, data.unwrap_or(CapData::NONE));
+        match entry.transform {
+            CapTransform::Copy => destination.copy_from(source, rights),
+            CapTransform::Badge(badge) => mint(CapData::badge(badge)),
+            CapTransform::Guard(size) => mint(CapData::guard(0, size)),
+            CapTransform::Move => destination.move_from(source),
+        }
+        .during("put its capability where a domain finds it", name)?;
     }
     Ok(())
 }

@@ -159,11 +159,12 @@ impl Checker<'_, '_> {
         match (cap.transform, object) {
             (CapTransform::Copy, _) => Ok(()),
             (CapTransform::Badge(_), Object::Endpoint | Object::Notification) => Ok(()),
+            (CapTransform::Move, Object::Frames { .. }) => Ok(()),
             (CapTransform::Guard(bits), Object::CNode { radix }) => ensure(
                 u32::from(bits) + u32::from(radix) <= u64::BITS,
                 "its guard leaves no room for the slots",
             ),
-            _ => Err("an object of this kind takes no badge or guard"),
+            _ => Err("an object of this kind takes no such capability"),
         }
     }
 

@@ -325,6 +325,9 @@ pub enum CapTransform {
     Badge(u64),
     /// It is a CNode capability with a guard of so many zero bits.
     Guard(u8),
+    /// Not at all: it is the object's own, of a frame, with whatever mapping was made with it. All others of that
+    /// frame are derived from it, so its holder can revoke them. Nothing else is made of it afterwards.
+    Move,
 }
 
 impl Field for CapTransform {
@@ -335,6 +338,7 @@ impl Field for CapTransform {
             (0, 0) => Some(Self::Copy),
             (1, badge) if badge != 0 => Some(Self::Badge(badge)),
             (2, bits) => Some(Self::Guard(u8::try_from(bits).ok()?)),
+            (3, 0) => Some(Self::Move),
             _ => None,
         }
     }
@@ -345,6 +349,7 @@ impl Field for CapTransform {
             Self::Copy => (0u8, 0),
             Self::Badge(badge) => (1, badge),
             Self::Guard(bits) => (2, u64::from(bits)),
+            Self::Move => (3, 0),
         };
         tag.put(out);
         value.put(out);

@@ -58,6 +58,15 @@ fn everything() -> Builder {
     ] {
         spec.caps.push(CapEntry { cnode, slot, object, first: 0, count: 1, rights: Rights::ALL, transform });
     }
+    spec.caps.push(CapEntry {
+        cnode,
+        slot: 4,
+        object: frames,
+        first: 1,
+        count: 2,
+        rights: Rights::ALL,
+        transform: CapTransform::Move,
+    });
     for irq in [irq, msi] {
         spec.irqs.push(IrqBinding { irq, notification, badge: 4 });
     }
@@ -182,7 +191,7 @@ fn a_badge_on_a_frame_is_refused() {
     spec.caps[0].object = 0;
     assert_eq!(
         problem(&spec),
-        "entry 0 of the section of capabilities: an object of this kind takes no badge or guard"
+        "entry 0 of the section of capabilities: an object of this kind takes no such capability"
     );
 }
 

@@ -15,6 +15,7 @@ pub(super) fn lower(spec: &mut Builder, system: &System, objects: &Objects) {
         extra(spec, domain, its, objects);
     }
     channels(spec, system, objects);
+    frame_ranges(spec, system, objects);
 }
 
 /// One capability in one slot.
@@ -65,20 +66,6 @@ fn devices(spec: &mut Builder, domain: &ProtectionDomain, its: &DomainObjects) {
 /// The slots of `<cspace>`.
 fn extra(spec: &mut Builder, domain: &ProtectionDomain, its: &DomainObjects, objects: &Objects) {
     for (entry, &cnode) in domain.caps.iter().zip(&its.extra_cnodes) {
-        if let (ExtraCap::FrameRange { region, perms }, Some(cnode)) = (&entry.cap, cnode) {
-            let frames = objects.regions[*region];
-            let count =
-                spec.objects().get(frames as usize).map_or(0, |entry| Object::cap_count(entry.object));
-            spec.caps.push(CapEntry {
-                cnode,
-                slot: 0,
-                object: frames,
-                first: 0,
-                count,
-                rights: perms.rights(),
-                transform: CapTransform::Copy,
-            });
-        }
         let object = match (&entry.cap, cnode) {
             (_, Some(cnode)) => cnode,
             (ExtraCap::IoSpace(id), None) => objects.io_spaces[*id],
@@ -100,6 +87,27 @@ fn extra(spec: &mut Builder, domain: &ProtectionDomain, its: &DomainObjects, obj
             put(spec, its.root_cnode, entry.slot.into(), object, Rights::ALL, CapTransform::Copy);
         }
     }
+}
+
+/// The contents of the CNodes with frames. Original capabilities move, so they come after all copies.
+fn frame_ranges(spec: &mut Builder, system: &System, objects: &Objects) {
+    let mut moved = vec![false; system.regions.len()];
+    let mut moves = Vec::new();
+    for (id, (domain, its)) in system.domains.iter().zip(&objects.domains).enumerate() {
+        for (entry, &cnode) in domain.caps.iter().zip(&its.extra_cnodes) {
+            let (ExtraCap::FrameRange { region, perms }, Some(cnode)) = (&entry.cap, cnode) else { continue };
+            let owns = perms.write && system.owner(*region) == Some(id);
+            let moves_here = owns && !std::mem::replace(&mut moved[*region], true);
+            let frames = objects.regions[*region];
+            let count =
+                spec.objects().get(frames as usize).map_or(0, |entry| Object::cap_count(entry.object));
+            let transform = if moves_here { CapTransform::Move } else { CapTransform::Copy };
+            let rights = perms.rights();
+            let list = if moves_here { &mut moves } else { &mut spec.caps };
+            list.push(CapEntry { cnode, slot: 0, object: frames, first: 0, count, rights, transform });
+        }
+    }
+    spec.caps.append(&mut moves);
 }
 
 fn channels(spec: &mut Builder, system: &System, objects: &Objects) {

@@ -15,9 +15,13 @@ pub(super) fn lower(
     programs: &[Program],
     objects: &Objects,
 ) -> Result<(), Overflow> {
-    // A mapping takes a capability of its own. The first one of a region takes the frames' original ones.
+    // A mapping takes a capability of its own. One of each region takes the frames' original ones: its owner's, which
+    // so survives when the owner revokes all others, or where there is no owner, the first.
+    let owners: Vec<_> = (0..system.regions.len()).map(|region| system.owner(region)).collect();
     let mut mapped = vec![false; system.regions.len()];
-    for ((domain, program), its) in system.domains.iter().zip(programs).zip(&objects.domains) {
+    for (id, ((domain, program), its)) in
+        system.domains.iter().zip(programs).zip(&objects.domains).enumerate()
+    {
         let tables = paging::tables(&ranges(system, domain, program));
         for ((_, vaddr), &table) in tables.into_iter().zip(&its.tables) {
             spec.tables.push(PagingTable { table, vspace: its.vspace, vaddr });
@@ -36,7 +40,8 @@ pub(super) fn lower(
 
         for map in &domain.maps {
             let frames = objects.regions[map.region];
-            let original = !std::mem::replace(&mut mapped[map.region], true);
+            let may_take = owners[map.region].is_none_or(|owner| owner == id);
+            let original = may_take && !std::mem::replace(&mut mapped[map.region], true);
             let whole = whole(spec, its.vspace, frames, map.vaddr.value, map.perms.rights());
             spec.maps.push(Map { cached: map.cached, original, ..whole });
         }
