@@ -100,7 +100,7 @@ fn run(bus: &mut Bus, pattern: &[u32], rounds: u32) -> (f64, u64) {
     for _ in 0..rounds {
         let mut state = StreamState::new();
         state.start = RING;
-        state.control = RING_SIZE - 0x1000 | 1;
+        state.control = (RING_SIZE - 0x1000) | 1;
         state.tail = u32::try_from(tail).unwrap();
         let step = state.step(bus, u64::MAX);
         assert_eq!(step.outcome, Outcome::RingEmpty);

@@ -20,7 +20,7 @@ fn alu(opcode: u32, first: u32, second: u32) -> u32 {
 }
 
 fn math(ops: &[u32]) -> Vec<u32> {
-    let mut dwords = vec![0x0d00_0000 | ops.len() as u32 - 1];
+    let mut dwords = vec![0x0d00_0000 | (ops.len() as u32 - 1)];
     dwords.extend(ops);
     dwords
 }
@@ -90,7 +90,7 @@ proptest! {
         let first = if equal { memory } else { first & mask };
         let mut machine = Machine::new(Generation::Gen12, RCS);
         machine.bus.contention = contention;
-        machine.bus.ppgtt[0x10_0000..0x10_0010].copy_from_slice(&memory.to_le_bytes());
+        machine.set_bytes(Space::Ppgtt, DATA, &memory.to_le_bytes());
         for number in 0..8 {
             machine.set_gpr(number, 0xeeee_eeee_eeee_eeee);
         }
@@ -133,10 +133,10 @@ proptest! {
             _ => if first == old { second } else { old },
         } & mask;
         let mut bytes = [0; 16];
-        bytes[..size].copy_from_slice(&machine.bus.ppgtt[0x10_0000..0x10_0000 + size]);
+        bytes[..size].copy_from_slice(&machine.bytes(Space::Ppgtt, DATA, size));
         prop_assert_eq!(u128::from_le_bytes(bytes), new);
         if size < 16 {
-            let beyond = &machine.bus.ppgtt[0x10_0000 + size..0x10_0010];
+            let beyond = machine.bytes(Space::Ppgtt, DATA + size as u64, 16 - size);
             prop_assert!(beyond.iter().all(|&byte| byte == 0));
         }
 

@@ -76,7 +76,8 @@ fn a_command_that_ends_beyond_the_tail_hangs() {
 
 #[test]
 fn bad_ring_registers_hang() {
-    let cases: [(fn(&mut StreamState), ErrorKind); 4] = [
+    type Case = (fn(&mut StreamState), ErrorKind);
+    let cases: [Case; 4] = [
         (|state| state.control = 0, ErrorKind::RingDisabled),
         (|state| state.tail = 4, ErrorKind::BadRing),
         (|state| state.tail = RING_SIZE, ErrorKind::BadRing),
@@ -558,7 +559,10 @@ fn set_predicate_looks_at_results_and_slices() {
 #[test]
 fn skipped_commands_still_need_a_length_and_a_batch_end_in_the_scope_is_reported() {
     let mut machine = Machine::new(Generation::Gen9, RCS);
-    assert_eq!(machine.batch(&concat(&[&[0x0080_000f, BB_END, 0x0080_0000], &store(0, 1)])), Outcome::RingEmpty);
+    assert_eq!(
+        machine.batch(&concat(&[&[0x0080_000f, BB_END, 0x0080_0000], &store(0, 1)])),
+        Outcome::RingEmpty
+    );
     assert_eq!(stored(&mut machine, 1), [1]);
     machine.assert_broken("MI_SET_PREDICATE must end inside its batch");
     let mut unknown = Machine::new(Generation::Gen9, RCS);

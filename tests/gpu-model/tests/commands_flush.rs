@@ -106,9 +106,10 @@ fn rules_of_flush_dw_are_reported() {
 
 #[test]
 fn impossible_flushes_hang() {
-    for (dwords, kind) in
-        [([0x1300_8003, 0, 0, 0, 0, 0], ErrorKind::BadField), ([0x1300_4001, 0, 0, 0, 0, 0], ErrorKind::BadLength)]
-    {
+    for (dwords, kind) in [
+        ([0x1300_8003, 0, 0, 0, 0, 0], ErrorKind::BadField),
+        ([0x1300_4001, 0, 0, 0, 0, 0], ErrorKind::BadLength),
+    ] {
         let mut machine = machine();
         let Outcome::Error(error) = machine.ring(&dwords) else { panic!("{kind:?}") };
         assert_eq!(error.kind, kind);
@@ -145,8 +146,8 @@ fn pipe_control_writes_immediate_data_to_either_space() {
 fn pipe_control_writes_timestamp_depth_count_register_and_status_page() {
     let mut machine = render(Generation::Gen11);
     machine.bus.now = 0x1234_5678_9abc_def0;
-    machine.bus.registers[0x2350 / 4] = 5;
-    machine.bus.registers[0x2354 / 4] = 6;
+    machine.bus.set_register(0x2350, 5);
+    machine.bus.set_register(0x2354, 6);
     machine.ring(&[0x7a00_0004, STALL_AND_FLUSH | 3 << 14, DATA_LOW, DATA_HIGH, 0, 0]);
     machine.ring(&[0x7a00_0004, STALL_AND_FLUSH | 2 << 14, DATA_LOW + 8, DATA_HIGH, 0, 0]);
     machine.ring(&[0x7a00_0004, STALL_AND_FLUSH | 1 << 23, 0x2600, 0, 0x99, 0]);
@@ -162,7 +163,8 @@ fn pipe_control_writes_timestamp_depth_count_register_and_status_page() {
 fn pipe_control_invalidates_the_tlb_and_notifies() {
     let mut machine = render(Generation::Gen12);
     // The start of a request on Gen12: command cache, TLB, instruction, texture, VF, constants, state.
-    let flags = 1 << 29 | 1 << 20 | 1 << 18 | 1 << 11 | 1 << 10 | 1 << 4 | 1 << 3 | 1 << 2 | 1 << 14 | 1 << 21;
+    let flags =
+        1 << 29 | 1 << 20 | 1 << 18 | 1 << 11 | 1 << 10 | 1 << 4 | 1 << 3 | 1 << 2 | 1 << 14 | 1 << 21;
     machine.ring(&[0x7a00_0004, flags | 1 << 8, 0xd0, 0, 0, 0]);
     assert_eq!(machine.bus.tlb_invalidations, 1);
     assert_eq!(machine.bus.interrupts, [Interrupt::FlushNotify]);
@@ -190,8 +192,16 @@ fn rules_of_pipe_control_are_reported() {
         (Generation::Gen11, pipe_control(STALL_AND_FLUSH | 1 << 25), "reserved bits"),
         (Generation::Gen12, pipe_control(1 << 30), "reserved bits"),
         (Generation::Gen11, [0x7a00_0204, STALL_AND_FLUSH, 0, 0, 0, 0], "reserved header bits"),
-        (Generation::Gen9, [0x7a00_0004, STALL_AND_FLUSH | 1 << 23 | 1 << 14, 0x2600, 0, 0, 0], "post-sync field"),
-        (Generation::Gen9, [0x7a00_0004, STALL_AND_FLUSH | 1 << 14, DATA_LOW + 4, DATA_HIGH, 0, 0], "aligned"),
+        (
+            Generation::Gen9,
+            [0x7a00_0004, STALL_AND_FLUSH | 1 << 23 | 1 << 14, 0x2600, 0, 0, 0],
+            "post-sync field",
+        ),
+        (
+            Generation::Gen9,
+            [0x7a00_0004, STALL_AND_FLUSH | 1 << 14, DATA_LOW + 4, DATA_HIGH, 0, 0],
+            "aligned",
+        ),
     ];
     for (generation, dwords, rule) in cases {
         let mut machine = render(generation);
@@ -219,9 +229,7 @@ fn a_stall_alone_is_fine_since_gen11() {
 
 #[test]
 fn a_non_privileged_pipe_control_flushes_but_writes_neither_ggtt_nor_registers() {
-    for (flags, address) in
-        [(1 << 14 | 1 << 24, 0x6_0000), (1 << 14 | 1 << 21, 0xd0), (1 << 23, 0x2600)]
-    {
+    for (flags, address) in [(1 << 14 | 1 << 24, 0x6_0000), (1 << 14 | 1 << 21, 0xd0), (1 << 23, 0x2600)] {
         let mut machine = render(Generation::Gen12);
         machine.bus.whitelist.insert(0x2600);
         machine.batch(&[0x7a00_0004, STALL_AND_FLUSH | flags, address, 0, 1, 0]);
@@ -278,7 +286,7 @@ fn lengths_differ_by_generation() {
     for (generation, dwords) in
         [(Generation::Gen8, 16), (Generation::Gen9, 19), (Generation::Gen11, 22), (Generation::Gen12, 22)]
     {
-        let header = 0x6101_0000 | dwords as u32 - 2;
+        let header = 0x6101_0000 | (dwords as u32 - 2);
         skips(generation, RCS, &padded(header, dwords)).assert_clean();
         skips(generation, RCS, &padded(header + 1, dwords + 1)).assert_broken("another length");
     }

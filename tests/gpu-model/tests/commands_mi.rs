@@ -144,7 +144,7 @@ fn the_documented_example_of_relative_addressing_reaches_the_sum() {
     // PRM: 0x2000 relative on the render engine is register 0x4000.
     let mut machine = Machine::new(Generation::Gen12, RCS);
     machine.ring(&[0x1108_0001, 0x2000, 0xabcd]);
-    assert_eq!(machine.bus.registers[0x4000 / 4], 0xabcd);
+    assert_eq!(machine.bus.register(0x4000), 0xabcd);
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn register_operands_are_remapped_to_the_executing_video_engine_on_gen12() {
     let mut machine = Machine::new(Generation::Gen12, VCS2);
     machine.ring(&[0x1102_0001, 0x1c_0600, 7, 0x1102_0001, 0x2600, 8]);
     assert_eq!(machine.gpr(0), 7);
-    assert_eq!(machine.bus.registers[0x2600 / 4], 8);
+    assert_eq!(machine.bus.register(0x2600), 8);
     machine.assert_clean();
 }
 

@@ -10,7 +10,7 @@ use super::bus::{
     Report, ReportKind, Space,
 };
 use super::fetch::Window;
-use super::outcome::{CommandError, CommandFault, ErrorKind, Outcome, SemaphoreWait, Step};
+use super::outcome::{CommandError, CommandFault, ErrorKind, Outcome, Step};
 use super::state::{StreamState, TAIL_OFFSET};
 use super::{blit, mi, render};
 
@@ -35,7 +35,8 @@ pub(super) enum Flow {
 pub(super) enum Stop {
     Fault(Fault),
     Error(ErrorKind, &'static str),
-    Wait(SemaphoreWait),
+    /// The state's `wait` says for what.
+    Wait,
     Budget,
 }
 
@@ -128,7 +129,7 @@ impl<B: CommandBus + ?Sized> Exec<'_, B> {
     fn outcome(&self, stop: Stop) -> Outcome {
         match stop {
             Stop::Budget => Outcome::BudgetSpent,
-            Stop::Wait(wait) => Outcome::Waiting(wait),
+            Stop::Wait => self.state.wait.map_or(Outcome::BudgetSpent, Outcome::Waiting),
             Stop::Fault(fault) => {
                 Outcome::Fault(CommandFault { fault, header: self.header, position: self.position })
             }
@@ -161,8 +162,7 @@ impl<B: CommandBus + ?Sized> Exec<'_, B> {
         self.end = match self.position.level {
             Level::Ring => {
                 let (head, tail) = (self.state.head_offset(), self.state.tail & TAIL_OFFSET);
-                u64::from(self.state.start)
-                    + u64::from(if tail > head { tail } else { self.state.ring_size() })
+                self.state.ring_base() + u64::from(if tail > head { tail } else { self.state.ring_size() })
             }
             Level::Batch => self.state.batch_end,
             Level::SecondBatch => u64::MAX,
@@ -217,6 +217,10 @@ impl<B: CommandBus + ?Sized> Exec<'_, B> {
     #[inline]
     pub(super) fn operands<const N: usize>(&mut self) -> Result<[u32; N]> {
         let mut operands = [0; N];
+        let first = self.position.address.wrapping_add(4);
+        if self.window.dwords(self.position.space, first, &mut operands) {
+            return Ok(operands);
+        }
         for (index, operand) in (1..).zip(&mut operands) {
             *operand = self.operand(index)?;
         }
@@ -244,9 +248,15 @@ impl<B: CommandBus + ?Sized> Exec<'_, B> {
         Flow::Next
     }
 
-    /// Reports a broken rule; execution goes on.
+    /// Reports a broken rule; execution goes on. A command that is executed in several steps (a blit, a semaphore
+    /// wait) is reported when it begins.
     #[cold]
     pub(super) fn violation(&mut self, rule: &'static str, source: &'static str, detail: String) {
+        let resumed =
+            self.state.blit_row != 0 || self.state.wait.is_some_and(|wait| wait.position == self.position);
+        if resumed {
+            return;
+        }
         self.report(ReportKind::Violation, rule, source, detail);
     }
 
@@ -390,11 +400,13 @@ impl<B: CommandBus + ?Sized> Exec<'_, B> {
 }
 
 /// Removes the sign extension of an address.
+#[inline]
 pub(super) const fn canonical(address: u64) -> u64 {
     address & ((1 << ADDRESS_BITS) - 1)
 }
 
 /// Bytes of a range that lie in its first page.
+#[inline]
 pub(super) fn run_length(address: u64, length: usize) -> usize {
     let room = PAGE - address % PAGE;
     usize::try_from(room).map_or(length, |room| room.min(length))

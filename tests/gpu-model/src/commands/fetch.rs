@@ -27,11 +27,13 @@ impl Window {
     }
 
     /// Forgets the copy.
+    #[inline]
     pub(super) const fn drop(&mut self) {
         self.valid = 0;
     }
 
     /// Forgets the copy if a write to `length` bytes at `address` touches it.
+    #[inline]
     pub(super) const fn written(&mut self, space: Space, address: u64, length: u64) {
         let same = matches!((self.space, space), (Space::Ggtt, Space::Ggtt) | (Space::Ppgtt, Space::Ppgtt));
         if same && address < self.start + self.valid as u64 && self.start < address.saturating_add(length) {
@@ -58,6 +60,26 @@ impl Window {
         Ok(self.at(offset as usize))
     }
 
+    /// Copies consecutive dwords from `address` on if the window holds them all; `false` if it does not.
+    #[inline]
+    pub(super) fn dwords<const N: usize>(&self, space: Space, address: u64, dwords: &mut [u32; N]) -> bool {
+        let start = address.wrapping_sub(self.start);
+        let held =
+            space == self.space && start < self.valid as u64 && self.valid as u64 - start >= 4 * N as u64;
+        if !held {
+            return false;
+        }
+        let Some(bytes) = usize::try_from(start).ok().and_then(|start| self.bytes.get(start..start + 4 * N))
+        else {
+            return false;
+        };
+        for (dword, bytes) in dwords.iter_mut().zip(bytes.chunks_exact(4)) {
+            *dword = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+        }
+        true
+    }
+
+    #[inline]
     fn at(&self, offset: usize) -> u32 {
         match self.bytes.get(offset..offset + 4) {
             Some(&[a, b, c, d]) => u32::from_le_bytes([a, b, c, d]),

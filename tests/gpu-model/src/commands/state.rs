@@ -47,6 +47,8 @@ const CTL_ENABLE: u32 = 1;
 const STATE_PPGTT: u32 = 1 << 5;
 /// BB_ADDR and SBB_ADDR: valid.
 const ADDRESS_VALID: u32 = 1;
+/// Batches start at a dword of a 48-bit address space.
+const BATCH_ADDRESS: u64 = 0xffff_ffff_fffc;
 /// One wrap of the ring in RING_HEAD.
 const HEAD_WRAP: u32 = 1 << 21;
 
@@ -168,28 +170,39 @@ impl StreamState {
     }
 
     /// Ring size in bytes, 4 KiB to 2 MiB.
+    #[inline]
     #[must_use]
     pub const fn ring_size(&self) -> u32 {
         (self.control & CTL_PAGES) + 0x1000
     }
 
+    /// GGTT address of the ring; rings start at a page.
+    #[inline]
+    #[must_use]
+    pub(super) const fn ring_base(&self) -> u64 {
+        (self.start & !0xfff) as u64
+    }
+
     /// Is the ring enabled?
+    #[inline]
     #[must_use]
     pub const fn ring_enabled(&self) -> bool {
         self.control & CTL_ENABLE != 0
     }
 
     /// Byte offset of the head in the ring.
+    #[inline]
     #[must_use]
     pub const fn head_offset(&self) -> u32 {
         self.head & HEAD_OFFSET
     }
 
     /// Moves to the command at `address` of the innermost level (ring: in the GGTT, at most one past its end).
+    #[inline]
     pub(super) fn set_address(&mut self, address: u64) {
         match self.level() {
             Level::Ring => {
-                let offset = low(address.wrapping_sub(u64::from(self.start)));
+                let offset = low(address.wrapping_sub(self.ring_base()));
                 self.set_head_offset(if offset >= self.ring_size() { 0 } else { offset });
             }
             Level::Batch => self.batch.address = address,
@@ -198,12 +211,14 @@ impl StreamState {
     }
 
     /// Moves the head; counts a wrap when it returns to the start of the ring.
+    #[inline]
     const fn set_head_offset(&mut self, offset: u32) {
         let wrapped = if offset < self.head & HEAD_OFFSET { HEAD_WRAP } else { 0 };
         self.head = (self.head & !HEAD_OFFSET).wrapping_add(wrapped) | offset;
     }
 
     /// At ring level with head equal to tail, or at the end of a block without MI_BATCH_BUFFER_END.
+    #[inline]
     #[must_use]
     pub const fn is_idle(&self) -> bool {
         match self.level() {
@@ -214,6 +229,7 @@ impl StreamState {
     }
 
     /// Nesting level.
+    #[inline]
     #[must_use]
     pub const fn level(&self) -> Level {
         match (self.batch.valid, self.second.valid) {
@@ -224,13 +240,14 @@ impl StreamState {
     }
 
     /// Where the next command stands.
+    #[inline]
     #[must_use]
     pub fn position(&self) -> Position {
         let level = self.level();
         let (space, address) = match level {
-            Level::Ring => (Space::Ggtt, u64::from(self.start) + u64::from(self.head_offset())),
-            Level::Batch => (self.batch.space, self.batch.address),
-            Level::SecondBatch => (self.second.space, self.second.address),
+            Level::Ring => (Space::Ggtt, self.ring_base() + u64::from(self.head_offset())),
+            Level::Batch => (self.batch.space, self.batch.address & BATCH_ADDRESS),
+            Level::SecondBatch => (self.second.space, self.second.address & BATCH_ADDRESS),
         };
         Position { level, space, address }
     }
@@ -256,6 +273,7 @@ impl StreamState {
     }
 
     /// Value of the register at `relative` bytes from the engine's base, if the stream owns it.
+    #[inline]
     #[must_use]
     pub fn read_register(&self, relative: u32) -> Option<u32> {
         Some(match relative {
@@ -280,6 +298,7 @@ impl StreamState {
     }
 
     /// May a command write this register while the stream runs? The others steer the parser itself.
+    #[inline]
     pub(super) const fn writable_by_commands(relative: u32) -> bool {
         matches!(relative, offset::NOPID | offset::BB_OFFSET | offset::SBB_STATE)
     }
@@ -317,17 +336,20 @@ impl StreamState {
 }
 
 /// Low half.
+#[inline]
 #[expect(clippy::cast_possible_truncation, reason = "CAST: the low half is wanted")]
 const fn low(value: u64) -> u32 {
     value as u32
 }
 
 /// Upper half.
+#[inline]
 const fn high(value: u64) -> u32 {
     low(value >> 32)
 }
 
 /// BB_STATE of a batch.
+#[inline]
 const fn state_bits(batch: Batch) -> u32 {
     match batch.space {
         Space::Ppgtt => STATE_PPGTT,
@@ -341,6 +363,7 @@ const fn space_of(value: u32) -> Space {
 }
 
 /// BB_ADDR of a batch.
+#[inline]
 const fn address_bits(batch: Batch) -> u32 {
     low(batch.address) & !3 | if batch.valid { ADDRESS_VALID } else { 0 }
 }

@@ -28,6 +28,22 @@ pub const HWSP: u64 = 0x2_0000;
 pub const PPHWSP: u64 = 0x3_0000;
 /// Bytes of the register file.
 const REGISTERS: usize = 0x20_0000;
+const PAGE: usize = 4096;
+
+/// Sparse memory of pages that come into being, zeroed, with their first use.
+pub struct Pages(Vec<Option<Box<[u8; PAGE]>>>);
+
+impl Pages {
+    fn new(size: usize) -> Self {
+        Self((0..size / PAGE).map(|_| None).collect())
+    }
+
+    /// A range inside one page.
+    fn range(&mut self, offset: usize, length: usize) -> Option<&mut [u8]> {
+        let page = self.0.get_mut(offset / PAGE)?.get_or_insert_with(|| Box::new([0; PAGE]));
+        page.get_mut(offset % PAGE..offset % PAGE + length)
+    }
+}
 
 pub const RCS: Engine = Engine { class: EngineClass::Render, instance: 0, base: 0x2000 };
 pub const BCS: Engine = Engine { class: EngineClass::Copy, instance: 0, base: 0x2_2000 };
@@ -40,9 +56,9 @@ pub const GENERATIONS: [Generation; 4] =
 pub struct TestBus {
     pub generation: Generation,
     pub engine: Engine,
-    pub ggtt: Vec<u8>,
-    pub ppgtt: Vec<u8>,
-    pub registers: Vec<u32>,
+    ggtt: Pages,
+    ppgtt: Pages,
+    registers: Pages,
     /// Registers that non-privileged batches may read and write.
     pub whitelist: BTreeSet<u32>,
     pub reports: Vec<Report>,
@@ -67,9 +83,9 @@ impl TestBus {
         Self {
             generation,
             engine,
-            ggtt: vec![0; MEMORY],
-            ppgtt: vec![0; MEMORY],
-            registers: vec![0; REGISTERS / 4],
+            ggtt: Pages::new(MEMORY),
+            ppgtt: Pages::new(MEMORY),
+            registers: Pages::new(REGISTERS),
             whitelist: BTreeSet::new(),
             reports: Vec::new(),
             violations: Vec::new(),
@@ -104,12 +120,24 @@ impl TestBus {
         };
         let offset = address.checked_sub(base).ok_or(fault(FaultKind::InvalidPml4e))?;
         let offset = usize::try_from(offset).map_err(|_| fault(FaultKind::InvalidPdpe))?;
-        memory.get_mut(offset..offset + length).ok_or(fault(FaultKind::InvalidPte))
+        memory.range(offset, length).ok_or(fault(FaultKind::InvalidPte))
     }
 
-    fn slot(offset: u32) -> usize {
+    /// Value of the register at MMIO offset `offset`; 0 beyond the register file.
+    pub fn register(&mut self, offset: u32) -> u32 {
         assert_eq!(offset % 4, 0, "register {offset:#x}");
-        offset as usize / 4
+        let bytes = self
+            .registers
+            .range(offset as usize, 4)
+            .map_or([0; 4], |bytes| [bytes[0], bytes[1], bytes[2], bytes[3]]);
+        u32::from_le_bytes(bytes)
+    }
+
+    pub fn set_register(&mut self, offset: u32, value: u32) {
+        assert_eq!(offset % 4, 0, "register {offset:#x}");
+        if let Some(bytes) = self.registers.range(offset as usize, 4) {
+            bytes.copy_from_slice(&value.to_le_bytes());
+        }
     }
 }
 
@@ -158,7 +186,7 @@ impl CommandBus for TestBus {
         if privilege == Privilege::NonPrivileged && !self.whitelist.contains(&offset) {
             return Err(Denied);
         }
-        Ok(self.registers.get(Self::slot(offset)).copied().unwrap_or(0))
+        Ok(self.register(offset))
     }
     fn write_register(
         &mut self,
@@ -170,9 +198,8 @@ impl CommandBus for TestBus {
         if privilege == Privilege::NonPrivileged && !self.whitelist.contains(&offset) {
             return Err(Denied);
         }
-        if let Some(register) = self.registers.get_mut(Self::slot(offset)) {
-            *register = *register & !mask | value & mask;
-        }
+        let value = self.register(offset) & !mask | value & mask;
+        self.set_register(offset, value);
         Ok(())
     }
     fn privilege_violation(&mut self, header: u32, position: Position) {
@@ -226,7 +253,7 @@ impl Machine {
     pub fn new(generation: Generation, engine: Engine) -> Self {
         let mut state = StreamState::new();
         state.start = RING;
-        state.control = RING_SIZE - 0x1000 | 1;
+        state.control = (RING_SIZE - 0x1000) | 1;
         Self { bus: TestBus::new(generation, engine), state }
     }
 
@@ -240,7 +267,7 @@ impl Machine {
     /// Appends dwords to the ring, padded to a qword, and moves the tail.
     pub fn submit(&mut self, dwords: &[u32]) {
         let mut tail = self.state.tail;
-        for &dword in dwords.iter().chain((dwords.len() % 2 != 0).then_some(&0)) {
+        for &dword in dwords.iter().chain((!dwords.len().is_multiple_of(2)).then_some(&0)) {
             self.load(Space::Ggtt, u64::from(RING + tail), &[dword]);
             tail = (tail + 4) % RING_SIZE;
         }
@@ -277,6 +304,29 @@ impl Machine {
         panic!("the stream does not end: {:?}", self.state);
     }
 
+    /// Bytes of memory; the range may cross pages.
+    pub fn bytes(&mut self, space: Space, address: u64, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        let mut done = 0;
+        while done < length {
+            let at = address + done as u64;
+            let run = (PAGE - at as usize % PAGE).min(length - done);
+            self.bus.read(space, at, &mut bytes[done..done + run], Access::Read).expect("mapped");
+            done += run;
+        }
+        bytes
+    }
+
+    pub fn set_bytes(&mut self, space: Space, address: u64, bytes: &[u8]) {
+        let mut done = 0;
+        while done < bytes.len() {
+            let at = address + done as u64;
+            let run = (PAGE - at as usize % PAGE).min(bytes.len() - done);
+            self.bus.write(space, at, &bytes[done..done + run]).expect("mapped");
+            done += run;
+        }
+    }
+
     pub fn read(&mut self, space: Space, address: u64) -> u32 {
         let mut bytes = [0; 4];
         self.bus.read(space, address, &mut bytes, Access::Read).expect("mapped");
@@ -288,15 +338,15 @@ impl Machine {
     }
 
     /// Register of this engine.
-    pub fn register(&self, relative: u32) -> u32 {
-        self.bus.registers[(self.bus.engine.base + relative) as usize / 4]
+    pub fn register(&mut self, relative: u32) -> u32 {
+        self.bus.register(self.bus.engine.base + relative)
     }
 
     pub fn set_register(&mut self, relative: u32, value: u32) {
-        self.bus.registers[(self.bus.engine.base + relative) as usize / 4] = value;
+        self.bus.set_register(self.bus.engine.base + relative, value);
     }
 
-    pub fn gpr(&self, number: u32) -> u64 {
+    pub fn gpr(&mut self, number: u32) -> u64 {
         u64::from(self.register(0x600 + 8 * number)) | u64::from(self.register(0x604 + 8 * number)) << 32
     }
 

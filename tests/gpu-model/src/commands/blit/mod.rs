@@ -138,14 +138,14 @@ fn expect_length<B: CommandBus + ?Sized>(exec: &mut Exec<'_, B>, dwords: u32) ->
     Ok(())
 }
 
-/// Reports `text` unless `holds`; only when a blit starts, not when it continues in another step.
+/// Reports `text` unless `holds`.
 fn rule<B: CommandBus + ?Sized>(
     exec: &mut Exec<'_, B>,
     holds: bool,
     text: &'static str,
     detail: impl FnOnce() -> String,
 ) {
-    if !holds && exec.state.blit_row == 0 {
+    if !holds {
         exec.violation(text, SOURCE, detail());
     }
 }

@@ -72,18 +72,20 @@ pub(super) struct Blit {
     pub(super) source: Option<Source>,
 }
 
-/// Evaluates a raster operation: bit `4 * pattern + 2 * source + destination` of the code is the result.
-pub(super) fn rop3(code: u8, pattern: u8, source: u8, destination: u8) -> u8 {
-    let mut result = 0;
-    for index in 0..8_u8 {
-        if code & 1 << index != 0 {
-            let p = if index & 4 != 0 { pattern } else { !pattern };
-            let s = if index & 2 != 0 { source } else { !source };
-            let d = if index & 1 != 0 { destination } else { !destination };
-            result |= p & s & d;
-        }
-    }
-    result
+/// The truth table of a raster operation: entry `4 * pattern + 2 * source + destination`, as all ones or zeros.
+type TruthTable = [u64; 8];
+
+fn truth_table(code: u8) -> TruthTable {
+    std::array::from_fn(|index| if code & 1 << index != 0 { u64::MAX } else { 0 })
+}
+
+/// Evaluates a raster operation bit by bit, as a tree of selections with one input a level.
+#[inline]
+fn evaluate(table: &TruthTable, pattern: u64, source: u64, destination: u64) -> u64 {
+    let select = |input: u64, zero: u64, one: u64| zero ^ input & (zero ^ one);
+    let [a, b, c, d, e, f, g, h] = *table;
+    let by_source = |a, b, c, d| select(source, select(destination, a, b), select(destination, c, d));
+    select(pattern, by_source(a, b, c, d), by_source(e, f, g, h))
 }
 
 /// Does the result depend on the destination, the source, the pattern?
@@ -103,17 +105,23 @@ impl Blit {
         let (width, height) = self.rect.size();
         let length = width * self.bytes;
         let partial = !self.enabled[..self.bytes].iter().all(|&enabled| enabled);
+        let combines = partial || !matches!(self.rop, ROP_PATTERN | ROP_SOURCE);
         let need_destination = partial || uses_destination(self.rop);
-        let pattern = if uses_pattern(self.rop) { self.pattern(length) } else { vec![0; length] };
-        // Buffers for the rows that this operation needs.
-        let mut source_row = self.source.map_or(Vec::new(), |_| vec![0; length]);
-        let mut row = if need_destination { vec![0; length] } else { Vec::new() };
+        let need_source = uses_source(self.rop);
+        // Rows of zeros stand for operands that the operation does not have.
+        let sized = |needed: bool| vec![0; if needed { length } else { 0 }];
+        let pattern = if uses_pattern(self.rop) { self.pattern(length) } else { sized(combines) };
+        let mask = if combines { self.write_mask(length) } else { Vec::new() };
+        let mut source_row = sized(combines || need_source);
+        let mut row = sized(combines);
         let upwards = self.upwards();
         let byte_x = |x: i64| x * i64::try_from(self.bytes).unwrap_or(1);
 
-        let mut done = exec.state.blit_row;
+        let first = exec.state.blit_row;
+        let mut done = first;
         while done < height {
-            if exec.budget == 0 {
+            // At least one row in each step, or a small budget would never get further than the header.
+            if exec.budget == 0 && done > first {
                 exec.state.blit_row = done;
                 return Err(Stop::Budget);
             }
@@ -121,25 +129,22 @@ impl Blit {
             let line = i64::from(if upwards { height - 1 - done } else { done });
             // A fault in this row leaves the rows before it done.
             exec.state.blit_row = done;
-            if let Some(source) = &self.source {
+            if let Some(source) = self.source.as_ref().filter(|_| need_source) {
                 source.surface.read(exec, byte_x(source.x), source.y + line, &mut source_row)?;
             }
             let (x, y) = (byte_x(self.rect.x1), self.rect.y1 + line);
             if need_destination {
                 self.destination.read(exec, x, y, &mut row)?;
-                self.combine(&pattern, &source_row, &mut row, partial);
-                self.destination.write(exec, x, y, &row)?;
-            } else {
-                match self.rop {
-                    ROP_PATTERN => self.destination.write(exec, x, y, &pattern)?,
-                    ROP_SOURCE if self.source.is_some() => self.destination.write(exec, x, y, &source_row)?,
-                    _ => {
-                        row.resize(length, 0);
-                        self.combine(&pattern, &source_row, &mut row, false);
-                        self.destination.write(exec, x, y, &row)?;
-                    }
-                }
             }
+            if combines {
+                self.combine(&pattern, &source_row, &mask, &mut row);
+            }
+            let result = match self.rop {
+                _ if combines => &row,
+                ROP_PATTERN => &pattern,
+                _ => &source_row,
+            };
+            self.destination.write(exec, x, y, result)?;
             done += 1;
         }
         exec.state.blit_row = 0;
@@ -156,14 +161,30 @@ impl Blit {
         row
     }
 
-    /// Combines pattern, source and destination into `row`, which holds the destination.
-    fn combine(&self, pattern: &[u8], source: &[u8], row: &mut [u8], partial: bool) {
-        for (index, byte) in row.iter_mut().enumerate() {
-            if partial && !self.enabled[index % self.bytes] {
-                continue;
-            }
-            let source = source.get(index).copied().unwrap_or(0);
-            *byte = rop3(self.rop, pattern[index], source, *byte);
+    /// Bytes of a row that are written, as 0xff.
+    fn write_mask(&self, length: usize) -> Vec<u8> {
+        let enabled = self.enabled[..self.bytes].iter().map(|&enabled| if enabled { 0xff } else { 0 });
+        enabled.cycle().take(length).collect()
+    }
+
+    /// Combines pattern, source and destination into `row`, which holds the destination, where `mask` is set. The
+    /// slices are as long as `row`.
+    fn combine(&self, pattern: &[u8], source: &[u8], mask: &[u8], row: &mut [u8]) {
+        let table = truth_table(self.rop);
+        let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
+        let (words, rest) = row.as_chunks_mut::<8>();
+        let (patterns, sources, masks) =
+            (pattern.as_chunks::<8>(), source.as_chunks::<8>(), mask.as_chunks::<8>());
+        let inputs = patterns.0.iter().zip(sources.0).zip(masks.0);
+        for (out, ((pattern, source), mask)) in words.iter_mut().zip(inputs) {
+            let (destination, mask) = (word(out), word(mask));
+            let result = evaluate(&table, word(pattern), word(source), destination);
+            *out = (destination ^ mask & (destination ^ result)).to_le_bytes();
+        }
+        let inputs = patterns.1.iter().zip(sources.1).zip(masks.1);
+        for (out, ((&pattern, &source), &mask)) in rest.iter_mut().zip(inputs) {
+            let [result, ..] = evaluate(&table, pattern.into(), source.into(), u64::from(*out)).to_le_bytes();
+            *out ^= mask & (*out ^ result);
         }
     }
 
@@ -175,7 +196,11 @@ impl Blit {
 
 #[cfg(test)]
 mod tests {
-    use super::{rop3, uses_destination, uses_pattern, uses_source};
+    use super::{evaluate, truth_table, uses_destination, uses_pattern, uses_source};
+
+    fn rop3(code: u8, pattern: u64, source: u64, destination: u64) -> u64 {
+        evaluate(&truth_table(code), pattern, source, destination)
+    }
 
     #[test]
     fn the_well_known_raster_operations_do_what_their_names_say() {
@@ -184,7 +209,7 @@ mod tests {
         assert_eq!(rop3(0xcc, p, s, d), s);
         assert_eq!(rop3(0xaa, p, s, d), d);
         assert_eq!(rop3(0x00, p, s, d), 0);
-        assert_eq!(rop3(0xff, p, s, d), 0xff);
+        assert_eq!(rop3(0xff, p, s, d), u64::MAX);
         assert_eq!(rop3(0x66, p, s, d), s ^ d);
         assert_eq!(rop3(0x5a, p, s, d), p ^ d);
         assert_eq!(rop3(0x88, p, s, d), s & d);
@@ -196,10 +221,10 @@ mod tests {
     #[test]
     fn dependence_of_a_raster_operation_agrees_with_its_values() {
         for code in 0..=255 {
-            let differs = |change: fn(u8, u8, u8) -> (u8, u8, u8)| {
+            let differs = |change: fn(u64, u64, u64) -> (u64, u64, u64)| {
                 let (p, s, d) = (0xf0, 0xcc, 0xaa);
                 let (p2, s2, d2) = change(p, s, d);
-                rop3(code, p, s, d) != rop3(code, p2, s2, d2)
+                rop3(code, p, s, d) & 0xff != rop3(code, p2, s2, d2) & 0xff
             };
             assert_eq!(uses_pattern(code), differs(|p, s, d| (!p, s, d)), "{code:#x}");
             assert_eq!(uses_source(code), differs(|p, s, d| (p, !s, d)), "{code:#x}");

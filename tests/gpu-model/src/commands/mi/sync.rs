@@ -81,7 +81,7 @@ pub(super) fn semaphore_wait<B: CommandBus + ?Sized>(exec: &mut Exec<'_, B>) -> 
 
 fn still_waiting<B: ?Sized>(exec: &mut Exec<'_, B>) -> Stop {
     exec.window.drop();
-    exec.state.wait.map_or(Stop::Budget, Stop::Wait)
+    Stop::Wait
 }
 
 /// The wait token of the 5-dword form, dw4 bits [9:5].
