@@ -214,6 +214,7 @@ fn rules_of_pipe_control_are_reported() {
 fn a_null_pipe_control_before_a_vf_invalidation_satisfies_gen9() {
     let mut machine = render(Generation::Gen9);
     machine.ring(&pipe_control(0));
+    machine.ring(&pipe_control(1 << 5));
     machine.ring(&pipe_control(STALL_AND_FLUSH | 1 << 4));
     machine.assert_clean();
     machine.ring(&pipe_control(STALL_AND_FLUSH | 1 << 4));

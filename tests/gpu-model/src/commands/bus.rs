@@ -309,7 +309,8 @@ pub trait CommandBus {
     }
 
     /// Reads a register by its MMIO offset (4-byte aligned, below 8 MiB). Never called for registers that
-    /// [`StreamState`](super::StreamState) owns on this engine.
+    /// [`StreamState`](super::StreamState) owns on this engine. The PRM restricts what a non-privileged batch
+    /// writes; what it reads is restricted only by the access field of the FORCE_TO_NONPRIV slots.
     ///
     /// # Errors
     /// The privilege does not allow it.

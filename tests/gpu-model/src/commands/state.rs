@@ -101,7 +101,7 @@ pub struct StreamState {
     pub signalled: bool,
     /// Rows that the blit at the current position has already written; 0 outside a blit.
     pub(super) blit_row: u32,
-    /// The last PIPE_CONTROL had no flags (needed before a VF invalidation on Gen9).
+    /// A PIPE_CONTROL without flags came since the last VF invalidation (needed before the next one on Gen9).
     pub(super) null_pipe_control: bool,
     /// Clip rectangle of XY_SETUP_CLIP_BLT and its relatives.
     pub(super) clip: Option<Clip>,

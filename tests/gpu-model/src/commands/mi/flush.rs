@@ -174,7 +174,10 @@ pub(in super::super) fn pipe_control<B: CommandBus + ?Sized>(exec: &mut Exec<'_,
     let [flags, low, high, data_low, data_high] = exec.operands()?;
     let post_sync = PostSync::new(flags);
     check_pipe_control(exec, flags, post_sync);
-    exec.state.null_pipe_control = flags == 0;
+    // Linux puts a data cache flush between the two on some steppings, so others may come in between.
+    if flags == 0 || flags & pipe::VF_INVALIDATE != 0 {
+        exec.state.null_pipe_control = flags == 0;
+    }
     exec.window.drop();
     exec.bus.flush(Flush {
         write_back: flags & (pipe::RT_FLUSH | pipe::DEPTH_FLUSH | pipe::DC_FLUSH | pipe::TILE_FLUSH) != 0,
