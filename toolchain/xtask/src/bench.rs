@@ -42,7 +42,12 @@ const BENCHES: &[Bench] = &[
         packages: &["boot-domains"],
         gpu: false,
     },
-    Bench { name: "gpu", description: "system.xml", packages: &["gpu-driver", "paint"], gpu: true },
+    Bench {
+        name: "gpu",
+        description: "tests/boot/systems/bench_gpu.xml",
+        packages: &["gpu-driver", "boot-domains"],
+        gpu: true,
+    },
 ];
 
 /// One `bench:` line.
