@@ -137,6 +137,7 @@ pub(super) static COMMANDS: &[Command] = &[
     state(0x1918, "3DSTATE_SO_BUFFER", 7, [8, 8, 8, 8]),
     state(0x1919, "3DSTATE_BINDING_TABLE_POOL_ALLOC", 7, [4, 4, 4, 4]),
     state(0x191a, "3DSTATE_GATHER_POOL_ALLOC", 7, [4, 4, 4, 4]),
+    state(0x191b, "3DSTATE_DX9_CONSTANT_BUFFER_POOL_ALLOC", 7, [4, 4, NO, NO]),
     state(0x191c, "3DSTATE_SAMPLE_PATTERN", 7, [9, 9, 9, 9]),
     state(0x191d, "3DSTATE_URB_CLEAR", 7, [NO, 2, 2, 2]),
     state(0x191e, "3DSTATE_3D_MODE", 7, [NO, NO, 2, 2]),
