@@ -93,13 +93,9 @@ impl Descriptor {
     /// Reserved bits that are set.
     #[must_use]
     pub fn reserved(self) -> u64 {
-        let low: u64 = match self.generation {
-            // Bit 5 is L3/LLC coherency on Gen8.
-            Generation::Gen8 => 0x0e00,
-            Generation::Gen9 | Generation::Gen11 => 0x0e20,
-            // [10:9] is the priority on Gen12.
-            Generation::Gen12 => 0x0820,
-        };
+        // Bit 5 is L3/LLC coherency on Gen8. [10:9] is the priority on Gen12; Linux writes it for the render
+        // engines of all generations, so older ones ignore it.
+        let low: u64 = if self.generation == Generation::Gen8 { 0x0800 } else { 0x0820 };
         let high: u64 = if self.generation >= Generation::Gen11 { 0x0040_001f } else { 0x0060_0000 };
         self.raw & (low | high << 32)
     }

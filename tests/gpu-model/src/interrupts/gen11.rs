@@ -24,7 +24,9 @@ const DISPLAY: u32 = 0x4_4200;
 /// Blocks outside the GT: first register, master bit. GU_MISC, PCU, and the display's, which need bit 31 of the
 /// display control to count.
 const OTHER: [(u32, u32); 2] = [(0x4_44f0, 29), (0x4_44e0, 30)];
-const PIPES: [u32; 6] = [0x4_4400, 0x4_4410, 0x4_4420, 0x4_4430, 0x4_4440, 0x4_4460];
+/// Pipes A to D, port, misc, hot plug, PCH.
+const PIPES: [u32; 8] =
+    [0x4_4400, 0x4_4410, 0x4_4420, 0x4_4430, 0x4_4440, 0x4_4460, 0x4_4470, 0xc_4000];
 
 /// One source behind a bit.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +51,7 @@ pub struct Identity {
     selectors: [u32; 2],
     sources: Vec<Source>,
     other: [Block; 2],
-    pipes: [Block; 6],
+    pipes: [Block; 8],
     display: bool,
 }
 
@@ -80,7 +82,7 @@ impl Identity {
             selectors: [0; 2],
             sources,
             other: [Block::default(); 2],
-            pipes: [Block::default(); 6],
+            pipes: [Block::default(); 8],
             display: false,
         }
     }

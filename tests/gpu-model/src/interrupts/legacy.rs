@@ -8,16 +8,16 @@ const MASTER: u32 = 0x4_4200;
 const ENABLE: u32 = 1 << 31;
 /// First register of the GT blocks 0 to 3.
 const GT: u32 = 0x4_4300;
-/// Blocks outside the GT: first register and master bit. Pipes A to C, port, misc, PCU.
-const OTHER: [(u32, u32); 6] =
-    [(0x4_4400, 16), (0x4_4410, 17), (0x4_4420, 18), (0x4_4440, 20), (0x4_4460, 22), (0x4_44e0, 30)];
+/// Blocks outside the GT: first register and master bit. Pipes A to C, port, misc, PCU, PCH.
+const OTHER: [(u32, u32); 7] =
+    [(0x4_4400, 16), (0x4_4410, 17), (0x4_4420, 18), (0x4_4440, 20), (0x4_4460, 22), (0x4_44e0, 30), (0xc_4000, 23)];
 
 /// The controller.
 #[derive(Clone, Debug, Default)]
 pub struct Legacy {
     enabled: bool,
     gt: [Block; 4],
-    other: [Block; 6],
+    other: [Block; 7],
 }
 
 /// Master bits of the halves of the GT blocks: (lower half, upper half).
