@@ -130,8 +130,7 @@ fn topology_gen8_9(platform: &Platform, read: &mut impl FnMut(u32) -> u32) -> To
             } else {
                 low_byte(disable[slice] >> (subslice * 8))
             };
-            // CAST: 0..=8.
-            found.eu_total += 8 - off.count_ones() as u16;
+            found.eu_total += u16::try_from(off.count_zeros()).unwrap_or(0);
         }
     }
     found

@@ -52,7 +52,7 @@ impl<'a, M: DmaMemory> Writer<'a, M> {
 
     /// Requests and tails are 8-byte aligned.
     fn pad(&mut self) {
-        if self.written % 2 != 0 {
+        if !self.written.is_multiple_of(2) {
             self.put(commands::NOOP);
         }
     }
@@ -325,7 +325,7 @@ mod tests {
         let (dwords, _) = emitted(Generation::Gen9, EngineClass::Render, &[], Some(0x2000));
         assert_eq!(dwords[..6], [0x7a00_0004, 0, 0, 0, 0, 0], "WaRsVfInvalidate: a null PIPE_CONTROL first");
         assert_eq!(dwords[6..9], [0x7a00_0004, 0x0034_4c1c, 0xd0]);
-        assert!(dwords.windows(6).any(|w| *w == [0x7a00_0004, 0x0114_4080, 0xffff_e040, 0, 7, 0]));
+        assert!(dwords.windows(6).any(|w| *w == [0x7a00_0004, 0x0110_4080, 0xffff_e040, 0, 7, 0]));
         let (dwords, _) = emitted(Generation::Gen12, EngineClass::Render, &[], Some(0x2000));
         assert_eq!(dwords[1..3], [0x7a00_0004, 0x2034_4c1c]);
         assert!(dwords.windows(2).any(|w| *w == [0x7a00_0204, 0x1814_30a1]));
@@ -370,10 +370,8 @@ mod tests {
                 for waits in 0..4u32 {
                     let waits_list = vec![wait; waits as usize];
                     let (dwords, layout) = emitted(generation, class, &waits_list, Some(0x2000));
-                    assert!(
-                        dwords.len() as u32 <= MAX_DWORDS + waits * WAIT_DWORDS,
-                        "{generation:?} {class:?}"
-                    );
+                    let most = MAX_DWORDS + waits * WAIT_DWORDS;
+                    assert!(dwords.len() <= most as usize, "{generation:?} {class:?}");
                     assert_eq!((layout.tail % 8, layout.spare_tail % 8), (0, 0));
                     assert_eq!(dwords[layout.batch as usize / 4], 0x1880_0101);
                 }

@@ -196,10 +196,8 @@ pub(crate) fn build(parameters: &Parameters, mut put: impl FnMut(u32, u32)) {
     if class == EngineClass::Render {
         put(slot::POWER_CLOCK_STATE, parameters.power_clock_state);
     }
-    if let Some(slot) = mi_mode_slot(generation, class) {
-        if slot < end {
-            put(slot, MI_MODE_RUN);
-        }
+    if let Some(slot) = mi_mode_slot(generation, class).filter(|slot| *slot < end) {
+        put(slot, MI_MODE_RUN);
     }
 }
 

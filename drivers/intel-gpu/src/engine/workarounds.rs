@@ -150,7 +150,7 @@ pub(crate) fn apply_engine<H: Hardware>(bus: &mut Bus<H>, platform: &Platform, e
         apply(bus, render_rows(platform.generation));
     }
     if platform.generation == Generation::Gen12 {
-        if engine.class == EngineClass::Video && engine.instance % 2 == 0 {
+        if engine.class == EngineClass::Video && engine.instance.is_multiple_of(2) {
             apply(bus, &[(base.0 + 0x3f10, Change(0, 1 << 22))]); // VDBOX_CGCTL3F10: IECP clock gate
         }
         // Commands without a MOCS of their own are uncached (i915: `engine_fake_wa_init`).

@@ -101,8 +101,10 @@ impl<H: Hardware> Gpu<H> {
         owner: u64,
     ) -> Result<VaRange, Error> {
         let space = &mut self.vms.get_mut(vm).ok_or(Error::NotFound)?.space;
-        let sound =
-            bytes != 0 && bytes % PAGE_SIZE == 0 && alignment.is_power_of_two() && alignment >= PAGE_SIZE;
+        let sound = bytes != 0
+            && bytes.is_multiple_of(PAGE_SIZE)
+            && alignment.is_power_of_two()
+            && alignment >= PAGE_SIZE;
         if !sound {
             return Err(Error::Invalid);
         }
@@ -110,12 +112,12 @@ impl<H: Hardware> Gpu<H> {
             ranges.find(space, bytes, alignment, From::Bottom, limit).ok_or(Error::NoSpace)
         };
         let start = match placement {
-            Placement::Fixed(start) if start % PAGE_SIZE != 0 => return Err(Error::Invalid),
+            Placement::Fixed(start) if !start.is_multiple_of(PAGE_SIZE) => return Err(Error::Invalid),
             Placement::Fixed(start) => start,
             Placement::Below { limit } => find(&self.ranges, space, limit)?,
             Placement::Hint { start, limit } => {
                 let end = start.checked_add(bytes).filter(|end| *end <= limit.min(space.end()));
-                let usable = start % alignment == 0
+                let usable = start.is_multiple_of(alignment)
                     && end.is_some_and(|end| self.ranges.first_overlap(space, start, end).is_none());
                 if usable { start } else { find(&self.ranges, space, limit)? }
             }

@@ -98,7 +98,7 @@ impl<H: Hardware> Gpu<H> {
     pub(super) fn requeue(&mut self, id: ContextId, front: bool) {
         let Some(context) = self.contexts.get_mut(id) else { return };
         if context.place == Place::Idle && context.has_ready_work() {
-            let (engine, priority) = (context.engine, context.priority);
+            let (engine, priority) = (context.engine, context.effective_priority());
             context.place = Place::Queued;
             let front = front && !core::mem::take(&mut context.yielded);
             let queue = &mut self.engines[engine].queue;

@@ -38,6 +38,12 @@ pub struct Context {
     pub(super) vm: VmId,
     pub(super) timeline: TimelineId,
     pub(super) priority: i16,
+    /// Priority of the most urgent request that waits for this context.
+    pub(super) boost: i16,
+    /// Number of its last request that a submission covered.
+    pub(super) submitted_seqno: u64,
+    /// Number of its last request that is ready.
+    pub(super) ready_seqno: u64,
     /// Pages of the image, in order.
     pages: PageList,
     /// Page 1 of the image, the register state.
@@ -82,6 +88,11 @@ impl Linked<Context> for Slab<Context> {
 }
 
 impl Context {
+    /// Its own priority, or that of the most urgent one that waits for it.
+    pub(super) const fn effective_priority(&self) -> i16 {
+        if self.boost > self.priority { self.boost } else { self.priority }
+    }
+
     /// Whether some request may run now.
     pub(super) fn has_ready_work(&self) -> bool {
         self.first.is_some() && self.first != self.first_unready
@@ -128,6 +139,9 @@ impl<H: Hardware> Gpu<H> {
             vm,
             timeline,
             priority,
+            boost: MIN_PRIORITY,
+            submitted_seqno: 0,
+            ready_seqno: 0,
             pages,
             state,
             range,
@@ -251,6 +265,10 @@ impl<H: Hardware> Gpu<H> {
     pub fn context_destroy(&mut self, id: ContextId) -> Result<(), Error> {
         let context = self.contexts.get_mut(id).filter(|context| !context.closing).ok_or(Error::NotFound)?;
         context.closing = true;
+        let timeline = context.timeline;
+        if let Some(timeline) = self.timelines.get_mut(timeline) {
+            timeline.contexts -= 1;
+        }
         self.context_free_if_done(id);
         Ok(())
     }
@@ -265,14 +283,29 @@ impl<H: Hardware> Gpu<H> {
         }
         let context = self.context_mut(id)?;
         context.priority = priority;
+        self.priority_changed(id);
+        self.run_scheduler();
+        Ok(())
+    }
+
+    /// Somebody of `priority` waits for this context: it must not be behind less urgent ones.
+    pub(super) fn boost(&mut self, id: ContextId, priority: i16) {
+        let Some(context) = self.contexts.get_mut(id) else { return };
+        if context.effective_priority() < priority && context.first.is_some() {
+            context.boost = priority;
+            self.priority_changed(id);
+        }
+    }
+
+    fn priority_changed(&mut self, id: ContextId) {
+        let Some(context) = self.contexts.get(id) else { return };
         let (place, engine) = (context.place, context.engine);
+        let priority = context.effective_priority();
         if place == Place::Queued {
             self.engines[engine].queue.remove(&mut self.contexts, id);
             self.engines[engine].queue.push_back(&mut self.contexts, id, priority);
         }
         self.kick(engine);
-        self.run_scheduler();
-        Ok(())
     }
 
     /// Bans a context: what it has queued is skipped and finishes as cancelled, what it is executing is
@@ -325,9 +358,6 @@ impl<H: Hardware> Gpu<H> {
         if let Some(context) = self.contexts.remove(id) {
             if let Some(vm) = self.vms.get_mut(context.vm) {
                 vm.contexts -= 1;
-            }
-            if let Some(timeline) = self.timelines.get_mut(context.timeline) {
-                timeline.contexts -= 1;
             }
             self.ggtt.unmap(&mut self.bus, context.range);
             self.ggtt.flush_and_wait(&mut self.bus);

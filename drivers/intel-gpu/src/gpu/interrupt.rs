@@ -7,7 +7,7 @@
 //! Sources: PRM vol 2c (master interrupt, GT interrupt registers); i915: gen8_irq.c, gen11_irq.c,
 //! intel_gt_irq.c.
 
-use super::Gpu;
+use super::{Gpu, MAX_ENGINES};
 use crate::device::{EngineClass, EngineId};
 use crate::engine::{events, interrupt_shift};
 use crate::mmio::poll;
@@ -84,24 +84,31 @@ impl<H: Hardware> Gpu<H> {
     /// ([`Self::take_completion`]) and gives the engines their next work. Harmless when there was none.
     pub fn interrupt(&mut self) {
         self.statistics.interrupts += 1;
-        let (engines, errors) =
+        let causes =
             if self.platform.generation.is_gen11_or_12() { self.causes_gen11() } else { self.causes_gen8() };
         for engine in 0..self.engines.len() {
-            if engines >> engine & 1 != 0 {
+            let vector = causes.get(engine).copied().unwrap_or(0);
+            if vector != 0 {
                 self.process_engine(engine);
             }
-            if errors >> engine & 1 != 0 {
+            if vector & events::ERROR != 0 {
                 self.command_error(engine);
             }
         }
         self.run_scheduler();
+        for engine in 0..self.engines.len() {
+            // Who polls in vain lets an equally urgent one run meanwhile.
+            if causes.get(engine).is_some_and(|vector| vector & events::SEMAPHORE_WAIT != 0) {
+                self.end_timeslice(engine);
+            }
+        }
     }
 
-    /// Engines with an event, and those with an error, one bit per index.
-    fn causes_gen8(&mut self) -> (u8, u8) {
+    /// The events of each engine.
+    fn causes_gen8(&mut self) -> [u32; MAX_ENGINES] {
         self.bus.write(MasterInterruptGen8(0));
         let master: MasterInterruptGen8 = self.bus.read();
-        let mut causes = (0, 0);
+        let mut causes = [0; MAX_ENGINES];
         for (block, bits) in [(0, 0b11), (1, 0b11 << 2), (3, 1 << 6)] {
             if master.0 & bits == 0 {
                 continue;
@@ -113,7 +120,7 @@ impl<H: Hardware> Gpu<H> {
             for (index, engine) in self.engines.iter().enumerate() {
                 if block_of(engine.id) == block {
                     let vector = pending.0 >> interrupt_shift(self.platform.generation, engine.id) & 0xffff;
-                    note(&mut causes, index, vector);
+                    causes[index] |= vector & events::ENABLED;
                 }
             }
         }
@@ -121,10 +128,10 @@ impl<H: Hardware> Gpu<H> {
         causes
     }
 
-    fn causes_gen11(&mut self) -> (u8, u8) {
+    fn causes_gen11(&mut self) -> [u32; MAX_ENGINES] {
         self.bus.write(MasterInterruptGen11(0));
         let master: MasterInterruptGen11 = self.bus.read();
-        let mut causes = (0, 0);
+        let mut causes = [0; MAX_ENGINES];
         for bank in 0..2 {
             if master.0 >> bank & 1 == 0 {
                 continue;
@@ -141,7 +148,7 @@ impl<H: Hardware> Gpu<H> {
                     Some(engine.id.class) == class && u32::from(engine.id.instance) == instance
                 });
                 if let Some(engine) = engine {
-                    note(&mut causes, engine, identity.get(InterruptIdentity::EVENTS));
+                    causes[engine] |= identity.get(InterruptIdentity::EVENTS) & events::ENABLED;
                 }
             }
             // Cleared after the identities: their sources stay pending until they have been read.
@@ -165,15 +172,6 @@ impl<H: Hardware> Gpu<H> {
         }
         self.bus.write_at(bank, InterruptIdentity(InterruptIdentity::VALID.mask()));
         identity
-    }
-}
-
-fn note(causes: &mut (u8, u8), index: usize, vector: u32) {
-    if vector & (events::USER | events::CONTEXT_SWITCH | events::SEMAPHORE_WAIT) != 0 {
-        causes.0 |= 1 << index;
-    }
-    if vector & events::ERROR != 0 {
-        causes.1 |= 1 << index;
     }
 }
 

@@ -89,6 +89,6 @@ impl<H: Hardware> Gpu<H> {
 
 fn check(object: &Object, offset: u64, length: usize) -> Result<(), Error> {
     let end = offset.checked_add(length as u64).ok_or(Error::Invalid)?;
-    let aligned = offset % 4 == 0 && length % 4 == 0;
+    let aligned = offset.is_multiple_of(4) && length.is_multiple_of(4);
     if aligned && end <= u64::from(object.pages()) << 12 { Ok(()) } else { Err(Error::Invalid) }
 }

@@ -5,7 +5,7 @@
 //! covers those that are ready. While a submission is unacknowledged nothing is decided.
 
 use super::context::Place;
-use super::{ContextId, Gpu};
+use super::{Context, ContextId, Gpu};
 use crate::engine::image::slot;
 use crate::engine::ports::{self, Descriptor, Elements};
 use crate::platform::{Clock, Hardware};
@@ -28,7 +28,7 @@ impl<H: Hardware> Gpu<H> {
     /// A context may have got something to run.
     pub(super) fn activate(&mut self, id: ContextId) {
         let Some(context) = self.contexts.get_mut(id) else { return };
-        let (engine, priority) = (context.engine, context.priority);
+        let (engine, priority) = (context.engine, context.effective_priority());
         if context.place == Place::Idle && context.has_ready_work() {
             context.place = Place::Queued;
             self.engines[engine].queue.push_back(&mut self.contexts, id, priority);
@@ -51,7 +51,7 @@ impl<H: Hardware> Gpu<H> {
     }
 
     fn priority(&self, id: ContextId) -> i16 {
-        self.contexts.get(id).map_or(i16::MIN, |context| context.priority)
+        self.contexts.get(id).map_or(i16::MIN, Context::effective_priority)
     }
 
     fn schedule(&mut self, engine: usize, turn: Turn) {
@@ -126,10 +126,8 @@ impl<H: Hardware> Gpu<H> {
             None => self.dequeue_above(engine, mine.saturating_sub(1))?,
         };
         let second = self.dequeue_above(engine, mine.saturating_sub(1));
-        if second.is_some() {
-            if let Some(context) = self.contexts.get_mut(running) {
-                context.yielded = true;
-            }
+        if let Some(context) = self.contexts.get_mut(running).filter(|_| second.is_some()) {
+            context.yielded = true;
         }
         Some([Some(first), second.or(Some(running))])
     }
@@ -163,6 +161,7 @@ impl<H: Hardware> Gpu<H> {
         context.ports += 1;
         context.place = Place::OnHardware;
         context.unsubmitted = false;
+        context.submitted_seqno = context.ready_seqno;
         let tail = context.next_tail;
         // WaIdleLiteRestore: the tail must have moved, or the image must be loaded anew.
         let forward = context.ring.is_forward(context.submitted_tail, tail);

@@ -3,10 +3,12 @@
 //!
 //! No step loops over contexts or over requests of others; the cost does not depend on how many exist.
 
+use super::context::Place;
 use super::timeline::Wait;
 use super::{ContextId, Fence, Gpu, Health, TimelineId};
 use crate::address::GpuVirtual;
 use crate::engine::emit::{self, BATCH_DWORDS, Breadcrumb, Payload, Writer};
+use crate::engine::queue::MIN_PRIORITY;
 use crate::engine::ring::Room;
 use crate::error::Error;
 use crate::handle::Id;
@@ -23,6 +25,14 @@ pub enum Status {
     Cancelled,
 }
 
+/// Most bytes of a request.
+// CAST: a small constant.
+#[expect(clippy::cast_possible_truncation)]
+const MAX_BYTES: u32 = (emit::MAX_DWORDS + MAX_POLLS as u32 * emit::WAIT_DWORDS) * 4;
+
+/// Most fences that one request polls for on the GPU; it waits for more of them before it runs.
+const MAX_POLLS: usize = 2;
+
 /// A request.
 #[derive(Debug)]
 pub struct Request {
@@ -36,8 +46,10 @@ pub struct Request {
     pub(super) breadcrumb: u32,
     pub(super) tail: u32,
     pub(super) spare_tail: u32,
-    /// Fences that it waits for.
+    /// Fences that it waits for before it may run.
     pub(super) waits: u32,
+    /// Fences that its ring polls for while it runs.
+    pub(super) polls: [Option<Fence>; MAX_POLLS],
     pub(super) status: Status,
     /// Next request of the context; of the completion list once it is finished.
     pub(super) next: Option<RequestId>,
@@ -92,7 +104,7 @@ pub(super) struct RequestList {
 
 impl<H: Hardware> Gpu<H> {
     /// Submits a batch. Never waits: a request whose fences are not complete stays in the ring until they
-    /// are. A refused submission has changed nothing.
+    /// are, or polls for them on the GPU where what they stand for is on the hardware already. A refused submission has changed nothing.
     ///
     /// # Errors
     /// [`Error::NotFound`] (context), [`Error::Invalid`] (batch not aligned or outside the address space,
@@ -100,7 +112,7 @@ impl<H: Hardware> Gpu<H> {
     /// [`Error::Banned`], [`Error::Wedged`].
     pub fn submit(&mut self, submission: Submission<'_>) -> Result<Submitted, Error> {
         let batch = submission.batch;
-        if batch.get() % 8 != 0 || batch.get() >= self.format.bytes() {
+        if !batch.get().is_multiple_of(8) || batch.get() >= self.format.bytes() {
             return Err(Error::Invalid);
         }
         let payload = Payload::Batch(batch);
@@ -134,7 +146,8 @@ impl<H: Hardware> Gpu<H> {
             return Err(Error::Banned);
         }
         let timeline_id = found.timeline;
-        let room = found.ring.room(emit::MAX_DWORDS * 4).ok_or(Error::RingFull)?;
+        let priority = found.effective_priority();
+        let room = found.ring.room(MAX_BYTES).ok_or(Error::RingFull)?;
         let timeline = self.timelines.get(timeline_id).ok_or(Error::NotFound)?;
         let seqno = timeline.issued + 1;
         // Within one context the ring keeps the order; the timeline's last request in another one is
@@ -159,6 +172,7 @@ impl<H: Hardware> Gpu<H> {
             tail: 0,
             spare_tail: 0,
             waits: 0,
+            polls: [None; MAX_POLLS],
             status: Status::Done,
             next: None,
         };
@@ -172,7 +186,12 @@ impl<H: Hardware> Gpu<H> {
         let id = self.requests.insert(request).map_err(|_| Error::NoMemory)?;
         for fence in waits.iter().copied().chain(previous) {
             if self.must_wait(fence, timeline_id, context) {
-                self.add_wait(id, fence);
+                if !(self.may_poll(fence) && self.add_poll(id, fence)) {
+                    self.add_wait(id, fence);
+                }
+                if let Some(last) = self.timelines.get(fence.timeline).and_then(|found| found.last_context) {
+                    self.boost(last, priority);
+                }
             }
         }
         self.write_request(id, payload, room);
@@ -191,6 +210,39 @@ impl<H: Hardware> Gpu<H> {
         })
     }
 
+    /// Whether the GPU may wait for a fence by itself: what the fence stands for is on the hardware, so
+    /// that it gets done whatever else happens, and the 32 bits in memory cannot wrap in between.
+    fn may_poll(&self, fence: Fence) -> bool {
+        let Some(timeline) = self.timelines.get(fence.timeline) else { return false };
+        let before = timeline.last_context.and_then(|last| self.contexts.get(last));
+        let Some(before) = before else { return false };
+        let on_hardware = before.place == Place::OnHardware
+            && before.timeline == fence.timeline
+            && before.submitted_seqno >= fence.seqno;
+        let same_half = timeline.completed >> 32 == fence.seqno >> 32;
+        let far_from_wrap = fence.seqno & 0xffff_ffff < 0xc000_0000;
+        on_hardware && same_half && far_from_wrap
+    }
+
+    /// Where a fence can be seen in memory, and what is there when it is complete.
+    fn breadcrumb(&self, fence: Fence) -> Option<Breadcrumb> {
+        // CAST: the low half, by intent (see `timeline`).
+        #[expect(clippy::cast_possible_truncation)]
+        let value = fence.seqno as u32;
+        self.timelines.get(fence.timeline).map(|timeline| Breadcrumb { slot: timeline.slot, value })
+    }
+
+    /// Makes request `id` poll for a fence on the GPU, if it does not poll for too many already.
+    fn add_poll(&mut self, id: RequestId, fence: Fence) -> bool {
+        let Some(request) = self.requests.get_mut(id) else { return false };
+        let Some(place) = request.polls.iter_mut().find(|place| place.is_none()) else { return false };
+        *place = Some(fence);
+        if let Some(timeline) = self.timelines.get_mut(fence.timeline) {
+            timeline.polled_by += 1;
+        }
+        true
+    }
+
     /// Makes request `id` wait for a fence; room was checked before.
     fn add_wait(&mut self, id: RequestId, fence: Fence) {
         let Some(timeline) = self.timelines.get_mut(fence.timeline) else { return };
@@ -203,6 +255,8 @@ impl<H: Hardware> Gpu<H> {
 
     /// Writes a request into its ring.
     fn write_request(&mut self, id: RequestId, payload: Payload, room: Room) {
+        let polls = self.requests.get(id).map_or([None; MAX_POLLS], |request| request.polls);
+        let polls = polls.map(|fence| fence.and_then(|fence| self.breadcrumb(fence)));
         let Some(request) = self.requests.get_mut(id) else { return };
         let Some(context) = self.contexts.get_mut(request.context) else { return };
         let Some(timeline) = self.timelines.get_mut(request.timeline) else { return };
@@ -217,9 +271,9 @@ impl<H: Hardware> Gpu<H> {
         let signal = Breadcrumb { slot: timeline.slot, value: request.seqno as u32 };
         let dialect = self.engines[context.engine].dialect;
         let mut writer = Writer::new(&mut self.bus.hw, memory.at(room.start));
-        let layout = emit::request(&mut writer, dialect, core::iter::empty(), payload, signal);
+        let layout = emit::request(&mut writer, dialect, polls.into_iter().flatten(), payload, signal);
         self.bus.publish(memory.at(room.start), layout.spare_tail as usize);
-        debug_assert!(layout.spare_tail <= emit::MAX_DWORDS * 4);
+        debug_assert!(layout.spare_tail <= MAX_BYTES);
 
         let wrap = ring.size() - 1;
         request.batch = room.start + layout.batch;
@@ -298,6 +352,7 @@ impl<H: Hardware> Gpu<H> {
             context.next_tail = request.tail;
             context.spare_tail = request.spare_tail;
             context.unsubmitted = true;
+            context.ready_seqno = request.seqno;
             context.first_unready = request.next;
         }
         self.activate(context_id);
@@ -308,11 +363,13 @@ impl<H: Hardware> Gpu<H> {
         let Some(request) = self.requests.get_mut(id) else { return };
         let (seqno, timeline_id) = (request.seqno, request.timeline);
         let next = request.next.take();
+        let polls = core::mem::take(&mut request.polls);
         if let Some(context) = self.contexts.get_mut(request.context) {
             debug_assert_eq!(context.first, Some(id));
             context.first = next;
             if next.is_none() {
                 context.last = None;
+                context.boost = MIN_PRIORITY;
             }
             if context.first_unready == Some(id) {
                 context.first_unready = next;
@@ -334,6 +391,13 @@ impl<H: Hardware> Gpu<H> {
             if timeline.waiters.is_some() {
                 self.wake_waiters(timeline_id);
             }
+            self.timeline_free_if_done(timeline_id);
+        }
+        for fence in polls.into_iter().flatten() {
+            if let Some(timeline) = self.timelines.get_mut(fence.timeline) {
+                timeline.polled_by -= 1;
+            }
+            self.timeline_free_if_done(fence.timeline);
         }
     }
 
@@ -378,10 +442,10 @@ impl<H: Hardware> Gpu<H> {
         for slot in 0..self.contexts.capacity() {
             let Some(context) = self.contexts.at(slot) else { continue };
             while let Some(id) = self.contexts.get(context).and_then(|context| context.first) {
-                if let Some(request) = self.requests.get_mut(id) {
-                    if request.status == Status::Done {
-                        request.status = Status::Cancelled;
-                    }
+                if let Some(request) =
+                    self.requests.get_mut(id).filter(|request| request.status == Status::Done)
+                {
+                    request.status = Status::Cancelled;
                 }
                 self.finish(id);
             }

@@ -44,10 +44,18 @@ impl<H: Hardware> Gpu<H> {
         busy
     }
 
+    fn is_polling(&self, id: RequestId) -> bool {
+        self.requests
+            .get(id)
+            .is_some_and(|request| request.polls.into_iter().flatten().any(|fence| !self.is_signalled(fence)))
+    }
+
     fn check_progress(&mut self, engine: usize, now: u64) {
         let found = &mut self.engines[engine];
         let running = found.ports.active[0].or(found.ports.pending.and_then(|(elements, _)| elements[0]));
         let request = running.and_then(|id| self.contexts.get(id)).and_then(|context| context.first);
+        // One that polls for a fence is not the one that does not go on.
+        let request = request.filter(|id| !self.is_polling(*id));
         let found = &mut self.engines[engine];
         if request != found.progress.request {
             found.progress = Progress { request, since_ns: now };
@@ -55,9 +63,8 @@ impl<H: Hardware> Gpu<H> {
         let stuck_ns = now.saturating_sub(found.progress.since_ns);
         let waits_ns = found.ports.pending.map_or(0, |(_, since)| now.saturating_sub(since));
         let ran_ns = now.saturating_sub(found.ports.running_since_ns);
-        if request.is_some() && stuck_ns >= self.config.hang_ns {
-            self.hang(engine);
-        } else if waits_ns >= self.config.preempt_timeout_ns {
+        let hangs = request.is_some() && stuck_ns >= self.config.hang_ns;
+        if hangs || waits_ns >= self.config.preempt_timeout_ns {
             self.hang(engine);
         } else if found.ports.pending.is_none() && ran_ns >= self.config.timeslice_ns {
             self.end_timeslice(engine);

@@ -31,6 +31,9 @@ pub struct Timeline {
     /// Requests waiting for a point, newest first.
     pub(super) waiters: Option<Id<Wait>>,
     pub(super) contexts: u32,
+    /// Unfinished requests whose rings poll the slot.
+    pub(super) polled_by: u32,
+    closing: bool,
 }
 
 /// Handle of a timeline.
@@ -68,6 +71,8 @@ impl<H: Hardware> Gpu<H> {
             last_context: None,
             waiters: None,
             contexts: 0,
+            polled_by: 0,
+            closing: false,
         };
         let id = self.timelines.insert(timeline).map_err(|_| Error::NoMemory)?;
         match self.timeline_slot(id.index()) {
@@ -111,17 +116,30 @@ impl<H: Hardware> Gpu<H> {
         Ok((page.at(offset), range.at(offset)))
     }
 
-    /// Destroys a timeline.
+    /// Destroys a timeline: it is freed when its requests are complete and nobody waits for it any more.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Busy`] while a context uses it.
+    /// [`Error::NotFound`]; [`Error::Busy`] while a context uses it (one that was destroyed does not
+    /// count).
     pub fn timeline_destroy(&mut self, timeline: TimelineId) -> Result<(), Error> {
-        let found = self.timelines.get(timeline).ok_or(Error::NotFound)?;
-        if found.contexts != 0 || found.completed < found.issued {
+        let found = self.timelines.get_mut(timeline).filter(|found| !found.closing);
+        let found = found.ok_or(Error::NotFound)?;
+        if found.contexts != 0 {
             return Err(Error::Busy);
         }
-        self.timelines.remove(timeline);
+        found.closing = true;
+        self.timeline_free_if_done(timeline);
         Ok(())
+    }
+
+    /// Frees a timeline that was destroyed, if its slot is not read or written any more.
+    pub(super) fn timeline_free_if_done(&mut self, id: TimelineId) {
+        let done = self.timelines.get(id).is_some_and(|timeline| {
+            timeline.closing && timeline.completed >= timeline.issued && timeline.polled_by == 0
+        });
+        if done {
+            self.timelines.remove(id);
+        }
     }
 
     /// Number of the last request of a timeline that is known to be complete.

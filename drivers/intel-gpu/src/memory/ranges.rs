@@ -302,7 +302,7 @@ mod tests {
         fn placing_finding_and_removing_agree_with_a_naive_map(
             steps in prop::collection::vec((0u8..4, 0usize..SIZE, 1usize..9, 0u32..4, any::<bool>()), 1..200)
         ) {
-            let mut ranges = Ranges::new(SIZE as u32);
+            let mut ranges = Ranges::new(64);
             let mut space = Space::new(0, SIZE as u64);
             let mut naive = Naive([None; SIZE]);
             for (step, (kind, start, size, align, top)) in steps.into_iter().enumerate() {
@@ -317,7 +317,7 @@ mod tests {
                 prop_assert_eq!(overlap.map(|entry| entry.owner), expected.copied());
                 let place = match kind { 0 => found, 1 => Some(start as u64), _ => None };
                 if let Some(place) = place {
-                    let at = place as usize;
+                    let at = usize::try_from(place).expect("small");
                     let result = ranges.insert(&mut space, place, size as u64, owner);
                     prop_assert_eq!(result.is_ok(), naive.fits(at, size));
                     if result.is_ok() {
@@ -327,7 +327,7 @@ mod tests {
                     let first = naive.0.iter().position(|unit| *unit == Some(owner)).expect("it is there");
                     let entry = ranges.remove(&mut space, first as u64).expect("it is there");
                     prop_assert_eq!(entry.owner, owner);
-                    naive.0[first..entry.end as usize].fill(None);
+                    naive.0[first..usize::try_from(entry.end).expect("small")].fill(None);
                 } else {
                     prop_assert_eq!(ranges.remove(&mut space, start as u64), Err(Error::NotFound));
                 }

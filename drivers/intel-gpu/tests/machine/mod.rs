@@ -12,13 +12,13 @@ use intel_gpu::{
 };
 
 /// Where the driver's DMA region begins for the device.
-pub const BASE: u64 = 0x10_0000_0000 >> 4; // 4 GiB: addresses need more than 32 bits
+pub(crate) const BASE: u64 = 0x1_0000_0000; // 4 GiB: addresses need more than 32 bits
 const PAGES: u32 = 4096;
 
 /// A machine with the modelled GPU.
-pub struct Machine {
-    pub model: gpu_model::Gpu,
-    pub memory: VecMemory,
+pub(crate) struct Machine {
+    pub(crate) model: gpu_model::Gpu,
+    pub(crate) memory: VecMemory,
 }
 
 impl std::fmt::Debug for Machine {
@@ -28,7 +28,7 @@ impl std::fmt::Debug for Machine {
 }
 
 impl Machine {
-    pub fn new(platform: &str, options: Options) -> Self {
+    pub(crate) fn new(platform: &str, options: Options) -> Self {
         let memory = VecMemory::new(BASE, (PAGES as usize) << 12);
         let platform = by_name(platform).expect("a platform of the model");
         let mut model = gpu_model::Gpu::new(platform, options, Box::new(memory.clone()));
@@ -44,7 +44,7 @@ impl Machine {
         Self { model, memory }
     }
 
-    pub fn identity(&mut self) -> PciIdentity {
+    pub(crate) fn identity(&mut self) -> PciIdentity {
         let word = |value: u32| u16::try_from(value).expect("16 bits");
         PciIdentity {
             vendor: word(self.model.config_read(0, 2)),
@@ -105,19 +105,19 @@ impl Clock for Machine {
 }
 
 /// A running driver, and a client's usual belongings.
-pub struct Rig {
-    pub gpu: Gpu<Machine>,
-    pub account: AccountId,
-    pub vm: VmId,
-    pub timeline: TimelineId,
+pub(crate) struct Rig {
+    pub(crate) gpu: Gpu<Machine>,
+    pub(crate) account: AccountId,
+    pub(crate) vm: VmId,
+    pub(crate) timeline: TimelineId,
 }
 
 impl Rig {
-    pub fn new(platform: &str) -> Self {
+    pub(crate) fn new(platform: &str) -> Self {
         Self::with(platform, Options::default(), Config::default())
     }
 
-    pub fn with(platform: &str, options: Options, config: Config) -> Self {
+    pub(crate) fn with(platform: &str, options: Options, config: Config) -> Self {
         let mut gpu = start(Machine::new(platform, options), config).expect("the GPU comes up");
         let account = gpu.account_create(2048).expect("room");
         let vm = gpu.vm_create(account).expect("memory");
@@ -125,52 +125,52 @@ impl Rig {
         Self { gpu, account, vm, timeline }
     }
 
-    pub fn model(&mut self) -> &mut gpu_model::Gpu {
+    pub(crate) fn model(&mut self) -> &mut gpu_model::Gpu {
         &mut self.gpu.hardware_mut().model
     }
 
-    pub fn set_timing(&mut self, timing: Timing) {
+    pub(crate) fn set_timing(&mut self, timing: Timing) {
         self.model().set_timing(timing);
     }
 
-    pub fn context(&mut self, class: EngineClass) -> ContextId {
+    pub(crate) fn context(&mut self, class: EngineClass) -> ContextId {
         self.context_with(class, 0)
     }
 
-    pub fn context_with(&mut self, class: EngineClass, priority: i16) -> ContextId {
+    pub(crate) fn context_with(&mut self, class: EngineClass, priority: i16) -> ContextId {
         let engine = self.engine(class);
         self.gpu.context_create(self.account, engine, self.vm, self.timeline, priority).expect("memory")
     }
 
-    pub fn engine(&self, class: EngineClass) -> EngineIndex {
+    pub(crate) fn engine(&self, class: EngineClass) -> EngineIndex {
         self.gpu.engine(class, 0).expect("every part has one")
     }
 
     /// An object of driver memory bound at `va`.
-    pub fn object_at(&mut self, va: u64, pages: u32) -> Object {
+    pub(crate) fn object_at(&mut self, va: u64, pages: u32) -> Object {
         let object = self.gpu.object_allocate(self.account, pages).expect("memory");
         let range = range(va, pages.into());
         self.gpu.bind_object(self.vm, range, &object, Cache::Coherent, false).expect("free");
         object
     }
 
-    pub fn write(&mut self, object: &Object, dwords: &[u32]) {
+    pub(crate) fn write(&mut self, object: &Object, dwords: &[u32]) {
         let bytes: Vec<u8> = dwords.iter().flat_map(|dword| dword.to_le_bytes()).collect();
         self.gpu.object_write(object, 0, &bytes).expect("inside");
     }
 
-    pub fn read(&self, object: &Object) -> Vec<u32> {
+    pub(crate) fn read(&self, object: &Object) -> Vec<u32> {
         let mut bytes = vec![0; object.pages() as usize * 4096];
         self.gpu.object_read(object, 0, &mut bytes).expect("inside");
         bytes.chunks_exact(4).map(|word| u32::from_le_bytes(word.try_into().expect("four"))).collect()
     }
 
-    pub fn submit(&mut self, context: ContextId, batch: u64, cookie: u64) -> Submitted {
+    pub(crate) fn submit(&mut self, context: ContextId, batch: u64, cookie: u64) -> Submitted {
         self.gpu.submit(Submission { context, batch: va(batch), waits: &[], cookie }).expect("accepted")
     }
 
     /// Handles interrupts until the model is idle and has no message left.
-    pub fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         for _ in 0..1000 {
             self.model().run_until_idle(10_000_000);
             let mut any = false;
@@ -182,15 +182,15 @@ impl Rig {
             }
             self.gpu.interrupt();
         }
-        panic!("interrupts without end");
+        unreachable!("interrupts without end");
     }
 
-    pub fn completions(&mut self) -> Vec<Completion> {
+    pub(crate) fn completions(&mut self) -> Vec<Completion> {
         std::iter::from_fn(|| self.gpu.take_completion()).collect()
     }
 
     /// No rule of the hardware was broken.
-    pub fn check(&mut self) {
+    pub(crate) fn check(&mut self) {
         let reports: Vec<String> = self.model().reports().iter().map(ToString::to_string).collect();
         assert!(reports.is_empty(), "{reports:#?}");
         assert_eq!(self.gpu.sleeping_accesses(), 0);
@@ -198,31 +198,31 @@ impl Rig {
     }
 }
 
-pub fn start(mut machine: Machine, config: Config) -> Result<Gpu<Machine>, InitError> {
+pub(crate) fn start(mut machine: Machine, config: Config) -> Result<Gpu<Machine>, InitError> {
     let identity = machine.identity();
     Gpu::init(machine, identity, config)
 }
 
-pub fn va(address: u64) -> GpuVirtual {
+pub(crate) fn va(address: u64) -> GpuVirtual {
     GpuVirtual::new(address).expect("canonical")
 }
 
-pub fn range(address: u64, pages: u64) -> VaRange {
+pub(crate) fn range(address: u64, pages: u64) -> VaRange {
     VaRange::new(va(address), pages << 12).expect("aligned")
 }
 
 /// XY_COLOR_BLT of a rectangle of 32-bit pixels.
-pub fn color_blt(to: u64, pitch: u32, (x1, y1, x2, y2): (u32, u32, u32, u32), color: u32) -> [u32; 7] {
+pub(crate) fn color_blt(to: u64, pitch: u32, (x1, y1, x2, y2): (u32, u32, u32, u32), color: u32) -> [u32; 7] {
     let low = u32::try_from(to & 0xffff_ffff).expect("32 bits");
     let high = u32::try_from(to >> 32).expect("32 bits");
     [0x5430_0005, 3 << 24 | 0xf0 << 16 | pitch, y1 << 16 | x1, y2 << 16 | x2, low, high, color]
 }
 
 /// MI_BATCH_BUFFER_END.
-pub const BATCH_END: u32 = 0x0500_0000;
+pub(crate) const BATCH_END: u32 = 0x0500_0000;
 
 /// MI_STORE_DATA_IMM of a dword in the PPGTT.
-pub fn store(to: u64, value: u32) -> [u32; 4] {
+pub(crate) fn store(to: u64, value: u32) -> [u32; 4] {
     let low = u32::try_from(to & 0xffff_ffff).expect("32 bits");
     [0x1000_0002, low, u32::try_from(to >> 32).expect("32 bits"), value]
 }

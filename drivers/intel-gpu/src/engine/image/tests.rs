@@ -20,7 +20,9 @@ fn image(generation: Generation, engine: EngineId) -> Vec<u32> {
 }
 
 /// (dword, header) of each list, and the first dword behind the lists.
-const HEADERS: &[(Generation, EngineId, &[(usize, u32)], usize)] = &[
+type Lists = (Generation, EngineId, &'static [(usize, u32)], usize);
+
+const HEADERS: &[Lists] = &[
     (Generation::Gen8, EngineId::RCS0, &[(1, 0x1100_101b), (0x21, 0x1100_1011), (0x41, 0x1100_0001)], 0x44),
     (Generation::Gen8, EngineId::BCS0, &[(1, 0x1100_0015), (0x21, 0x1100_0011), (0x41, 0x1100_0003)], 0x46),
     (

@@ -207,7 +207,7 @@ enum Step {
 fn step(space_pages: u64) -> impl Strategy<Value = Step> {
     // Few places, near table boundaries, so that steps meet.
     let va = (0u64..6, 0u64..24, prop::sample::select(vec![0u64, 504, 512 * 512 - 8])).prop_map(
-        move |(chunk, page, base)| (base + chunk * 512 + page / 8 * 8 * (page & 1)) % space_pages << 12,
+        move |(chunk, page, base)| ((base + chunk * 512 + page / 8 * 8 * (page & 1)) % space_pages) << 12,
     );
     let aligned = prop::sample::select(vec![1u64, 16, 512]);
     let length = prop::sample::select(vec![1u32, 3, 16, 100, 256, 512, 1024]);

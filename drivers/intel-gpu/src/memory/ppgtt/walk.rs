@@ -161,18 +161,17 @@ impl Ppgtt {
                 None => return debug_assert!(false, "reserved too few tables"),
             },
         };
-        if whole && fresh && self.format.pages_2m {
-            if let Some(run) = cursor.peek(pool) {
-                if run.pages >= LARGE_PAGES && run.address.is_aligned(Level::PD.entry_bytes()) {
-                    cursor.advance(LARGE_PAGES);
-                    pool.push(&mut self.deposits, table);
-                    let leaf = self.format.large_leaf(run.address, cache, read_only);
-                    self.write(bus, directory, slot, leaf);
-                    *pool.live(directory) += 1;
-                    self.mapped += u64::from(LARGE_PAGES);
-                    return;
-                }
-            }
+        let fits_large =
+            |run: &PageRun| run.pages >= LARGE_PAGES && run.address.is_aligned(Level::PD.entry_bytes());
+        let large = if whole && fresh && self.format.pages_2m { cursor.peek(pool) } else { None };
+        if let Some(run) = large.filter(fits_large) {
+            cursor.advance(LARGE_PAGES);
+            pool.push(&mut self.deposits, table);
+            let leaf = self.format.large_leaf(run.address, cache, read_only);
+            self.write(bus, directory, slot, leaf);
+            *pool.live(directory) += 1;
+            self.mapped += u64::from(LARGE_PAGES);
+            return;
         }
         let first = Level::PT.index(va);
         let last = first + Level::PT.index(end - va - 1) + 1;
@@ -186,7 +185,9 @@ impl Ppgtt {
             let Some(run) = cursor.peek(pool) else { break };
             let pages = run.pages.min(last - index);
             let group_bytes = u64::from(GROUP) << 12;
-            groups &= index % GROUP == 0 && pages % GROUP == 0 && run.address.is_aligned(group_bytes);
+            groups &= index.is_multiple_of(GROUP)
+                && pages.is_multiple_of(GROUP)
+                && run.address.is_aligned(group_bytes);
             let leaf = self.format.leaf(run.address, cache, read_only);
             bus.hw.write_u64_run(table.at(index * 8), leaf, 1 << 12, pages as usize);
             cursor.advance(pages);
