@@ -4,7 +4,8 @@
 //! ```text
 //!   init       ports ─► PCI function ─► Machine ─► Gpu ─► Driver
 //!   protected  client's call ─► Driver::call ─► reply
-//!   notified   MSI ─► Driver::interrupt ─► points published, clients notified ─► acknowledge
+//!   notified   MSI   ─► Driver::interrupt ─► points published, clients notified ─► acknowledge
+//!              alarm ─► Driver::tick, while the GPU has work: what interrupts do not tell
 //! ```
 //!
 //! A domain without a GPU stays alive and answers `ENODEV` to everybody: its clients decide what that
@@ -14,6 +15,7 @@
 
 extern crate alloc;
 
+mod alarm;
 mod bringup;
 mod clients;
 mod clock;
@@ -33,6 +35,7 @@ use sel4_microkit::{
 };
 use window::Window;
 
+use alarm::Alarm;
 use clients::{Clients, Link};
 use clock::Tsc;
 use frames::Frames;
@@ -51,6 +54,7 @@ struct GpuDriver {
     clients: Clients<{ CLIENT_CHANNELS.len() }>,
     driver: Option<Driver<Machine>>,
     interrupt: Channel,
+    alarm: Alarm,
 }
 
 #[allow(unsafe_code)]
@@ -63,6 +67,11 @@ fn region(base: NonNull<u8>, bytes: usize) -> Window {
 /// A port that system.xml gives.
 fn port(id: usize) -> IoPort {
     IoPort::new(id)
+}
+
+/// Ports 0x40..0x44.
+fn timer_port() -> IoPort {
+    port(*var!(timer_port_id: usize = 0))
 }
 
 fn bring_up() -> Result<Driver<Machine>, bringup::BringUpError> {
@@ -81,8 +90,7 @@ fn bring_up() -> Result<Driver<Machine>, bringup::BringUpError> {
         found.registers
     );
 
-    let mut timer =
-        Timer::new(port(*var!(timer_port_id: usize = 0)), port(*var!(timer_gate_port_id: usize = 0)));
+    let mut timer = Timer::new(timer_port(), port(*var!(timer_gate_port_id: usize = 0)));
     let tsc = Tsc::new(&mut timer);
     debug_println!("gpu_driver: timestamp counter at {} kHz (from {:?})", tsc.hz() / 1000, tsc.source());
     let registers =
@@ -107,6 +115,12 @@ fn bring_up() -> Result<Driver<Machine>, bringup::BringUpError> {
     Ok(driver)
 }
 
+fn acknowledge(interrupt: Channel) {
+    if interrupt.irq_ack().is_err() {
+        debug_println!("gpu_driver: interrupt {} could not be acknowledged", interrupt.index());
+    }
+}
+
 impl GpuDriver {
     fn answer(&mut self, channel: Channel, message: &MessageInfo) -> Reply {
         let Some(client) = self.clients.of_channel(channel) else {
@@ -117,7 +131,11 @@ impl GpuDriver {
         };
         // Registers that the message does not have would be the last one's.
         let argument = |register| if register < message.count() { get_mr(register) } else { 0 };
-        driver.call(&mut self.clients, client, message.label(), [argument(0), argument(1)])
+        let reply = driver.call(&mut self.clients, client, message.label(), [argument(0), argument(1)]);
+        if driver.is_busy() {
+            self.alarm.set();
+        }
+        reply
     }
 }
 
@@ -129,8 +147,15 @@ impl Handler for GpuDriver {
             if let Some(driver) = &mut self.driver {
                 driver.interrupt(&mut self.clients);
             }
-            if self.interrupt.irq_ack().is_err() {
-                debug_println!("gpu_driver: the interrupt could not be acknowledged");
+            acknowledge(self.interrupt);
+        }
+        if channels.contains(self.alarm.interrupt()) {
+            self.alarm.expired();
+            acknowledge(self.alarm.interrupt());
+            if let Some(driver) = &mut self.driver
+                && driver.tick(&mut self.clients)
+            {
+                self.alarm.set();
             }
         }
         Ok(())
@@ -166,5 +191,6 @@ fn init() -> GpuDriver {
         clients: Clients::new([link], Frames::new()),
         driver,
         interrupt: Channel::new(*var!(gpu_irq_id: usize = 0)),
+        alarm: Alarm::new(timer_port(), Channel::new(*var!(timer_irq_id: usize = 0))),
     }
 }

@@ -231,6 +231,21 @@ impl<H: Hardware> Driver<H> {
         self.wake_clients(domain);
     }
 
+    /// Time has passed: ends what hangs, notices lost interrupts. To be called every now and then while it
+    /// returns true, that is while something runs.
+    pub fn tick<D: Domain>(&mut self, domain: &mut D) -> bool {
+        let busy = self.gpu.tick();
+        self.drain_events(domain);
+        self.wake_clients(domain);
+        busy
+    }
+
+    /// Whether a request is in flight, and so [`Driver::tick`] is to be called.
+    #[must_use]
+    pub const fn is_busy(&self) -> bool {
+        self.jobs.len() != 0
+    }
+
     /// Publishes what completed.
     pub(crate) fn drain_events<D: Domain>(&mut self, domain: &mut D) {
         let mut any = false;
