@@ -47,6 +47,9 @@ impl From<pci::Error> for BringUpError {
 impl core::fmt::Display for BringUpError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
+            Self::Pci(pci::Error::NoFunction(address)) => {
+                write!(f, "no GPU at {address}: no PCI function answers there")
+            }
             Self::Pci(error) => error.fmt(f),
             Self::RegistersMoved { found, mapped } => write!(
                 f,

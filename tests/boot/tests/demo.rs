@@ -60,13 +60,32 @@ fn gave_up(run: &Run, reason: &str) -> Result<()> {
     Ok(())
 }
 
+/// Without interrupts only the driver's alarm can notice that the batch is complete.
+#[test]
+fn the_picture_is_painted_although_every_interrupt_is_lost() -> Result<()> {
+    let gpu = Gpu { lost_interrupts: u32::MAX, ..Gpu::new("tgl") };
+    let Run { demo, image, outcome } = run("demo-lost-interrupts", Some(gpu))?;
+    demo.judge(&image, &outcome)?;
+    Ok(())
+}
+
+/// The README shows it.
+#[test]
+fn the_picture_is_the_one_in_the_documentation() -> Result<()> {
+    let Run { demo, image, outcome } = run("demo-picture", Some(Gpu::new("tgl")))?;
+    let shown = demo.judge(&image, &outcome)?;
+    let documented = workspace()?.root().join("docs/frame.png");
+    ensure!(std::fs::read(&shown.png)? == std::fs::read(&documented)?, "{} differs", documented.display());
+    Ok(())
+}
+
 #[test]
 fn without_a_gpu_the_demonstration_ends_with_an_error() -> Result<()> {
-    gave_up(&run("demo-no-gpu", None)?, "no GPU at 0:2.0")
+    gave_up(&run("demo-no-gpu", None)?, "no GPU at 00:02.0")
 }
 
 #[test]
 fn with_an_unknown_gpu_the_demonstration_ends_with_an_error_that_names_it() -> Result<()> {
     let gpu = Gpu { device_id: Some(0xfffe), ..Gpu::new("tgl") };
-    gave_up(&run("demo-unknown-gpu", Some(gpu))?, "0xfffe")
+    gave_up(&run("demo-unknown-gpu", Some(gpu))?, "8086:fffe")
 }

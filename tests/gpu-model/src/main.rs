@@ -52,6 +52,9 @@ struct Arguments {
     /// Rules broken by the content of client batches do not count for the exit status
     #[arg(long)]
     allow_client_errors: bool,
+    /// Lose this many interrupts of the engines
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    lose_interrupts: u32,
     /// Forcewake requests and PAT survive a full reset, as Linux's i915 expects
     #[arg(long)]
     full_reset_keeps_power: bool,
@@ -120,7 +123,8 @@ fn run(arguments: &Arguments) -> Result<bool> {
     };
     let fd = gpu_model::sys::inherited(arguments.proxy_fd)
         .with_context(|| format!("descriptor {} is not usable", arguments.proxy_fd))?;
-    let gpu = Gpu::new(platform, options, Box::new(GuestRam::new()));
+    let mut gpu = Gpu::new(platform, options, Box::new(GuestRam::new()));
+    gpu.injection().lose_interrupts = arguments.lose_interrupts;
     let iommu = Arc::new(Registers::default());
     let patience = Duration::from_secs(arguments.qtest_timeout);
     let connector = arguments.qtest.as_deref().map(|path| Connector::new(path, patience, Arc::clone(&iommu)));

@@ -48,13 +48,21 @@ pub struct Gpu {
     pub device_id: Option<u16>,
     /// Whether a trace is written.
     pub trace: bool,
+    /// How many interrupts of its engines are lost.
+    pub lost_interrupts: u32,
 }
 
 impl Gpu {
     /// A part by its name, with its own id, instant completion and a trace.
     #[must_use]
     pub fn new(part: &str) -> Self {
-        Self { part: part.into(), timing: Timing::default(), device_id: None, trace: true }
+        Self {
+            part: part.into(),
+            timing: Timing::default(),
+            device_id: None,
+            trace: true,
+            lost_interrupts: 0,
+        }
     }
 }
 
@@ -124,6 +132,7 @@ impl Model {
         if let Some(id) = gpu.device_id {
             command.arg("--device-id").arg(format!("{id:#06x}"));
         }
+        command.arg("--lose-interrupts").arg(gpu.lost_interrupts.to_string());
         let log = File::create(&files.log)?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         Ok(Self { process: Process::start(command, vec![proxy])?, files })
