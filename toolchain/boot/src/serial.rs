@@ -56,9 +56,10 @@ pub(crate) fn follow(
             Err(error) => return Err(error),
         };
         if count == 0 {
-            if !line.is_empty() {
+            let last = finished(&line, start);
+            if !last.text.is_empty() {
                 // Nobody listening is as good a reason to end as the end itself.
-                let _ = to.send(finished(&line, start));
+                let _ = to.send(last);
             }
             return Ok(());
         }
@@ -77,7 +78,8 @@ pub(crate) fn follow(
 }
 
 fn finished(line: &[u8], start: Instant) -> Line {
-    let text = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line)).into_owned();
+    // The kernel ends a line with the two characters in the other order, so the second one starts the next line.
+    let text = String::from_utf8_lossy(line).trim_matches('\r').to_owned();
     Line { text, at: start.elapsed() }
 }
 
@@ -110,10 +112,16 @@ mod tests {
 
     #[test]
     fn lines_lose_their_ends_and_the_log_keeps_every_byte() -> io::Result<()> {
-        let bytes = b"one\r\n\ntw\xffo\nunfinished";
+        let bytes = b"one\r\n\ntw\xffo\n\rthree\nunfinished";
         let (lines, log) = lines_of(bytes)?;
-        assert_eq!(lines, ["one", "", "tw\u{fffd}o", "unfinished"]);
+        assert_eq!(lines, ["one", "", "tw\u{fffd}o", "three", "unfinished"]);
         assert_eq!(log, bytes);
+        Ok(())
+    }
+
+    #[test]
+    fn the_rest_of_a_line_end_is_no_line() -> io::Result<()> {
+        assert_eq!(lines_of(b"one\n\r")?.0, ["one"]);
         Ok(())
     }
 
