@@ -5,7 +5,7 @@
 //!   waits          MI_SEMAPHORE_WAIT per fence that the GPU waits for
 //!   registers      MI_LOAD_REGISTER_IMM, in the first request of an engine only
 //!   invalidate     flush with TLB invalidation: stale translations end here
-//!   batch          arbitration on; MI_BATCH_BUFFER_START; arbitration off    <- `batch`
+//!   batch          arbitration on; MI_BATCH_BUFFER_START; arbitration off
 //!   breadcrumb     flush; sequence number into the timeline's slot           <- `breadcrumb`
 //!                  MI_USER_INTERRUPT; arbitration on                         -> `tail`
 //!   spare          MI_ARB_CHECK; MI_NOOP                                     -> `spare_tail`
@@ -81,16 +81,14 @@ pub(crate) struct Breadcrumb {
 /// Where the parts of a request ended up, in bytes from its start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Layout {
-    /// MI_BATCH_BUFFER_START, three dwords.
-    pub(crate) batch: u32,
     /// First dword of what follows the batch.
     pub(crate) breadcrumb: u32,
     pub(crate) tail: u32,
     pub(crate) spare_tail: u32,
 }
 
-/// Dwords of [`Layout::batch`] that overwriting with MI_NOOP makes the request do nothing.
-pub(crate) const BATCH_DWORDS: u32 = 3;
+/// Dwords of MI_BATCH_BUFFER_START.
+const BATCH_DWORDS: usize = 3;
 
 /// What a request does between its waits and its breadcrumb.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -118,7 +116,7 @@ pub(crate) fn request<M: DmaMemory>(
     if let Payload::Registers(registers) = payload {
         load_registers(to, registers);
     }
-    let batch = batch_start(to, dialect, payload);
+    batch_start(to, dialect, payload);
     to.pad();
     let breadcrumb = to.bytes();
     finish(to, dialect, signal);
@@ -126,7 +124,7 @@ pub(crate) fn request<M: DmaMemory>(
     to.pad();
     let tail = to.bytes();
     to.put_all(&[commands::ARB_CHECK, commands::NOOP]);
-    Layout { batch, breadcrumb, tail, spare_tail: to.bytes() }
+    Layout { breadcrumb, tail, spare_tail: to.bytes() }
 }
 
 fn semaphore<M: DmaMemory>(to: &mut Writer<'_, M>, dialect: Dialect, wait: Breadcrumb) {
@@ -183,11 +181,10 @@ fn load_registers<M: DmaMemory>(to: &mut Writer<'_, M>, registers: &[(u32, u32)]
     to.pad();
 }
 
-/// The batch, with arbitration on only where it can be preempted. Returns where it starts.
-fn batch_start<M: DmaMemory>(to: &mut Writer<'_, M>, dialect: Dialect, payload: Payload) -> u32 {
+/// The batch, with arbitration on only where it can be preempted.
+fn batch_start<M: DmaMemory>(to: &mut Writer<'_, M>, dialect: Dialect, payload: Payload) {
     let gen8 = dialect.generation == Generation::Gen8;
     to.put(if gen8 { commands::ARB_OFF } else { commands::ARB_ON });
-    let at = to.bytes();
     match payload {
         Payload::Batch(address) => {
             let address = address.canonical();
@@ -195,12 +192,11 @@ fn batch_start<M: DmaMemory>(to: &mut Writer<'_, M>, dialect: Dialect, payload: 
             #[expect(clippy::cast_possible_truncation)]
             to.put_all(&[commands::BATCH_START, address as u32, (address >> 32) as u32]);
         }
-        Payload::Nothing | Payload::Registers(_) => to.put_all(&[commands::NOOP; BATCH_DWORDS as usize]),
+        Payload::Nothing | Payload::Registers(_) => to.put_all(&[commands::NOOP; BATCH_DWORDS]),
     }
     if !gen8 {
         to.put(commands::ARB_OFF);
     }
-    at
 }
 
 /// End of a request: everything it wrote is visible before the sequence number is.
@@ -282,7 +278,7 @@ mod tests {
             0, // spare
         ];
         assert_eq!(dwords, expected);
-        assert_eq!(layout, Layout { batch: 28, breadcrumb: 48, tail: 88, spare_tail: 96 });
+        assert_eq!(layout, Layout { breadcrumb: 48, tail: 88, spare_tail: 96 });
     }
 
     #[test]
@@ -309,14 +305,13 @@ mod tests {
             0,
         ];
         assert_eq!(dwords, expected);
-        assert_eq!(layout.batch, 20);
+        assert_eq!(layout.breadcrumb, 40);
     }
 
     #[test]
     fn gen8_keeps_arbitration_off_in_batches_and_turns_it_on_at_the_end() {
         let (dwords, layout) = emitted(Generation::Gen8, EngineClass::Copy, &[], Some(0x2000));
-        let batch = layout.batch as usize / 4;
-        assert_eq!(dwords[batch - 1..batch + 3], [0x0400_0000, 0x1880_0101, 0x2000, 0]);
+        assert!(dwords.windows(4).any(|w| *w == [0x0400_0000, 0x1880_0101, 0x2000, 0]));
         assert_eq!(dwords[layout.tail as usize / 4 - 1], 0x0400_0001);
     }
 
@@ -373,7 +368,7 @@ mod tests {
                     let most = MAX_DWORDS + waits * WAIT_DWORDS;
                     assert!(dwords.len() <= most as usize, "{generation:?} {class:?}");
                     assert_eq!((layout.tail % 8, layout.spare_tail % 8), (0, 0));
-                    assert_eq!(dwords[layout.batch as usize / 4], 0x1880_0101);
+                    assert!(dwords.windows(3).any(|w| *w == [0x1880_0101, 0x2000, 0]));
                 }
             }
         }

@@ -97,7 +97,7 @@ impl<H: Hardware> Gpu<H> {
     /// if its turn was not over.
     pub(super) fn requeue(&mut self, id: ContextId, front: bool) {
         let Some(context) = self.contexts.get_mut(id) else { return };
-        if context.place == Place::Idle && context.has_ready_work() {
+        if context.place == Place::Idle && context.is_runnable() {
             let (engine, priority) = (context.engine, context.effective_priority());
             context.place = Place::Queued;
             let front = front && !core::mem::take(&mut context.yielded);
@@ -122,6 +122,8 @@ impl<H: Hardware> Gpu<H> {
             return;
         }
         self.skip_requests(id, Status::Cancelled);
+        self.unpark(id);
+        self.advance_ready(id);
         if place == Place::OnHardware {
             self.reset_engine(engine);
         }

@@ -74,6 +74,8 @@ pub struct Context {
     pub(super) restore_inhibit: bool,
     /// Its timeslice was over when it left.
     pub(super) yielded: bool,
+    /// It polled in vain: it is not queued before the fence is complete.
+    pub(super) parked: bool,
     closing: bool,
     pub(super) banned: bool,
 }
@@ -94,8 +96,8 @@ impl Context {
     }
 
     /// Whether some request may run now.
-    pub(super) fn has_ready_work(&self) -> bool {
-        self.first.is_some() && self.first != self.first_unready
+    pub(super) fn is_runnable(&self) -> bool {
+        self.first.is_some() && self.first != self.first_unready && !self.parked
     }
 }
 
@@ -160,6 +162,7 @@ impl<H: Hardware> Gpu<H> {
             force_restore: true,
             restore_inhibit: self.engines[engine.get()].default_state.len() == 0,
             yielded: false,
+            parked: false,
             closing: false,
             banned: false,
         };

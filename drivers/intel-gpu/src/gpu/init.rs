@@ -139,7 +139,9 @@ impl<H: Hardware> Gpu<H> {
             contexts: Slab::new(config.contexts + 1),
             timelines: Slab::new(config.timelines + 1),
             requests: Slab::new(config.requests),
-            waits: Slab::new(config.waits),
+            // One more for each context (`park`).
+            waits: Slab::new(config.waits + config.contexts + 1),
+            parked: 0,
             slot_pages,
             engines,
             kicked: 0,

@@ -97,9 +97,8 @@ impl<H: Hardware> Gpu<H> {
         }
         self.run_scheduler();
         for engine in 0..self.engines.len() {
-            // Who polls in vain lets an equally urgent one run meanwhile.
             if causes.get(engine).is_some_and(|vector| vector & events::SEMAPHORE_WAIT != 0) {
-                self.end_timeslice(engine);
+                self.end_poll(engine);
             }
         }
     }

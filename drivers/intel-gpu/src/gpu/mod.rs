@@ -75,6 +75,8 @@ pub struct Gpu<H> {
     timelines: Slab<Timeline>,
     requests: Slab<Request>,
     waits: Slab<Wait>,
+    /// Contexts that are parked.
+    parked: u32,
     /// Pages of timeline slots, made as they are needed.
     slot_pages: Vec<Option<(crate::address::DmaPage, GgttRange)>>,
 

@@ -17,6 +17,8 @@ enum Turn {
     Keep,
     /// Also by an equally urgent one: its timeslice is over.
     Yield,
+    /// By anybody: it has been parked.
+    Leave,
 }
 
 impl<H: Hardware> Gpu<H> {
@@ -29,7 +31,7 @@ impl<H: Hardware> Gpu<H> {
     pub(super) fn activate(&mut self, id: ContextId) {
         let Some(context) = self.contexts.get_mut(id) else { return };
         let (engine, priority) = (context.engine, context.effective_priority());
-        if context.place == Place::Idle && context.has_ready_work() {
+        if context.place == Place::Idle && context.is_runnable() {
             context.place = Place::Queued;
             self.engines[engine].queue.push_back(&mut self.contexts, id, priority);
         }
@@ -54,6 +56,25 @@ impl<H: Hardware> Gpu<H> {
         self.contexts.get(id).map_or(i16::MIN, Context::effective_priority)
     }
 
+    /// The running context polls for a fence: if anybody else has work for the engine, that one runs.
+    pub(super) fn end_poll(&mut self, engine: usize) {
+        let ports = &self.engines[engine].ports;
+        let [Some(running), next] = ports.active else { return };
+        let wanted = next.is_some() || self.engines[engine].queue.highest().is_some();
+        if ports.pending.is_none() && wanted && self.is_polling(running) {
+            self.park(running);
+            self.schedule(engine, Turn::Leave);
+        }
+    }
+
+    /// Whether the first unfinished request of a context waits for a fence on the GPU.
+    pub(super) fn is_polling(&self, id: ContextId) -> bool {
+        let first = self.contexts.get(id).and_then(|context| context.first);
+        first
+            .and_then(|id| self.requests.get(id))
+            .is_some_and(|request| request.polls.into_iter().flatten().any(|fence| !self.is_signalled(fence)))
+    }
+
     fn schedule(&mut self, engine: usize, turn: Turn) {
         let Some(found) = self.engines.get(engine) else { return };
         if found.ports.pending.is_some() || self.check_running().is_err() {
@@ -70,6 +91,10 @@ impl<H: Hardware> Gpu<H> {
             Some(running) => {
                 let chosen = match turn {
                     Turn::Yield => self.replace_equal(engine, running, next, waiting),
+                    Turn::Leave => {
+                        let first = next.or_else(|| self.dequeue(engine));
+                        first.map(|first| [Some(first), self.dequeue(engine)])
+                    }
                     Turn::Keep => None,
                 };
                 match chosen.or_else(|| self.keep_running(engine, running, next, waiting)) {

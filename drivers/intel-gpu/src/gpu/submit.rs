@@ -4,10 +4,10 @@
 //! No step loops over contexts or over requests of others; the cost does not depend on how many exist.
 
 use super::context::Place;
-use super::timeline::Wait;
+use super::timeline::{Wait, Waiter};
 use super::{ContextId, Fence, Gpu, Health, TimelineId};
 use crate::address::GpuVirtual;
-use crate::engine::emit::{self, BATCH_DWORDS, Breadcrumb, Payload, Writer};
+use crate::engine::emit::{self, Breadcrumb, Payload, Writer};
 use crate::engine::queue::MIN_PRIORITY;
 use crate::engine::ring::Room;
 use crate::error::Error;
@@ -40,14 +40,15 @@ pub struct Request {
     pub(super) timeline: TimelineId,
     pub(super) seqno: u64,
     cookie: u64,
-    /// Positions in the ring: first dword, batch start, breadcrumb, end, end with the spare dwords.
+    /// Positions in the ring: first dword, breadcrumb, end, end with the spare dwords.
     pub(super) start: u32,
-    pub(super) batch: u32,
     pub(super) breadcrumb: u32,
     pub(super) tail: u32,
     pub(super) spare_tail: u32,
     /// Fences that it waits for before it may run.
     pub(super) waits: u32,
+    /// It waits for the request before it on its timeline.
+    ordered: bool,
     /// Fences that its ring polls for while it runs.
     pub(super) polls: [Option<Fence>; MAX_POLLS],
     pub(super) status: Status,
@@ -167,32 +168,34 @@ impl<H: Hardware> Gpu<H> {
             seqno,
             cookie,
             start: room.start,
-            batch: 0,
             breadcrumb: 0,
             tail: 0,
             spare_tail: 0,
             waits: 0,
+            ordered: false,
             polls: [None; MAX_POLLS],
             status: Status::Done,
             next: None,
         };
-        let fences = || {
-            let all = waits.iter().copied().chain(previous);
-            all.filter(|fence| self.must_wait(*fence, timeline_id, context))
-        };
-        if fences().count() > self.waits.free() as usize {
+        let must_wait = |fence: &&Fence| self.must_wait(**fence, timeline_id, context);
+        let needed = waits.iter().chain(&previous).filter(must_wait).count();
+        // Every context may need one for itself (`park`).
+        let kept = (self.config.contexts + 1).saturating_sub(self.parked);
+        if needed > self.waits.free().saturating_sub(kept) as usize {
             return Err(Error::NoMemory);
         }
         let id = self.requests.insert(request).map_err(|_| Error::NoMemory)?;
-        for fence in waits.iter().copied().chain(previous) {
-            if self.must_wait(fence, timeline_id, context) {
-                if !(self.may_poll(fence) && self.add_poll(id, fence)) {
-                    self.add_wait(id, fence);
+        for fence in waits {
+            if self.must_wait(*fence, timeline_id, context) {
+                if !(self.may_poll(*fence) && self.add_poll(id, *fence)) {
+                    self.add_wait(*fence, Waiter::Fence(id));
                 }
-                if let Some(last) = self.timelines.get(fence.timeline).and_then(|found| found.last_context) {
-                    self.boost(last, priority);
-                }
+                self.boost_for(*fence, priority);
             }
+        }
+        if let Some(fence) = previous {
+            self.add_wait(fence, Waiter::Order(id));
+            self.boost_for(fence, priority);
         }
         self.write_request(id, payload, room);
         self.link_request(id);
@@ -243,13 +246,52 @@ impl<H: Hardware> Gpu<H> {
         true
     }
 
-    /// Makes request `id` wait for a fence; room was checked before.
-    fn add_wait(&mut self, id: RequestId, fence: Fence) {
-        let Some(timeline) = self.timelines.get_mut(fence.timeline) else { return };
-        let wait = Wait { request: id, seqno: fence.seqno, next: timeline.waiters };
-        if let (Ok(wait), Some(request)) = (self.waits.insert(wait), self.requests.get_mut(id)) {
-            timeline.waiters = Some(wait);
+    /// Notes that somebody waits for a fence. Returns whether there was room.
+    fn add_wait(&mut self, fence: Fence, who: Waiter) -> bool {
+        let Some(timeline) = self.timelines.get_mut(fence.timeline) else { return false };
+        let wait = Wait { who, seqno: fence.seqno, next: timeline.waiters };
+        let Ok(wait) = self.waits.insert(wait) else { return false };
+        timeline.waiters = Some(wait);
+        if let Waiter::Fence(id) | Waiter::Order(id) = who
+            && let Some(request) = self.requests.get_mut(id)
+        {
             request.waits += 1;
+            request.ordered |= matches!(who, Waiter::Order(_));
+        }
+        true
+    }
+
+    /// What a fence stands for is as urgent as who waits for it.
+    fn boost_for(&mut self, fence: Fence, priority: i16) {
+        if let Some(last) = self.timelines.get(fence.timeline).and_then(|found| found.last_context) {
+            self.boost(last, priority);
+        }
+    }
+
+    /// A context polls for a fence and others wait for the engine: it is not queued again before the
+    /// fence is complete. So polling cannot keep anybody, however urgent the one that polls, from what
+    /// the fence may need in turn.
+    pub(super) fn park(&mut self, id: ContextId) {
+        let Some(context) = self.contexts.get(id).filter(|context| !context.parked) else { return };
+        let first = context.first.and_then(|first| self.requests.get(first));
+        let polls = first.map_or([None; MAX_POLLS], |request| request.polls);
+        let Some(fence) = polls.into_iter().flatten().find(|fence| !self.is_signalled(*fence)) else {
+            return;
+        };
+        if self.add_wait(fence, Waiter::Parked(id)) {
+            self.parked += 1;
+            if let Some(context) = self.contexts.get_mut(id) {
+                context.parked = true;
+            }
+        }
+    }
+
+    /// The fence of a parked context is complete, or does not matter any more.
+    pub(super) fn unpark(&mut self, id: ContextId) {
+        let Some(context) = self.contexts.get_mut(id) else { return };
+        if core::mem::take(&mut context.parked) {
+            self.parked = self.parked.saturating_sub(1);
+            self.activate(id);
         }
     }
 
@@ -276,7 +318,6 @@ impl<H: Hardware> Gpu<H> {
         debug_assert!(layout.spare_tail <= MAX_BYTES);
 
         let wrap = ring.size() - 1;
-        request.batch = room.start + layout.batch;
         request.breadcrumb = room.start + layout.breadcrumb;
         // The end of the ring is its beginning: a tail of the ring's size is not allowed.
         request.tail = (room.start + layout.tail) & wrap;
@@ -325,7 +366,7 @@ impl<H: Hardware> Gpu<H> {
                 }
                 kept = Some(id);
             } else if let Some(wait) = self.waits.remove(id) {
-                self.wait_is_over(wait.request);
+                self.wait_is_over(wait.who);
             }
         }
         if let Some(timeline) = self.timelines.get_mut(timeline_id) {
@@ -333,9 +374,19 @@ impl<H: Hardware> Gpu<H> {
         }
     }
 
-    fn wait_is_over(&mut self, id: RequestId) {
+    fn wait_is_over(&mut self, who: Waiter) {
+        let id = match who {
+            Waiter::Parked(context) => return self.unpark(context),
+            Waiter::Fence(id) | Waiter::Order(id) => id,
+        };
         let Some(request) = self.requests.get_mut(id) else { return };
-        request.waits -= 1;
+        match who {
+            Waiter::Order(_) => request.ordered = false,
+            // A skipped request does not wait for its client's fences any more.
+            _ if request.status != Status::Done => return,
+            _ => {}
+        }
+        request.waits = request.waits.saturating_sub(1);
         let (waits, context) = (request.waits, request.context);
         if waits == 0 && self.contexts.get(context).is_some_and(|context| context.first_unready == Some(id)) {
             self.advance_ready(context);
@@ -419,7 +470,8 @@ impl<H: Hardware> Gpu<H> {
         })
     }
 
-    /// Makes every unfinished request of a context do nothing but signal, and gives it `status`.
+    /// Makes every unfinished request of a context do nothing but signal, in its timeline's order, and
+    /// gives it `status`.
     pub(super) fn skip_requests(&mut self, context_id: ContextId, status: Status) {
         let Some(context) = self.contexts.get(context_id) else { return };
         let memory = context.ring.memory;
@@ -427,11 +479,12 @@ impl<H: Hardware> Gpu<H> {
         while let Some(request) = at.and_then(|id| self.requests.get_mut(id)) {
             if request.status == Status::Done {
                 request.status = status;
+                request.waits = request.ordered.into();
             }
-            for dword in 0..BATCH_DWORDS {
-                self.bus.hw.write_u32(memory.at(request.batch + 4 * dword), 0);
-            }
-            self.bus.publish(memory.at(request.batch), 4 * BATCH_DWORDS as usize);
+            // Polls, invalidation and batch; MI_NOOP is zero.
+            let bytes = (request.breadcrumb - request.start) as usize;
+            self.bus.hw.write_u64_run(memory.at(request.start), 0, 0, bytes / 8);
+            self.bus.publish(memory.at(request.start), bytes);
             at = request.next;
         }
     }

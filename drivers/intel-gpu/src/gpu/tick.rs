@@ -44,18 +44,13 @@ impl<H: Hardware> Gpu<H> {
         busy
     }
 
-    fn is_polling(&self, id: RequestId) -> bool {
-        self.requests
-            .get(id)
-            .is_some_and(|request| request.polls.into_iter().flatten().any(|fence| !self.is_signalled(fence)))
-    }
-
     fn check_progress(&mut self, engine: usize, now: u64) {
         let found = &mut self.engines[engine];
         let running = found.ports.active[0].or(found.ports.pending.and_then(|(elements, _)| elements[0]));
-        let request = running.and_then(|id| self.contexts.get(id)).and_then(|context| context.first);
         // One that polls for a fence is not the one that does not go on.
-        let request = request.filter(|id| !self.is_polling(*id));
+        let polling = running.is_some_and(|id| self.is_polling(id));
+        let context = running.filter(|_| !polling).and_then(|id| self.contexts.get(id));
+        let request = context.and_then(|context| context.first);
         let found = &mut self.engines[engine];
         if request != found.progress.request {
             found.progress = Progress { request, since_ns: now };
@@ -67,7 +62,11 @@ impl<H: Hardware> Gpu<H> {
         if hangs || waits_ns >= self.config.preempt_timeout_ns {
             self.hang(engine);
         } else if found.ports.pending.is_none() && ran_ns >= self.config.timeslice_ns {
-            self.end_timeslice(engine);
+            if polling {
+                self.end_poll(engine);
+            } else {
+                self.end_timeslice(engine);
+            }
         }
     }
 }

@@ -49,10 +49,21 @@ pub struct Fence {
     pub seqno: u64,
 }
 
-/// A request waiting for a point of a timeline.
+/// Who waits for a point of a timeline.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Waiter {
+    /// A request, for a fence that its client named.
+    Fence(RequestId),
+    /// A request, for the one before it on its timeline.
+    Order(RequestId),
+    /// A context that polled in vain and gave up the engine.
+    Parked(ContextId),
+}
+
+/// Somebody waiting for a point of a timeline.
 #[derive(Debug)]
 pub(super) struct Wait {
-    pub(super) request: RequestId,
+    pub(super) who: Waiter,
     pub(super) seqno: u64,
     pub(super) next: Option<Id<Wait>>,
 }
