@@ -43,6 +43,8 @@ pub(crate) struct Timeline {
     pub(crate) base: u64,
     /// Last point that was handed out.
     pub(crate) issued: u64,
+    /// Last point that the client has been told of.
+    pub(crate) published: u64,
     /// Contexts on engines that use it.
     pub(crate) users: u32,
 }
@@ -61,6 +63,10 @@ pub(crate) struct Client {
     pub(crate) objects: Handles<Object>,
     /// The ranges of its objects.
     pub(crate) ranges: IntervalTree,
+    /// Objects that exist, closed ones that the GPU still uses included.
+    pub(crate) live_objects: u32,
+    /// Address spaces that exist, those that only the GPU still has included.
+    pub(crate) live_spaces: u32,
     /// Lent pages that are here now.
     pub(crate) lent: u32,
     /// Page requests that the owner has not fetched.
@@ -86,6 +92,8 @@ impl Client {
             spaces: Handles::with_capacity(limits.spaces),
             objects: Handles::with_capacity(limits.objects),
             ranges: IntervalTree::new(),
+            live_objects: 0,
+            live_spaces: 0,
             lent: 0,
             open_requests: 0,
             next_sequence: 1,

@@ -229,6 +229,7 @@ impl<H: Hardware> Driver<H> {
     pub(crate) fn timeline_bury(&mut self, client: ClientId, index: usize) {
         let timeline = &mut self.clients[client].timelines[index];
         if timeline.users == 0
+            && timeline.published == timeline.issued
             && let Some(id) = timeline.id
             && self.gpu.timeline_destroy(id) != Err(Error::Busy)
         {

@@ -65,6 +65,8 @@ pub struct Driver<H: Hardware> {
     /// Address spaces that nothing refers to any more, but that the hardware still has. Never longer than
     /// `spaces`, for which there is room.
     pub(crate) dying: Vec<Id<AddressSpace>>,
+    /// Closed objects whose pages the GPU has not confirmed to have forgotten. Never longer than `objects`.
+    pub(crate) unconfirmed: Vec<Id<Object>>,
 }
 
 /// Objects that a request in flight can name, on average; a longer list takes from the same pool.
@@ -105,6 +107,7 @@ impl<H: Hardware> Driver<H> {
             ranges: IntervalPool::with_capacity(objects),
             lent: LentPages::with_capacity(config.lent_pages),
             dying: Vec::with_capacity(spaces.saturating_add(contexts) as usize),
+            unconfirmed: Vec::with_capacity(objects as usize),
         })
     }
 

@@ -39,6 +39,11 @@ impl<T> Handles<T> {
         self.slots.get_mut(position)?.take()
     }
 
+    /// Number of handles.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.iter().flatten().count()
+    }
+
     /// Whether another handle can be made.
     pub(crate) fn has_room(&self) -> bool {
         self.slots.iter().any(Option::is_none)

@@ -9,6 +9,7 @@
 //!     ├─ objects.rs, object.rs      userptr objects: create, close, reclaim
 //!     ├─ pages.rs, lent.rs          page requests, grants, the pool of lent pages
 //!     └─ submit.rs, job.rs          submission, completion, what a request keeps alive
+//!   Driver::census ─ census.rs      counts of everything, for leak checks
 //!   Domain ─ domain.rs              what the domain around the core supplies
 //! ```
 //!
@@ -16,6 +17,7 @@
 //! an operation that fails has changed nothing.
 
 mod area;
+mod census;
 mod client;
 mod context;
 mod contexts;
@@ -33,6 +35,7 @@ mod space;
 mod spaces;
 mod submit;
 
+pub use census::{Census, ClientCensus};
 pub use client::ClientLimits;
 pub use domain::{ClientId, Domain, Frame, FrameError};
 pub use driver::{ClientConfig, Driver, DriverConfig};

@@ -23,12 +23,18 @@ impl<H: Hardware> Driver<H> {
         object::check(create, self.gpu.vm_bytes())?;
         let interval = Interval::with_size(create.user_ptr, create.user_size).ok_or(Errno::Inval)?;
         let state = &mut self.clients[client];
-        if let Some(other) = state.ranges.first_overlap(&self.ranges, interval) {
-            // A closed object that only waits for the GPU will be gone soon.
-            let dying = self.objects.get(other.value).is_some_and(|object| object.closed);
-            return Err(if dying { Errno::Again } else { Errno::Inval });
+        let mut dying = false;
+        for other in state.ranges.overlaps(&self.ranges, interval) {
+            // A closed object that only waits for the GPU will be gone soon; any other will not.
+            if !self.objects.get(other.value).is_some_and(|object| object.closed) {
+                return Err(Errno::Inval);
+            }
+            dying = true;
         }
-        if !state.objects.has_room() {
+        if dying {
+            return Err(Errno::Again);
+        }
+        if !state.objects.has_room() || state.live_objects >= state.limits.objects {
             return Err(Errno::NoMem);
         }
         let object = Object {
@@ -46,6 +52,7 @@ impl<H: Hardware> Driver<H> {
         let handle = range.and_then(|_| state.objects.insert(id));
         if let (Some(handle), Some(object)) = (handle, self.objects.get_mut(id)) {
             object.range = range;
+            state.live_objects += 1;
             return Ok(Reply::ok(&[u64::from(handle)]));
         }
         if let Some(range) = range {
@@ -73,16 +80,22 @@ impl<H: Hardware> Driver<H> {
     }
 
     /// Destroys a closed object that no request uses: unbinds it everywhere, waits for the TLBs, gives
-    /// its pages back.
-    pub(crate) fn reclaim_if_idle<D: Domain>(&mut self, domain: &mut D, id: Id<Object>) {
-        let idle = self.objects.get(id).is_some_and(|object| object.closed && object.active == 0);
-        if !idle || !self.unbind_object(id) {
-            return;
+    /// its pages back. False if the GPU did not confirm: then it is tried again later.
+    pub(crate) fn reclaim_if_idle<D: Domain>(&mut self, domain: &mut D, id: Id<Object>) -> bool {
+        if !self.objects.get(id).is_some_and(|object| object.closed && object.active == 0) {
+            return true;
+        }
+        if !self.unbind_object(id) {
+            if !self.unconfirmed.contains(&id) {
+                self.unconfirmed.push(id);
+            }
+            return false;
         }
         let Some(object) = self.objects.remove(id) else {
-            return;
+            return true;
         };
         let client = &mut self.clients[object.client];
+        client.live_objects -= 1;
         if let Some(range) = object.range {
             client.ranges.remove(&mut self.ranges, range);
         }
@@ -92,6 +105,7 @@ impl<H: Hardware> Driver<H> {
             }
             Backing::Absent | Backing::Failed(_) => {}
         }
+        true
     }
 
     /// Gives up the capabilities of lent pages. Only for pages that no page table holds any more.
@@ -114,7 +128,7 @@ impl<H: Hardware> Driver<H> {
         range: VaRange,
     ) -> Result<(), Errno> {
         match self.binding_of(space, id) {
-            Some((_, bound)) if bound == range => return Ok(()),
+            Some((binding, bound)) if bound == range && !self.is_leaving(binding) => return Ok(()),
             Some((binding, _)) => {
                 if self.objects.get(id).is_some_and(|object| object.active > 0) {
                     return Err(Errno::Busy);
@@ -132,6 +146,7 @@ impl<H: Hardware> Driver<H> {
             space,
             object: id,
             range,
+            leaving: None,
             next_of_object: object.bindings,
             next_of_space: self.spaces.get(space).and_then(|space| space.bindings),
         };
@@ -167,25 +182,38 @@ impl<H: Hardware> Driver<H> {
         None
     }
 
+    fn is_leaving(&self, id: Id<Binding>) -> bool {
+        self.bindings.get(id).is_some_and(|binding| binding.leaving.is_some())
+    }
+
     /// Takes one binding out of its address space, TLBs included.
     ///
     /// # Errors
-    /// `EIO` if the GPU did not confirm; the binding stays.
+    /// `EIO` if the GPU did not confirm; the binding stays, with what is to be confirmed.
     fn remove_binding(&mut self, id: Id<Binding>) -> Result<(), Errno> {
-        let Some(binding) = self.bindings.get(id).copied() else {
+        let Some(binding) = self.bindings.get_mut(id) else {
             return Ok(());
         };
-        if let Some(space) = self.spaces.get(binding.space) {
-            let unbinding = self.gpu.unbind(space.vm, binding.range)?;
-            self.gpu.release(unbinding).map_err(|_| Errno::Io)?;
-            self.gpu.vm_unreserve(space.vm, binding.range)?;
+        if let Some(vm) = self.spaces.get(binding.space).map(|space| space.vm) {
+            let unbinding = match binding.leaving.take() {
+                Some(unbinding) => unbinding,
+                None => self.gpu.unbind(vm, binding.range)?,
+            };
+            if let Err(unbinding) = self.gpu.release(unbinding) {
+                binding.leaving = Some(unbinding);
+                return Err(Errno::Io);
+            }
+            self.gpu.vm_unreserve(vm, binding.range)?;
         }
-        self.forget_binding(id, binding);
+        self.forget_binding(id);
         Ok(())
     }
 
     /// Takes a binding out of the two chains that it is in.
-    fn forget_binding(&mut self, id: Id<Binding>, binding: Binding) {
+    fn forget_binding(&mut self, id: Id<Binding>) {
+        let Some(binding) = self.bindings.remove(id) else {
+            return;
+        };
         if let Some(object) = self.objects.get_mut(binding.object) {
             if object.bindings == Some(id) {
                 object.bindings = binding.next_of_object;
@@ -202,7 +230,6 @@ impl<H: Hardware> Driver<H> {
                 self.bypass(head, id, binding.next_of_space, |binding| &mut binding.next_of_space);
             }
         }
-        self.bindings.remove(id);
     }
 
     /// In the chain that starts at `head`, lets what points to `id` point to `after`.
@@ -225,7 +252,7 @@ impl<H: Hardware> Driver<H> {
     }
 
     /// Unbinds an object from every address space. False if the GPU did not confirm: then the object,
-    /// and so its pages, stay.
+    /// and so its pages, stay until it does.
     fn unbind_object(&mut self, id: Id<Object>) -> bool {
         while let Some(binding) = self.objects.get(id).and_then(|object| object.bindings) {
             if self.remove_binding(binding).is_err() {

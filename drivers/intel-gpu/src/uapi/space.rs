@@ -2,14 +2,18 @@
 //! Address spaces as clients see them: shared by handle, alive as long as a handle, a context or a
 //! request uses them.
 
+use super::domain::ClientId;
 use super::object::Object;
 use crate::VmId;
 use crate::address::VaRange;
 use crate::handle::Id;
+use crate::memory::Unbinding;
 
 /// An address space.
 #[derive(Debug)]
 pub(crate) struct AddressSpace {
+    /// Whose it is.
+    pub(crate) client: ClientId,
     /// The page tables.
     pub(crate) vm: VmId,
     /// Handles, contexts and bindings in it.
@@ -19,11 +23,13 @@ pub(crate) struct AddressSpace {
 }
 
 /// An object in an address space.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Binding {
     pub(crate) space: Id<AddressSpace>,
     pub(crate) object: Id<Object>,
     pub(crate) range: VaRange,
+    /// Out of the page tables, but the GPU has not confirmed that it forgot the pages.
+    pub(crate) leaving: Option<Unbinding>,
     /// The object's next binding.
     pub(crate) next_of_object: Option<Id<Binding>>,
     /// The address space's next binding.

@@ -39,10 +39,17 @@ impl<H: Hardware> Driver<H> {
 
     /// A new address space with one reference, the caller's.
     pub(crate) fn space_new(&mut self, client: ClientId) -> Result<Id<AddressSpace>, Errno> {
-        let account = self.clients[client].account;
-        let vm = self.gpu.vm_create(account)?;
-        match self.spaces.insert(AddressSpace { vm, references: 1, bindings: None }) {
-            Ok(space) => Ok(space),
+        let state = &mut self.clients[client];
+        // Every context may have one that no handle names.
+        if state.live_spaces >= state.limits.spaces.saturating_add(state.limits.contexts) {
+            return Err(Errno::NoMem);
+        }
+        let vm = self.gpu.vm_create(state.account)?;
+        match self.spaces.insert(AddressSpace { client, vm, references: 1, bindings: None }) {
+            Ok(space) => {
+                state.live_spaces += 1;
+                Ok(space)
+            }
             Err(space) => {
                 self.vm_destroy_unused(space.vm);
                 Err(Errno::NoMem)
@@ -85,7 +92,7 @@ impl<H: Hardware> Driver<H> {
     /// Destroys an address space that nothing refers to. False if a context of it is still on the
     /// hardware, or if the GPU did not confirm that it reaches nothing of it any more.
     fn space_destroy(&mut self, id: Id<AddressSpace>) -> bool {
-        let Some(vm) = self.spaces.get(id).map(|space| space.vm) else {
+        let Some((client, vm)) = self.spaces.get(id).map(|space| (space.client, space.vm)) else {
             return true;
         };
         if !self.unbind_all(id) {
@@ -100,6 +107,7 @@ impl<H: Hardware> Driver<H> {
             Err(_) => {}
         }
         self.spaces.remove(id);
+        self.clients[client].live_spaces -= 1;
         true
     }
 

@@ -228,6 +228,7 @@ impl<H: Hardware> Driver<H> {
     pub fn interrupt<D: Domain>(&mut self, domain: &mut D) {
         self.gpu.interrupt();
         self.drain_events(domain);
+        self.bury(domain);
         self.wake_clients(domain);
     }
 
@@ -236,26 +237,35 @@ impl<H: Hardware> Driver<H> {
     pub fn tick<D: Domain>(&mut self, domain: &mut D) -> bool {
         let busy = self.gpu.tick();
         self.drain_events(domain);
+        self.bury(domain);
         self.wake_clients(domain);
-        busy
+        busy || self.is_busy()
     }
 
-    /// Whether a request is in flight, and so [`Driver::tick`] is to be called.
+    /// Whether a request is in flight or something waits for the hardware to let go of it, and so
+    /// [`Driver::tick`] is to be called.
     #[must_use]
     pub const fn is_busy(&self) -> bool {
-        self.jobs.len() != 0
+        self.jobs.len() != 0 || !self.dying.is_empty() || !self.unconfirmed.is_empty()
     }
 
     /// Publishes what completed.
     pub(crate) fn drain_events<D: Domain>(&mut self, domain: &mut D) {
-        let mut any = false;
         while let Some(completion) = self.gpu.take_completion() {
             self.completed(domain, &completion);
-            any = true;
         }
-        if any {
-            self.bury_spaces();
+    }
+
+    /// Destroys what only waited for the hardware to let go of it. A context may leave the hardware long
+    /// after its last request completed, so that this is not a matter of completions.
+    fn bury<D: Domain>(&mut self, domain: &mut D) {
+        // The first that is not confirmed stands for all: each try takes as long as the GPU may.
+        while let Some(id) = self.unconfirmed.pop() {
+            if !self.reclaim_if_idle(domain, id) {
+                return;
+            }
         }
+        self.bury_spaces();
     }
 
     fn completed<D: Domain>(&mut self, domain: &mut D, completion: &Completion) {
@@ -263,8 +273,9 @@ impl<H: Hardware> Driver<H> {
             return;
         };
         self.space_put(job.space);
-        self.timeline_bury(job.client, job.timeline);
         domain.publish_point(job.client, job.timeline, job.point);
+        self.clients[job.client].timelines[job.timeline].published = job.point;
+        self.timeline_bury(job.client, job.timeline);
         self.clients[job.client].wake = true;
     }
 

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Counts of everything that clients have, for leak checks: what one operation adds another takes away,
+//! and a refused one changes none of them.
+
+use alloc::vec::Vec;
+
+use super::driver::Driver;
+use super::handles::Handles;
+use super::object::Backing;
+use crate::platform::Hardware;
+
+/// How much of each pool is in use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Census {
+    /// Address spaces, including those that only wait for the hardware.
+    pub spaces: u32,
+    /// Address spaces that nothing refers to any more, but that the hardware still has.
+    pub dying_spaces: u32,
+    /// Contexts.
+    pub contexts: u32,
+    /// Objects, including closed ones that only wait for the hardware.
+    pub objects: u32,
+    /// Bindings of objects in address spaces.
+    pub bindings: u32,
+    /// Requests in flight.
+    pub jobs: u32,
+    /// Objects that requests in flight name.
+    pub uses: u32,
+    /// Pages that can still be lent.
+    pub free_lent_pages: u32,
+    /// Requests, contexts, timelines and address spaces of the hardware half (`Gpu::population`).
+    pub hardware: [u32; 4],
+    /// Free pages of the driver's memory.
+    pub free_driver_pages: u32,
+    /// Each client's part.
+    pub clients: Vec<ClientCensus>,
+}
+
+/// What one client has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCensus {
+    /// Handles of contexts, address spaces and objects.
+    pub handles: [u32; 3],
+    /// Pages of the driver's memory that are charged to it.
+    pub driver_pages: u32,
+    /// Pages that it lends.
+    pub lent_pages: u32,
+    /// Places in use in its page of completed points.
+    pub timelines: u32,
+    /// Objects whose pages have been asked for and are not complete.
+    pub requested: u32,
+}
+
+fn count<T>(handles: &Handles<T>) -> u32 {
+    u32::try_from(handles.len()).unwrap_or(u32::MAX)
+}
+
+impl<H: Hardware> Driver<H> {
+    /// Counts everything.
+    #[must_use]
+    pub fn census(&self) -> Census {
+        let clients = self.clients.iter().enumerate().map(|(id, client)| ClientCensus {
+            handles: [count(&client.contexts), count(&client.spaces), count(&client.objects)],
+            driver_pages: self.gpu.account_usage(client.account).map_or(0, |usage| usage.used),
+            lent_pages: client.lent,
+            timelines: client.timelines.iter().fold(0, |sum, place| sum + u32::from(place.id.is_some())),
+            requested: self.requested(id),
+        });
+        Census {
+            spaces: self.spaces.len(),
+            dying_spaces: u32::try_from(self.dying.len()).unwrap_or(u32::MAX),
+            contexts: self.contexts.len(),
+            objects: self.objects.len(),
+            bindings: self.bindings.len(),
+            jobs: self.jobs.len(),
+            uses: self.uses.len(),
+            free_lent_pages: self.lent.free_pages(),
+            hardware: self.gpu.population(),
+            free_driver_pages: self.gpu.free_pages(),
+            clients: clients.collect(),
+        }
+    }
+
+    fn requested(&self, client: super::ClientId) -> u32 {
+        (0..self.objects.capacity())
+            .filter_map(|index| self.objects.at(index).and_then(|id| self.objects.get(id)))
+            .filter(|object| object.client == client && matches!(object.backing, Backing::Requested { .. }))
+            .fold(0, |sum, _| sum + 1)
+    }
+}

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The domain around the driver as plain values: message areas and pages of points are vectors,
+//! notifications are counted, capabilities are entries of a table. What the kernel would refuse is
+//! refused, and what the driver must not ask it for fails the test.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gpu_protocol::{Errno, PAGE_SIZE, TIMELINES_PER_CLIENT};
+use intel_gpu::address::DeviceAddress;
+use intel_gpu::uapi::{ClientId, FrameError};
+
+/// A frame as its capability describes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// First byte.
+    pub physical: u64,
+    /// The capability gives the right to write.
+    pub writable: bool,
+}
+
+/// What a slot of a CNode can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Capability {
+    /// A frame of 4 KiB.
+    Frame(Frame),
+    /// Anything that is not a frame of 4 KiB: an endpoint, a large frame.
+    Other,
+}
+
+/// The pages that the GPU can reach, and whether it can write them. Clones share the state.
+#[derive(Clone, Debug, Default)]
+pub struct Iommu {
+    pages: Arc<Mutex<HashMap<u64, bool>>>,
+}
+
+impl Iommu {
+    fn with<R>(&self, f: impl FnOnce(&mut HashMap<u64, bool>) -> R) -> R {
+        f(&mut self.pages.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether an access to the page of `address` goes through.
+    #[must_use]
+    pub fn allows(&self, address: u64, write: bool) -> bool {
+        self.with(|pages| {
+            pages.get(&(address & !(PAGE_SIZE - 1))).is_some_and(|writable| *writable || !write)
+        })
+    }
+
+    /// Number of pages that are mapped.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.with(|pages| pages.len())
+    }
+
+    /// No page is mapped.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// One client's side of the shared memories.
+#[derive(Clone, Debug)]
+pub(crate) struct ClientSide {
+    pub(crate) area: Vec<u8>,
+    pub(crate) points: Vec<u64>,
+    pub(crate) notified: u64,
+}
+
+impl ClientSide {
+    pub(crate) fn new(area: usize) -> Self {
+        Self { area: vec![0; area], points: vec![0; TIMELINES_PER_CLIENT], notified: 0 }
+    }
+}
+
+/// A CNode: a power of two of slots.
+#[derive(Clone, Debug)]
+pub(crate) struct CNode {
+    pub(crate) bits: u32,
+    pub(crate) slots: Vec<Option<Capability>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    frame: Frame,
+    mapped: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Domain {
+    pub(crate) clients: Vec<ClientSide>,
+    pub(crate) cnodes: Vec<CNode>,
+    /// The capability that came with the message that is being served.
+    pub(crate) message: Option<u64>,
+    held: HashMap<u32, Held>,
+    iommu: Iommu,
+    /// `map_frame` succeeds this often, then it fails.
+    pub(crate) maps_left: u32,
+    /// Frames taken since the start.
+    pub(crate) taken: u64,
+}
+
+impl Domain {
+    pub(crate) fn new(clients: usize, area: usize, iommu: Iommu) -> Self {
+        Self {
+            clients: (0..clients).map(|_| ClientSide::new(area)).collect(),
+            cnodes: Vec::new(),
+            message: None,
+            held: HashMap::new(),
+            iommu,
+            maps_left: u32::MAX,
+            taken: 0,
+        }
+    }
+
+    /// Capabilities that the driver holds.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Pages that the GPU can reach.
+    #[must_use]
+    pub fn mapped(&self) -> usize {
+        self.iommu.len()
+    }
+}
+
+impl intel_gpu::uapi::Domain for Domain {
+    fn area_len(&self, client: ClientId) -> usize {
+        self.clients[client].area.len()
+    }
+
+    fn read_area(&self, client: ClientId, offset: u64, bytes: &mut [u8]) -> Result<(), Errno> {
+        let start = usize::try_from(offset).map_err(|_| Errno::Fault)?;
+        let end = start.checked_add(bytes.len()).ok_or(Errno::Fault)?;
+        bytes.copy_from_slice(self.clients[client].area.get(start..end).ok_or(Errno::Fault)?);
+        Ok(())
+    }
+
+    fn publish_point(&mut self, client: ClientId, timeline: usize, point: u64) {
+        let place = &mut self.clients[client].points[timeline];
+        assert!(*place < point, "timeline {timeline} of client {client} goes from {place} to {point}");
+        *place = point;
+    }
+
+    fn notify(&mut self, client: ClientId) {
+        self.clients[client].notified += 1;
+    }
+
+    fn take_frame(
+        &mut self,
+        cnode_bits: u32,
+        index: u32,
+        slot: u32,
+        write: bool,
+    ) -> Result<intel_gpu::uapi::Frame, FrameError> {
+        assert!(!self.held.contains_key(&slot), "slot {slot} is not free");
+        let named =
+            self.message.and_then(|cap| usize::try_from(cap).ok()).and_then(|cap| self.cnodes.get(cap));
+        let cnode = named.filter(|cnode| cnode.bits == cnode_bits).ok_or(FrameError::NoCnode)?;
+        match cnode.slots.get(index as usize).copied().flatten() {
+            Some(Capability::Frame(frame)) => {
+                let frame = Frame { writable: frame.writable && write, ..frame };
+                self.held.insert(slot, Held { frame, mapped: false });
+                self.taken += 1;
+                Ok(intel_gpu::uapi::Frame { slot, physical: frame.physical })
+            }
+            Some(Capability::Other) | None => Err(FrameError::NotAFrame),
+        }
+    }
+
+    fn map_frame(
+        &mut self,
+        frame: intel_gpu::uapi::Frame,
+        page_bits: u32,
+        write: bool,
+    ) -> Result<DeviceAddress, FrameError> {
+        assert_eq!(page_bits, 12, "the kernel maps pages of 4 KiB for devices");
+        assert!(self.held.get(&frame.slot).is_some_and(|held| held.frame.physical == frame.physical));
+        let Some(held) = self.held.get_mut(&frame.slot) else { return Err(FrameError::NotMappable) };
+        assert!(!held.mapped, "slot {} is mapped already", frame.slot);
+        // The kernel does not map over what is mapped (seL4: src/arch/x86/object/iospace.c).
+        let writable = held.frame.writable && write;
+        let physical = held.frame.physical;
+        if self.maps_left == 0 || self.iommu.with(|pages| pages.contains_key(&physical)) {
+            return Err(FrameError::NotMappable);
+        }
+        self.maps_left -= 1;
+        held.mapped = true;
+        self.iommu.with(|pages| pages.insert(physical, writable));
+        Ok(DeviceAddress::new(physical))
+    }
+
+    fn release_frame(&mut self, slot: u32) {
+        let held = self.held.remove(&slot);
+        assert!(held.is_some(), "slot {slot} holds nothing");
+        if let Some(held) = held.filter(|held| held.mapped) {
+            self.iommu.with(|pages| pages.remove(&held.frame.physical));
+        }
+    }
+}

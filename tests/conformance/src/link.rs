@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The client library's transport: a call is a call of the driver.
+
+use std::cell::{RefCell, RefMut};
+use std::rc::Rc;
+
+use gpu_client::{Lendable, Transport};
+use gpu_protocol::{Operation, Reply};
+
+use crate::rig::{Region, Rig};
+
+/// A rig that several clients use by turns.
+#[derive(Clone, Debug)]
+pub struct Shared(Rc<RefCell<Rig>>);
+
+impl Shared {
+    /// Shares a rig.
+    #[must_use]
+    pub fn new(rig: Rig) -> Self {
+        Self(Rc::new(RefCell::new(rig)))
+    }
+
+    /// The rig, while no client calls.
+    #[must_use]
+    pub fn rig(&self) -> RefMut<'_, Rig> {
+        self.0.borrow_mut()
+    }
+
+    /// A client's connection.
+    #[must_use]
+    pub fn link(&self, client: usize) -> Link {
+        Link { rig: self.clone(), client, calls: 0 }
+    }
+}
+
+/// One client's transport.
+#[derive(Debug)]
+pub struct Link {
+    rig: Shared,
+    client: usize,
+    /// Calls made.
+    pub calls: usize,
+}
+
+impl Transport for Link {
+    fn call(&mut self, operation: Operation, arguments: [u64; 2], capability: Option<u64>) -> Reply {
+        self.calls += 1;
+        self.rig.rig().call(self.client, operation.label(), arguments, capability)
+    }
+
+    fn area_len(&self) -> usize {
+        self.rig.rig().area_len(self.client)
+    }
+
+    fn write_area(&mut self, offset: usize, bytes: &[u8]) {
+        self.rig.rig().write_area(self.client, offset, bytes);
+    }
+
+    fn completed_point(&self, timeline: u32) -> u64 {
+        self.rig.rig().point(self.client, u64::from(timeline))
+    }
+}
+
+impl From<Region> for Lendable {
+    fn from(region: Region) -> Self {
+        Self {
+            address: region.address,
+            size: region.size,
+            frames: region.cnode,
+            frames_bits: region.bits,
+            page_bits: 12,
+        }
+    }
+}

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Operations on the wire: the shortest way to make each of them, right or wrong.
+
+use gpu_protocol::{
+    Connect, ContextCreate, ContextDestroy, ContextParam, CreateSetParam, Errno, Extension, ExtensionHeader,
+    Fence, GemClose, Grant, GrantFlags, ObjectFlags, Operation, PageRequest, Refuse, Submit, SubmitObject,
+    UserptrCreate, VERSION, VmCreate, VmDestroy,
+};
+use zerocopy::{Immutable, IntoBytes};
+
+use crate::rig::{Region, Rig};
+
+/// Where the structure that an operation's argument points to is written in the message area.
+pub const PAYLOAD: usize = 1024;
+/// Where fences are written.
+pub const FENCES: usize = 4096;
+
+/// What a successful operation returns: the reply's words.
+pub type Words = [u64; 4];
+
+impl Rig {
+    /// Makes one operation with its structure at the start of the message area.
+    ///
+    /// # Errors
+    /// What the driver answers.
+    pub fn op<A: IntoBytes + Immutable>(
+        &mut self,
+        client: usize,
+        operation: Operation,
+        argument: &A,
+    ) -> Result<Words, Errno> {
+        self.op_with(client, operation, argument, None)
+    }
+
+    /// Makes one operation with a capability.
+    ///
+    /// # Errors
+    /// What the driver answers.
+    pub fn op_with<A: IntoBytes + Immutable>(
+        &mut self,
+        client: usize,
+        operation: Operation,
+        argument: &A,
+        capability: Option<u64>,
+    ) -> Result<Words, Errno> {
+        self.write_area(client, 0, argument.as_bytes());
+        let reply = self.call(client, operation.label(), [0, size_of::<A>() as u64], capability);
+        reply.status.map(|()| reply.words)
+    }
+
+    /// Makes one operation that must be refused and must leave everything as it was.
+    ///
+    /// # Panics
+    /// It is not, or something changed.
+    pub fn refused<A: IntoBytes + Immutable>(
+        &mut self,
+        client: usize,
+        operation: Operation,
+        argument: &A,
+        errno: Errno,
+    ) {
+        self.refused_with(client, operation, argument, None, errno);
+    }
+
+    /// As [`Rig::refused`], with a capability.
+    ///
+    /// # Panics
+    /// As [`Rig::refused`].
+    pub fn refused_with<A: IntoBytes + Immutable>(
+        &mut self,
+        client: usize,
+        operation: Operation,
+        argument: &A,
+        capability: Option<u64>,
+        errno: Errno,
+    ) {
+        let before = self.snapshot();
+        assert_eq!(self.op_with(client, operation, argument, capability), Err(errno), "{operation:?}");
+        crate::rig::unchanged(&before, &self.snapshot(), operation);
+    }
+
+    /// Connects a client.
+    ///
+    /// # Panics
+    /// The driver refuses.
+    pub fn connect(&mut self, client: usize) {
+        let reply = self.op(client, Operation::Connect, &Connect { version: VERSION, flags: 0 });
+        assert!(reply.is_ok(), "{reply:?}");
+    }
+
+    /// Creates an address space.
+    ///
+    /// # Errors
+    /// What the driver answers.
+    pub fn vm_create(&mut self, client: usize) -> Result<u32, Errno> {
+        self.op(client, Operation::VmCreate, &VmCreate { extensions: 0, flags: 0, vm_id: 0 }).map(handle)
+    }
+
+    /// Drops a handle of an address space.
+    ///
+    /// # Errors
+    /// What the driver answers.
+    pub fn vm_destroy(&mut self, client: usize, vm: u32) -> Result<(), Errno> {
+        let destroy = VmDestroy { extensions: 0, flags: 0, vm_id: vm };
+        self.op(client, Operation::VmDestroy, &destroy).map(drop)
+    }
+
+    /// Creates a context with parameters in the order of the slice.
+    ///
+    /// # Errors
+    /// What the driver answers.
+    pub fn context_create(
+        &mut self,
+        client: usize,
+        flags: u32,
+        params: &[ContextParam],
+    ) -> Result<u32, Errno> {
+        let create = self.write_params(client, flags, params);
+        self.op(client, Operation::ContextCreate, &create).map(handle)
+    }
+
+    /// Writes a chain of parameters into the message area; the structure that begins it.
+    pub fn write_params(&mut self, client: usize, flags: u32, params: &[ContextParam]) -> ContextCreate {
+        for (index, param) in params.iter().enumerate() {
+            let at = PAYLOAD + index * size_of::<CreateSetParam>();
+            let last = index + 1 == params.len();
+            let next = if last { 0 } else { (at + size_of::<CreateSetParam>()) as u64 };
+            self.write_area(client, at, set_param(next, *param).as_bytes());
+        }
+        let chain = !params.is_empty();
+        ContextCreate {
+            ctx_id: 0,
+            flags: flags | if chain { ContextCreate::USE_EXTENSIONS } else { 0 },
+            extensions: if chain { PAYLOAD as u64 } else { 0 },
+        }
+    }
+
+    /// Creates a context in an address space.
+    ///
+    /// # Panics
+    /// The driver refuses.
+    #[expect(clippy::expect_used, reason = "part of tests")]
+    pub fn context(&mut self, client: usize, vm: u32) -> u32 {
+        self.context_create(client, 0, &[param(ContextParam::VM, u64::from(vm))]).expect("a context")
+    }
+
+    /// Destroys a context.
+    ///
+    /// # Errors
+    /// What the driver answers.
+    pub fn context_destroy(&mut self, client: usize, context: u32) -> Result<(), Errno> {
+        self.op(client, Operation::ContextDestroy, &ContextDestroy { ctx_id: context, pad: 0 }).map(drop)
+    }
+
+    /// Makes an object of a range of a client's address space.
+    ///
+    /// # Errors
+    /// What the driver answers.
+    pub fn userptr_create(&mut self, client: usize, address: u64, size: u64) -> Result<u32, Errno> {
+        let create = UserptrCreate { user_ptr: address, user_size: size, flags: 0, handle: 0 };
+        self.op(client, Operation::UserptrCreate, &create).map(handle)
+    }
+
+    /// Makes an object of a region.
+    ///
+    /// # Panics
+    /// The driver refuses.
+    #[expect(clippy::expect_used, reason = "part of tests")]
+    pub fn userptr(&mut self, client: usize, region: Region) -> u32 {
+        self.userptr_create(client, region.address, region.size).expect("an object")
+    }
+
+    /// Closes an object.
+    ///
+    /// # Errors
+    /// What the driver answers.
+    pub fn close(&mut self, client: usize, object: u32) -> Result<(), Errno> {
+        self.op(client, Operation::GemClose, &GemClose { handle: object, pad: 0 }).map(drop)
+    }
+
+    /// Fetches the next page request.
+    ///
+    /// # Panics
+    /// The driver refuses.
+    pub fn next_request(&mut self, client: usize) -> Option<PageRequest> {
+        let reply = self.call(client, Operation::NextPageRequest.label(), [0, 0], None);
+        assert_eq!(reply.status, Ok(()));
+        PageRequest::from_words(reply.words)
+    }
+
+    /// Grants frames.
+    ///
+    /// # Errors
+    /// What the driver answers.
+    pub fn grant(&mut self, client: usize, grant: &Grant, cnode: u64) -> Result<u64, Errno> {
+        self.op_with(client, Operation::GrantCnode, grant, Some(cnode)).map(|words| words[0])
+    }
+
+    /// Answers a request with an error.
+    ///
+    /// # Errors
+    /// What the driver answers.
+    pub fn refuse(&mut self, client: usize, request: PageRequest, errno: Errno) -> Result<(), Errno> {
+        self.op(client, Operation::Refuse, &refusal(request, errno)).map(drop)
+    }
+
+    /// Submits a batch, the last object of the list, and returns its fence.
+    ///
+    /// # Errors
+    /// What the driver answers.
+    pub fn submit(
+        &mut self,
+        client: usize,
+        context: u32,
+        engine: u32,
+        objects: &[SubmitObject],
+        fences: &[Fence],
+    ) -> Result<Fence, Errno> {
+        let submit = self.write_submit(client, context, engine, objects, fences);
+        self.op(client, Operation::Submit, &submit).map(fence)
+    }
+
+    /// Writes the lists of a submission into the message area; the structure that names them.
+    pub fn write_submit(
+        &mut self,
+        client: usize,
+        context: u32,
+        engine: u32,
+        objects: &[SubmitObject],
+        fences: &[Fence],
+    ) -> Submit {
+        self.write_area(client, PAYLOAD, objects.as_bytes());
+        self.write_area(client, FENCES, fences.as_bytes());
+        Submit {
+            context,
+            engine,
+            objects: PAYLOAD as u64,
+            object_count: u32::try_from(objects.len()).unwrap_or(u32::MAX),
+            batch_start: 0,
+            batch_len: 0,
+            flags: 0,
+            fences: FENCES as u64,
+            fence_count: u32::try_from(fences.len()).unwrap_or(u32::MAX),
+            rsvd: 0,
+        }
+    }
+}
+
+/// The only word of a reply that is a handle.
+#[must_use]
+pub fn handle(words: Words) -> u32 {
+    u32::try_from(words[0]).unwrap_or(u32::MAX)
+}
+
+/// The fence that a submission returns.
+#[must_use]
+pub fn fence(words: Words) -> Fence {
+    Fence { timeline: handle(words), flags: 0, point: words[1] }
+}
+
+/// A parameter of a context that is being created.
+#[must_use]
+pub const fn param(param: u64, value: u64) -> ContextParam {
+    ContextParam { ctx_id: 0, size: 0, param, value }
+}
+
+/// An extension that sets a parameter.
+#[must_use]
+pub const fn set_param(next: u64, param: ContextParam) -> CreateSetParam {
+    CreateSetParam {
+        base: ExtensionHeader { next, name: Extension::SetParam as u32, flags: 0, rsvd: [0; 4] },
+        param,
+    }
+}
+
+/// An object that is read, at a fixed address.
+#[must_use]
+pub const fn reads(handle: u32, address: u64) -> SubmitObject {
+    SubmitObject { handle, flags: ObjectFlags::PINNED.bits(), address }
+}
+
+/// An object that is written, at a fixed address.
+#[must_use]
+pub const fn writes(handle: u32, address: u64) -> SubmitObject {
+    SubmitObject { handle, flags: ObjectFlags::PINNED.bits() | ObjectFlags::WRITE.bits(), address }
+}
+
+/// The grant of a whole request out of a region's CNode.
+#[must_use]
+pub fn whole_grant(request: PageRequest, region: Region) -> Grant {
+    Grant {
+        address: request.address,
+        sequence: request.sequence,
+        first: u32::try_from((request.address - region.address) >> 12).unwrap_or(u32::MAX),
+        count: u32::try_from(request.size >> 12).unwrap_or(u32::MAX),
+        page_bits: 12,
+        cnode_bits: region.bits,
+        flags: GrantFlags::WRITE.bits(),
+        rsvd: 0,
+    }
+}
+
+/// A refusal of a request.
+#[must_use]
+pub fn refusal(request: PageRequest, errno: Errno) -> Refuse {
+    Refuse { address: request.address, sequence: request.sequence, errno: u32::from(errno.number()), rsvd: 0 }
+}

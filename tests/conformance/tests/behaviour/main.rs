@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What the driver does for its clients, one sentence a test.
+
+mod connect;
+mod contexts;
+mod spaces;
+mod userptr;
