@@ -31,7 +31,7 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    pub(crate) fn of(spec: &Builder, board: &Board, image_memory: u64) -> Self {
+    pub(crate) fn of(spec: &Builder, image_memory: u64) -> Self {
         let copies = |frames: u32| {
             let object = spec.objects().get(frames as usize).map(|entry| entry.object);
             u64::from(object.map_or(0, Object::cap_count))
@@ -43,9 +43,8 @@ impl Budget {
         let mut region_memory = 0;
         for entry in spec.objects() {
             match entry.object {
-                Object::Frames { paddr: Some(paddr), .. } => {
-                    let bytes = entry.object.frame_bytes();
-                    region_memory += if board.is_ram(paddr, bytes) { bytes } else { 0 };
+                Object::Frames { at: Some(at), .. } => {
+                    region_memory += if at.device { 0 } else { entry.object.frame_bytes() };
                 }
                 object => object_memory += bytes(object),
             }

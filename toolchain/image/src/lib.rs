@@ -69,6 +69,7 @@ mod xml;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use image_spec::place::FailureExit;
 use thiserror::Error;
 
 use crate::board::{Board, BoardError};
@@ -143,7 +144,8 @@ pub fn build(request: &Request) -> Result<Image, BuildError> {
     let sink = Sink::new(&request.system);
     let (spec, report) =
         compile(&text, request, &board, &initialiser, &sink).map_err(BuildError::Description)?;
-    let elf = package::package(initialiser, spec)
+    let exit = board.failure_exit.map(|exit| FailureExit { port: exit.port, value: exit.value });
+    let elf = package::package(initialiser, spec, exit)
         .map_err(|problem| unusable(ProgramError::Unsuitable(format!("it {problem}"))))?;
     Ok(Image { elf, report, warnings: sink.into_warnings() })
 }
@@ -177,7 +179,7 @@ fn compile(
     let bytes = spec.to_bytes().map_err(|overflow| refuse(overflow.to_string()))?;
 
     let memory = package::memory(initialiser, bytes.len());
-    let budget = Budget::of(&spec, board, memory);
+    let budget = Budget::of(&spec, memory);
     budget.check(board).map_err(refuse)?;
     placement::below(&system, &paddrs, board, board.image_start + memory, sink);
     sink.finish_stage()?;

@@ -2,15 +2,13 @@
 //! The bootable image: the initialiser with the specification as one more segment.
 //!
 //! The result is the least that the kernel's loader needs: an ELF header, program headers, the segments' bytes.
-//! The initialiser finds the specification through a variable that receives its address and length.
+//! The initialiser finds the specification through a variable (see [`image_spec::place`]).
 
+use image_spec::place::{self, FailureExit};
 use object::elf;
 
 use crate::layout::PAGE;
 use crate::program::{Program, Segment};
-
-/// The initialiser's variable: two words, address and length of the specification.
-const PLACE_SYMBOL: &str = "image_spec_place";
 
 /// Bytes of memory, from its first address to its last in whole pages, of an image with a specification of this
 /// length.
@@ -30,10 +28,14 @@ fn end(program: &Program) -> u64 {
 ///
 /// # Errors
 /// The initialiser has no such variable; the text says so.
-pub(crate) fn package(mut initialiser: Program, spec: Vec<u8>) -> Result<Vec<u8>, String> {
+pub(crate) fn package(
+    mut initialiser: Program,
+    spec: Vec<u8>,
+    exit: Option<FailureExit>,
+) -> Result<Vec<u8>, String> {
     let vaddr = end(&initialiser);
-    let symbol = initialiser.symbols.find(PLACE_SYMBOL, |size| size == 16, "16")?;
-    let words = [vaddr, spec.len() as u64].map(u64::to_le_bytes);
+    let symbol = initialiser.symbols.find(place::SYMBOL, |size| size == 24, "24")?;
+    let words = [vaddr, spec.len() as u64, FailureExit::to_word(exit)].map(u64::to_le_bytes);
     initialiser.write(symbol, &words.concat())?;
     initialiser.segments.push(Segment { vaddr, bytes: spec, write: false, execute: false });
     Ok(write_elf(&initialiser))

@@ -3,7 +3,8 @@
 
 use core::fmt;
 
-use image_spec::{FailureExit, SpecError};
+use image_spec::place::FailureExit;
+use image_spec::{Location, SpecError};
 use sel4::initial;
 
 use crate::console::line;
@@ -11,8 +12,6 @@ use crate::console::line;
 /// Why the system cannot be set up.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Failure {
-    /// What the kernel says about the machine makes no sense.
-    BootInfo,
     /// The specification makes no sense.
     Spec(SpecError),
     /// The root CNode has fewer slots than are needed.
@@ -35,8 +34,8 @@ pub(crate) enum Failure {
     Absent {
         /// The frame's object.
         name: &'static str,
-        /// The address.
-        paddr: u64,
+        /// Where it should lie.
+        place: Location,
     },
     /// The machine has no I/O memory management unit.
     NoIommu {
@@ -57,7 +56,6 @@ pub(crate) enum Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BootInfo => write!(f, "the kernel's boot information makes no sense"),
             Self::Spec(error) => write!(f, "{error}"),
             Self::Slots { needed, free } => {
                 write!(f, "{needed} capability slots are needed, the root CNode has {free} free")
@@ -65,8 +63,9 @@ impl fmt::Display for Failure {
             Self::Memory { name, bytes, left } => {
                 write!(f, "{name}: no block of {bytes:#x} bytes is left ({left:#x} bytes in pieces)")
             }
-            Self::Absent { name, paddr } => {
-                write!(f, "{name}: the physical address {paddr:#x} is not to be had on this machine")
+            Self::Absent { name, place: Location { paddr, device } } => {
+                let kind = if *device { "device memory" } else { "memory" };
+                write!(f, "{name}: the kernel offers no {kind} at the physical address {paddr:#x}")
             }
             Self::NoIommu { name } => {
                 write!(f, "{name}: the kernel has found no I/O memory management unit")
@@ -88,15 +87,20 @@ impl<T> During<T> for sel4::Result<T> {
     }
 }
 
-/// Tells the failure and ends: the machine where it has a port for that, else this thread alone, for good.
+/// Tells the failure and ends: the machine where it has a port for that, else just everything in it.
 pub(crate) fn end(failure: fmt::Arguments<'_>, exit: Option<FailureExit>) -> ! {
     line!("initialiser: error: {failure}");
     if let Some(exit) = exit {
         // When the port does nothing there is nothing else to try.
         let _ = initial::IO_PORT.out32(exit.port, exit.value);
     }
+    stop()
+}
+
+/// Does nothing more. At the highest priority that keeps all domains from running, too: none has been started, or
+/// nothing can be relied upon.
+pub(crate) fn stop() -> ! {
     loop {
-        // No domain has been started, or none of what is left can be repaired: nothing else is to run.
-        let _ = initial::TCB.suspend();
+        sel4::yield_now();
     }
 }

@@ -46,7 +46,7 @@ fn run(boot_info: BootInfo<'_>, spec: &Spec<'static>) -> Result<core::convert::I
     objects.create()?;
     contents::write(&mut objects)?;
     spaces::build(&mut objects)?;
-    spaces::build_io(&mut objects, boot_info.io_page_table_levels())?;
+    spaces::build_io(&mut objects)?;
     slots::fill(&mut objects)?;
     threads::configure(&objects)?;
     threads::start(&objects)?;

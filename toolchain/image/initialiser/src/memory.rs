@@ -3,6 +3,7 @@
 
 use core::ops::Range;
 
+use image_spec::Location;
 use image_untyped::{Block, Memory, Step};
 use sel4::cap::Untyped;
 use sel4::{BootInfo, CPtr, NodePath, Object, RETYPE_FAN_OUT_LIMIT, Slot, WORD_BITS, initial};
@@ -70,7 +71,7 @@ impl<'b> Pool<'b> {
     pub(crate) fn make_at(
         &mut self,
         object: Object,
-        paddr: u64,
+        place: Location,
         slot: u64,
         count: u64,
         name: &'static str,
@@ -78,9 +79,9 @@ impl<'b> Pool<'b> {
         let bits = object.size_bits();
         let mut made = 0;
         while made < count {
-            let at = paddr + (made << bits);
-            match self.memory.towards(at, bits, count - made) {
-                None => return Err(Failure::Absent { name, paddr: at }),
+            let at = place.paddr + (made << bits);
+            match self.memory.towards(at, place.device, bits, count - made) {
+                None => return Err(Failure::Absent { name, place: Location { paddr: at, ..place } }),
                 Some(Step::Take { block, count: now }) => {
                     made += self.take(object, block, slot + made, now, name)?;
                 }

@@ -15,6 +15,8 @@ pub(crate) struct Objects<'s> {
     pub(crate) spec: &'s Spec<'static>,
     /// What is left to make more of.
     pub(crate) pool: Pool<'s>,
+    /// Levels of I/O page tables; 0 without an I/O memory management unit.
+    pub(crate) io_levels: u64,
     first_slot: u64,
 }
 
@@ -25,7 +27,8 @@ impl<'s> Objects<'s> {
         room: &'s mut [Block],
     ) -> Result<Self, Failure> {
         let pool = Pool::new(boot_info, spec.cap_count().into(), room)?;
-        Ok(Self { spec, pool, first_slot: boot_info.empty_slots().start })
+        let io_levels = boot_info.io_page_table_levels();
+        Ok(Self { spec, pool, io_levels, first_slot: boot_info.empty_slots().start })
     }
 
     /// Makes them all.
@@ -47,13 +50,14 @@ impl<'s> Objects<'s> {
             Object::Paging(PagingLevel::Pdpt) => sel4::Object::Pdpt,
             Object::Paging(PagingLevel::PageDirectory) => sel4::Object::PageDirectory,
             Object::Paging(PagingLevel::PageTable) => sel4::Object::PageTable,
-            Object::Frames { size_bits, count, paddr } => {
+            Object::Frames { size_bits, count, at } => {
                 let frame = sel4::Object::Frame(frame_size(size_bits));
-                return match paddr {
-                    Some(paddr) => self.pool.make_at(frame, paddr, slot, count.into(), name),
+                return match at {
+                    Some(place) => self.pool.make_at(frame, place, slot, count.into(), name),
                     None => self.pool.make(frame, slot, count.into(), name),
                 };
             }
+            Object::IoSpace { .. } if self.io_levels == 0 => return Err(Failure::NoIommu { name }),
             Object::IoSpace { .. }
             | Object::IoPorts { .. }
             | Object::IoApicIrq { .. }

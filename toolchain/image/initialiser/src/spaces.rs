@@ -57,17 +57,14 @@ fn copy(objects: &mut Objects<'_>, source: u64, name: &'static str) -> Result<u6
     Ok(slot)
 }
 
-/// Builds the address spaces of the devices. `levels` is the number of tables from the root to a page.
-pub(crate) fn build_io(objects: &mut Objects<'_>, levels: u64) -> Result<(), Failure> {
+/// Builds the address spaces of the devices.
+pub(crate) fn build_io(objects: &mut Objects<'_>) -> Result<(), Failure> {
     let spec = objects.spec;
-    if let Some(range) = spec.io_ranges().get(0) {
-        if levels == 0 {
-            return Err(Failure::NoIommu { name: objects.name(range.io_space) });
-        }
+    if !spec.io_ranges().is_empty() {
         let slot = objects.pool.slot()?;
         objects.pool.make(sel4::Object::Frame(FrameSize::Small), slot, 1, "initialiser: probe")?;
         let probe = Frame::from_cptr(CPtr::new(slot));
-        spec.io_ranges().iter().try_for_each(|range| io_tables(objects, &range, levels, probe))?;
+        spec.io_ranges().iter().try_for_each(|range| io_tables(objects, &range, probe))?;
     }
     spec.io_maps().iter().try_for_each(|map| map_io(objects, &map))
 }
@@ -76,11 +73,11 @@ pub(crate) fn build_io(objects: &mut Objects<'_>, levels: u64) -> Result<(), Fai
 const IO_TABLE_BYTES: u64 = 1 << 21;
 
 /// Hangs in the tables that lead to a range.
-fn io_tables(objects: &mut Objects<'_>, range: &IoRange, levels: u64, probe: Frame) -> Result<(), Failure> {
+fn io_tables(objects: &mut Objects<'_>, range: &IoRange, probe: Frame) -> Result<(), Failure> {
     let end = range.iova + range.size;
     let mut address = range.iova / IO_TABLE_BYTES * IO_TABLE_BYTES;
     while address < end {
-        io_path(objects, range.io_space, address, levels, probe)?;
+        io_path(objects, range.io_space, address, probe)?;
         address += IO_TABLE_BYTES;
     }
     Ok(())
@@ -91,16 +88,11 @@ fn io_tables(objects: &mut Objects<'_>, range: &IoRange, levels: u64, probe: Fra
 ///
 /// The kernel puts a table into the highest place that is empty on the way. It must not be given one too many: it
 /// would take that for a page and map it for the device. So a page is mapped on trial before each.
-fn io_path(
-    objects: &mut Objects<'_>,
-    io_space: u32,
-    address: u64,
-    levels: u64,
-    probe: Frame,
-) -> Result<(), Failure> {
+fn io_path(objects: &mut Objects<'_>, io_space: u32, address: u64, probe: Frame) -> Result<(), Failure> {
     let name = objects.name(io_space);
     let space = IoSpace::from_cptr(objects.cptr(io_space));
-    let mut missing = levels;
+    // From the root to the lowest level.
+    let mut missing = objects.io_levels;
     loop {
         match probe.map_io(space, address, CapRights::READ) {
             Ok(()) => return probe.unmap().during("take the trial page out of it", name),

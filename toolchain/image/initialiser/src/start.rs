@@ -3,20 +3,31 @@
 #![allow(unsafe_code, reason = "entry point, and memory that is found through addresses")]
 
 use core::cell::UnsafeCell;
+use core::fmt::{self, Write as _};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use image_spec::Spec;
+use image_spec::place::FailureExit;
 use image_untyped::Block;
 use sel4::{BootInfo, IpcBuffer};
 
 use crate::failure::{self, Failure};
 use crate::memory;
 
-/// Where the specification is. The image tool writes address and length here.
+/// What the image tool tells us in [`image_spec::place`]: address and length of the specification, failure exit.
 // SAFETY: no other symbol of the program has this name.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals, reason = "a name for the image tool")]
-static image_spec_place: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
+static image_spec_place: [AtomicUsize; 3] = [const { AtomicUsize::new(0) }; 3];
+
+fn place(word: usize) -> usize {
+    image_spec_place.get(word).map_or(0, |word| word.load(Ordering::Relaxed))
+}
+
+/// Tells why we cannot go on, and ends.
+fn fail(failure: fmt::Arguments<'_>) -> ! {
+    failure::end(failure, FailureExit::from_word(place(2) as u64))
+}
 
 /// Bytes of the stack. Half of it is for the accounts of memory; calls go some ten deep with some hundred bytes each.
 const STACK_SIZE: usize = 64 * 1024;
@@ -52,19 +63,22 @@ extern "C" fn begin(boot_info: *const u8) -> ! {
     // SAFETY: the kernel passes the address of its boot information, which stays.
     let boot_info = match unsafe { BootInfo::from_pointer(boot_info) } {
         Ok(boot_info) => boot_info,
-        // There is no IPC buffer yet to tell it with, except to a debug kernel.
-        Err(_) => failure::end(format_args!("{}", Failure::BootInfo), None),
+        // Without it there is no IPC buffer: no invocation can be made, and only a debug kernel can tell anybody.
+        Err(_) => {
+            let _ = sel4::DebugWriter.write_str("initialiser: error: the boot information makes no sense\n");
+            failure::stop()
+        }
     };
     // SAFETY: the kernel maps the buffer of this thread, the only one of this program, at this address.
     unsafe { sel4::set_ipc_buffer(boot_info.ipc_buffer() as *mut IpcBuffer) };
 
     let spec = match Spec::parse(specification()) {
         Ok(spec) => spec,
-        Err(error) => failure::end(format_args!("{}", Failure::Spec(error)), None),
+        Err(error) => fail(format_args!("{}", Failure::Spec(error))),
     };
     match crate::run(boot_info, &spec) {
         Ok(never) => match never {},
-        Err(error) => failure::end(format_args!("{error}"), spec.failure_exit()),
+        Err(error) => fail(format_args!("{error}")),
     }
 }
 
@@ -83,6 +97,10 @@ fn specification() -> &'static [u8] {
 #[cfg(any(sel4_domain, target_os = "none"))]
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
-    // Whether there is a port to end the machine with is no longer known here.
-    failure::end(format_args!("{info}"), None)
+    static PANICKED: core::sync::atomic::AtomicBool = core::sync::atomic::AtomicBool::new(false);
+    if PANICKED.swap(true, Ordering::Relaxed) {
+        // The panic came out of telling about a panic.
+        failure::stop();
+    }
+    fail(format_args!("{info}"))
 }

@@ -2,7 +2,7 @@
 //! The cross references of a specification.
 
 use crate::reader::{Spec, SpecError};
-use crate::records::{CapTransform, Object};
+use crate::records::{CapTransform, Location, Object};
 use crate::{LARGE_PAGE_BITS, SMALL_PAGE_BITS};
 
 /// More slots than any CNode here has; keeps every shift defined.
@@ -77,7 +77,7 @@ impl Checker<'_, '_> {
             Object::CNode { radix } => ensure((1..=MAX_RADIX).contains(&radix), "its radix is out of range"),
             Object::IoPorts { first, last } => ensure(first <= last, "its last port is before its first"),
             Object::IoSpace { domain, .. } => ensure(domain != 0, "its domain id is 0"),
-            Object::Frames { size_bits, count, paddr } => {
+            Object::Frames { size_bits, count, at } => {
                 ensure(count > 0, "it has no frames")?;
                 ensure(
                     matches!(size_bits, SMALL_PAGE_BITS | LARGE_PAGE_BITS),
@@ -87,9 +87,9 @@ impl Checker<'_, '_> {
                     entry.first_cap.checked_add(count).is_some(),
                     "it has more capabilities than can be counted",
                 )?;
-                match paddr {
+                match at {
                     None => Ok(()),
-                    Some(paddr) => {
+                    Some(Location { paddr, .. }) => {
                         ensure(paddr.trailing_zeros() >= u32::from(size_bits), "its address is not aligned")?;
                         ensure(
                             paddr.checked_add(entry.object.frame_bytes()).is_some(),
@@ -97,8 +97,8 @@ impl Checker<'_, '_> {
                         )?;
                         match previous.map(|previous| previous.object) {
                             None => Ok(()),
-                            Some(before @ Object::Frames { paddr: Some(start), .. }) => ensure(
-                                start.checked_add(before.frame_bytes()).is_some_and(|end| end <= paddr),
+                            Some(before @ Object::Frames { at: Some(start), .. }) => ensure(
+                                start.paddr.checked_add(before.frame_bytes()).is_some_and(|end| end <= paddr),
                                 "its physical addresses do not follow the ones before",
                             ),
                             Some(_) => Err("it has a physical address but stands after objects without"),
@@ -113,7 +113,10 @@ impl Checker<'_, '_> {
     fn fill(&self, index: u32) -> Check {
         let fill = self.spec.fills().get(index).ok_or("missing")?;
         self.frames(fill.frames)?;
-        let bytes = self.find(fill.frames)?.frame_bytes();
+        let frames = self.find(fill.frames)?;
+        let device = matches!(frames, Object::Frames { at: Some(Location { device: true, .. }), .. });
+        ensure(!device, "it writes to device memory")?;
+        let bytes = frames.frame_bytes();
         ensure(
             fill.offset.checked_add(u64::from(fill.len)).is_some_and(|end| end <= bytes),
             "it reaches beyond the frames",

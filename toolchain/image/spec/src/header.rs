@@ -10,19 +10,6 @@ pub const VERSION: u32 = 1;
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"mkimage\0");
 
 record! {
-    /// What the initialiser does after it has reported that it cannot go on: it writes to an I/O port, by
-    /// which a virtual machine ends with an exit status.
-    pub struct FailureExit {
-        /// Whether there is such a port.
-        pub present: bool,
-        /// The port, 32 bits wide.
-        pub port: u16,
-        /// What to write.
-        pub value: u32,
-    }
-}
-
-record! {
     /// Place of a section.
     pub(crate) struct Section {
         /// First byte, counted from the start of the header.
@@ -39,7 +26,6 @@ record! {
         pub version: u32,
         pub total: u32,
         pub monitor_endpoint: u32,
-        pub failure: FailureExit,
         pub strings: Section,
         pub data: Section,
         pub objects: Section,

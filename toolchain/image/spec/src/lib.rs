@@ -10,7 +10,7 @@
 //! A specification is one block of bytes:
 //!
 //! ```text
-//!   header     magic, version, total length, scalars (monitor endpoint, failure exit),
+//!   header     magic, version, total length, monitor endpoint,
 //!              one {offset, count} per section
 //!   sections   tables of records of fixed size, a string pool, a pool of frame contents
 //! ```
@@ -31,16 +31,17 @@ extern crate alloc;
 mod check;
 mod codec;
 mod header;
+pub mod place;
 mod reader;
 mod records;
 #[cfg(feature = "write")]
 mod writer;
 
-pub use header::{FailureExit, VERSION};
+pub use header::VERSION;
 pub use reader::{Records, Spec, SpecError, Table};
 pub use records::{
-    CapEntry, CapTransform, Fill, IoMap, IoRange, IrqBinding, IrqTrigger, Map, Name, NamedObject, Object,
-    PagingLevel, PagingTable, Polarity, Rights, Thread,
+    CapEntry, CapTransform, Fill, IoMap, IoRange, IrqBinding, IrqTrigger, Location, Map, Name, NamedObject,
+    Object, PagingLevel, PagingTable, Polarity, Rights, Thread,
 };
 #[cfg(feature = "write")]
 pub use writer::{Builder, Overflow};

@@ -6,7 +6,7 @@ use core::marker::PhantomData;
 
 use crate::check;
 use crate::codec::Field;
-use crate::header::{FailureExit, HEADER_SIZE, Header, MAGIC, Section, VERSION};
+use crate::header::{HEADER_SIZE, Header, MAGIC, Section, VERSION};
 use crate::records::{
     CapEntry, Fill, IoMap, IoRange, IrqBinding, Map, Name, NamedObject, PagingTable, Thread,
 };
@@ -229,12 +229,6 @@ impl<'a> Spec<'a> {
     #[must_use]
     pub fn monitor_endpoint(&self) -> u32 {
         self.header.monitor_endpoint
-    }
-
-    /// How to end after a failure, if there is a way.
-    #[must_use]
-    pub fn failure_exit(&self) -> Option<FailureExit> {
-        self.header.failure.present.then_some(self.header.failure)
     }
 
     /// The objects.

@@ -83,6 +83,15 @@ impl Field for Rights {
     }
 }
 
+/// Where frames lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// Physical address.
+    pub paddr: u64,
+    /// Whether that is device memory. It is never cleared or written at boot.
+    pub device: bool,
+}
+
 /// Something that capabilities can stand for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Object {
@@ -107,8 +116,8 @@ pub enum Object {
         size_bits: u8,
         /// How many.
         count: u32,
-        /// Physical address of the first when it matters; the others follow without a gap.
-        paddr: Option<u64>,
+        /// Where the first lies when it matters; the others follow without a gap.
+        at: Option<Location>,
     },
     /// The I/O address space of one device.
     IoSpace {
@@ -168,9 +177,6 @@ impl Object {
     }
 }
 
-/// "No physical address" in the record of a run of frames.
-const ANYWHERE: u64 = u64::MAX;
-
 /// The common shape of all objects: tag, three small values, one large.
 type RawObject = (u8, u8, u16, u32, u64);
 
@@ -183,8 +189,9 @@ impl Object {
             (3, radix, 0, 0, 0) => Self::CNode { radix },
             (4, 0, 0, 0, 0) => Self::VSpace,
             (5, level, 0, 0, 0) => Self::Paging(PagingLevel::get(&mut &[level][..])?),
-            (6, size_bits, 0, count, paddr) => {
-                Self::Frames { size_bits, count, paddr: (paddr != ANYWHERE).then_some(paddr) }
+            (6, size_bits, 0, count, 0) => Self::Frames { size_bits, count, at: None },
+            (6, size_bits, kind @ (1 | 2), count, paddr) => {
+                Self::Frames { size_bits, count, at: Some(Location { paddr, device: kind == 2 }) }
             }
             (7, 0, requester, domain, 0) => Self::IoSpace { requester, domain: u16::try_from(domain).ok()? },
             (8, 0, first, last, 0) => Self::IoPorts { first, last: u16::try_from(last).ok()? },
@@ -214,7 +221,10 @@ impl Object {
             Self::CNode { radix } => (3, radix, 0, 0, 0),
             Self::VSpace => (4, 0, 0, 0, 0),
             Self::Paging(level) => (5, level as u8, 0, 0, 0),
-            Self::Frames { size_bits, count, paddr } => (6, size_bits, 0, count, paddr.unwrap_or(ANYWHERE)),
+            Self::Frames { size_bits, count, at: None } => (6, size_bits, 0, count, 0),
+            Self::Frames { size_bits, count, at: Some(Location { paddr, device }) } => {
+                (6, size_bits, 1 + u16::from(device), count, paddr)
+            }
             Self::IoSpace { requester, domain } => (7, 0, requester, u32::from(domain), 0),
             Self::IoPorts { first, last } => (8, 0, first, u32::from(last), 0),
             Self::IoApicIrq { ioapic, pin, trigger, polarity, vector } => (

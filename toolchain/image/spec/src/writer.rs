@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::codec::Field;
-use crate::header::{FailureExit, HEADER_SIZE, Header, MAGIC, Section, VERSION};
+use crate::header::{HEADER_SIZE, Header, MAGIC, Section, VERSION};
 use crate::records::{
     CapEntry, Fill, IoMap, IoRange, IrqBinding, Map, Name, NamedObject, Object, PagingTable, Thread,
 };
@@ -29,8 +29,6 @@ impl core::error::Error for Overflow {}
 pub struct Builder {
     /// Object index of the monitor's endpoint.
     pub monitor_endpoint: u32,
-    /// Port and value of the failure exit.
-    pub failure_exit: Option<(u16, u32)>,
     strings: String,
     names: BTreeMap<String, Name>,
     data: Vec<u8>,
@@ -131,13 +129,11 @@ impl Builder {
         let threads = section(&mut body, &self.threads)?;
         let strings = pool(&mut body, self.strings.as_bytes())?;
         let data = pool(&mut body, &self.data)?;
-        let (port, value) = self.failure_exit.unwrap_or_default();
         let header = Header {
             magic: MAGIC,
             version: VERSION,
             total: u32::try_from(HEADER_SIZE + body.len()).map_err(|_| Overflow)?,
             monitor_endpoint: self.monitor_endpoint,
-            failure: FailureExit { present: self.failure_exit.is_some(), port, value },
             strings,
             data,
             objects,

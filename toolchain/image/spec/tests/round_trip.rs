@@ -2,18 +2,32 @@
 //! What the writer writes the reader reads, and nothing else is accepted.
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
+use image_spec::place::FailureExit;
 use image_spec::{
-    Builder, CapEntry, CapTransform, Fill, IoMap, IoRange, IrqBinding, IrqTrigger, Map, Object, PagingLevel,
-    PagingTable, Polarity, Rights, Spec, SpecError, Thread, VERSION,
+    Builder, CapEntry, CapTransform, Fill, IoMap, IoRange, IrqBinding, IrqTrigger, Location, Map, Object,
+    PagingLevel, PagingTable, Polarity, Rights, Spec, SpecError, Thread, VERSION,
 };
 use proptest::prelude::*;
+
+/// A place in memory.
+fn at(paddr: u64) -> Option<Location> {
+    Some(Location { paddr, device: false })
+}
 
 /// A specification that has at least one of everything, and the object indices that it uses.
 fn everything() -> Builder {
     let mut spec = Builder::new();
-    let fixed =
-        spec.object("gpu bar", Object::Frames { size_bits: 21, count: 4, paddr: Some(0xe000_0000) }).unwrap();
-    let frames = spec.object("heap", Object::Frames { size_bits: 12, count: 3, paddr: None }).unwrap();
+    let fixed = spec
+        .object(
+            "gpu bar",
+            Object::Frames {
+                size_bits: 21,
+                count: 4,
+                at: Some(Location { paddr: 0xe000_0000, device: true }),
+            },
+        )
+        .unwrap();
+    let frames = spec.object("heap", Object::Frames { size_bits: 12, count: 3, at: None }).unwrap();
     let endpoint = spec.object("monitor", Object::Endpoint).unwrap();
     let notification = spec.object("driver", Object::Notification).unwrap();
     let tcb = spec.object("driver", Object::Tcb).unwrap();
@@ -35,10 +49,9 @@ fn everything() -> Builder {
         )
         .unwrap();
     let msi = spec.object("gpu", Object::MsiIrq { requester: 0x10, handle: 7, vector: 5 }).unwrap();
-    let buffer = spec.object("driver", Object::Frames { size_bits: 12, count: 1, paddr: None }).unwrap();
+    let buffer = spec.object("driver", Object::Frames { size_bits: 12, count: 1, at: None }).unwrap();
 
     spec.monitor_endpoint = endpoint;
-    spec.failure_exit = Some((0xf4, 125));
     spec.fill(frames, 4096, b"contents").unwrap();
     spec.tables.push(PagingTable { table, vspace, vaddr: 0 });
     spec.maps.push(Map {
@@ -109,11 +122,19 @@ fn what_is_written_is_read() {
     assert_eq!(spec.io_maps().iter().collect::<Vec<_>>(), written.io_maps);
     assert_eq!(spec.threads().iter().collect::<Vec<_>>(), written.threads);
     assert_eq!(spec.monitor_endpoint(), written.monitor_endpoint);
-    assert_eq!(spec.failure_exit().map(|exit| (exit.port, exit.value)), Some((0xf4, 125)));
     assert_eq!(spec.cap_count(), written.cap_count());
     assert_eq!(spec.object_name(0), "gpu bar");
     let fill = spec.fills().get(0).unwrap();
     assert_eq!(spec.contents(&fill), b"contents");
+}
+
+#[test]
+fn the_failure_exit_survives_the_way_through_a_word() {
+    for exit in [None, Some(FailureExit { port: 0, value: 0 }), Some(FailureExit { port: 0xfff4, value: !1 })]
+    {
+        assert_eq!(FailureExit::from_word(FailureExit::to_word(exit)), exit);
+    }
+    assert_eq!(FailureExit::to_word(None), 0);
 }
 
 #[test]
@@ -179,6 +200,13 @@ fn a_fill_beyond_the_frames_is_refused() {
 }
 
 #[test]
+fn a_fill_of_device_memory_is_refused() {
+    let mut spec = everything();
+    spec.fills[0].frames = 0;
+    assert_eq!(problem(&spec), "entry 0 of the section of fills: it writes to device memory");
+}
+
+#[test]
 fn contents_outside_the_pool_are_refused() {
     let mut spec = everything();
     spec.fills[0] = Fill { data: u32::MAX, ..spec.fills[0] };
@@ -198,12 +226,12 @@ fn a_badge_on_a_frame_is_refused() {
 #[test]
 fn physical_addresses_out_of_order_are_refused() {
     let mut spec = everything();
-    spec.object("late", Object::Frames { size_bits: 12, count: 1, paddr: Some(0) }).unwrap();
+    spec.object("late", Object::Frames { size_bits: 12, count: 1, at: at(0) }).unwrap();
     assert!(problem(&spec).ends_with("it has a physical address but stands after objects without"));
 
     let mut spec = Builder::new();
-    spec.object("a", Object::Frames { size_bits: 12, count: 2, paddr: Some(0x1000) }).unwrap();
-    spec.object("b", Object::Frames { size_bits: 12, count: 1, paddr: Some(0x2000) }).unwrap();
+    spec.object("a", Object::Frames { size_bits: 12, count: 2, at: at(0x1000) }).unwrap();
+    spec.object("b", Object::Frames { size_bits: 12, count: 1, at: at(0x2000) }).unwrap();
     assert!(problem(&spec).ends_with("its physical addresses do not follow the ones before"));
 }
 

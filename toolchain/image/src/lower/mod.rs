@@ -29,9 +29,8 @@ pub(crate) fn lower(
     board: &Board,
 ) -> Result<Builder, Overflow> {
     let mut spec = Builder::new();
-    let objects = Objects::create(&mut spec, system, programs, paddrs)?;
+    let objects = Objects::create(&mut spec, system, programs, paddrs, board)?;
     spec.monitor_endpoint = objects.monitor_endpoint;
-    spec.failure_exit = board.failure_exit.map(|exit| (exit.port, exit.value));
     contents(&mut spec, system, programs, &objects)?;
     vspace::lower(&mut spec, system, programs, &objects)?;
     io_memory::lower(&mut spec, system, paddrs, &objects);

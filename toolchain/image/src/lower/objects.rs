@@ -5,9 +5,10 @@
 //! (the format demands it), then the larger objects before the smaller ones, so that little memory is lost to
 //! alignment.
 
-use image_spec::{Builder, IrqTrigger, Object, Overflow, Polarity, SMALL_PAGE_BITS};
+use image_spec::{Builder, IrqTrigger, Location, Object, Overflow, Polarity, SMALL_PAGE_BITS};
 
 use super::paging;
+use crate::board::Board;
 use crate::layout;
 use crate::model::{ExtraCap, IrqSource, PageSize, ProtectionDomain, System};
 use crate::program::Program;
@@ -48,8 +49,9 @@ impl Objects {
         system: &System,
         programs: &[Program],
         paddrs: &[u64],
+        board: &Board,
     ) -> Result<Self, Overflow> {
-        let mut objects = Self { regions: regions(spec, system, paddrs)?, ..Self::default() };
+        let mut objects = Self { regions: regions(spec, system, paddrs, board)?, ..Self::default() };
         objects.domains.resize_with(system.domains.len(), DomainObjects::default);
         let domains = || system.domains.iter().zip(programs);
         for ((domain, _), its) in domains().zip(&mut objects.domains) {
@@ -85,11 +87,11 @@ impl Objects {
 
 fn frames(spec: &mut Builder, name: &str, bytes: u64) -> Result<u32, Overflow> {
     let count = u32::try_from(bytes.div_ceil(layout::PAGE)).map_err(|_| Overflow)?;
-    spec.object(name, Object::Frames { size_bits: SMALL_PAGE_BITS, count, paddr: None })
+    spec.object(name, Object::Frames { size_bits: SMALL_PAGE_BITS, count, at: None })
 }
 
 /// Memory regions, by ascending address.
-fn regions(spec: &mut Builder, system: &System, paddrs: &[u64]) -> Result<Vec<u32>, Overflow> {
+fn regions(spec: &mut Builder, system: &System, paddrs: &[u64], board: &Board) -> Result<Vec<u32>, Overflow> {
     let mut order: Vec<usize> = (0..system.regions.len()).collect();
     order.sort_by_key(|&id| paddrs[id]);
     let mut objects = vec![0; order.len()];
@@ -98,7 +100,7 @@ fn regions(spec: &mut Builder, system: &System, paddrs: &[u64]) -> Result<Vec<u3
         let object = Object::Frames {
             size_bits: region.page_size.bits(),
             count: u32::try_from(region.pages()).map_err(|_| Overflow)?,
-            paddr: Some(paddrs[id]),
+            at: Some(Location { paddr: paddrs[id], device: !board.is_ram(paddrs[id], region.size) }),
         };
         objects[id] = spec.object(&format!("memory region {}", region.name), object)?;
     }

@@ -59,7 +59,7 @@ impl Elf {
     /// Stands in for the initialiser.
     pub(crate) fn initialiser() -> Self {
         let mut elf = Self::program(&[]);
-        elf.symbols = vec![("image_spec_place".into(), DATA, 16)];
+        elf.symbols = vec![("image_spec_place".into(), DATA, 24)];
         elf
     }
 

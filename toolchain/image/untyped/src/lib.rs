@@ -113,11 +113,14 @@ impl<'b> Memory<'b> {
     }
 
     /// The next step to objects of 2^`size_bits` bytes at `address` and following, at most `count` of them.
-    /// `None` when the address is in no block or has been used up.
+    /// `None` when the address is in no block of this kind, device memory or other, or has been used up.
     #[must_use]
-    pub fn towards(&self, address: u64, size_bits: u8, count: u64) -> Option<Step> {
+    pub fn towards(&self, address: u64, device: bool, size_bits: u8, count: u64) -> Option<Step> {
         let block = self.blocks().iter().position(|block| {
-            block.contains(address) && address - block.base >= block.used && size_bits <= block.size_bits
+            block.device == device
+                && block.contains(address)
+                && address - block.base >= block.used
+                && size_bits <= block.size_bits
         })?;
         let found = self.blocks().get(block)?;
         let used = found.used;

@@ -45,7 +45,7 @@ fn make_at(
     mut count: u64,
 ) -> bool {
     while count > 0 {
-        match memory.towards(address, size_bits, count) {
+        match memory.towards(address, false, size_bits, count) {
             None => return false,
             Some(Step::Fill { block, size_bits }) => {
                 let at = kernel.retype(memory.blocks()[block].tag, size_bits);
@@ -122,9 +122,9 @@ fn what_has_been_passed_can_still_be_reached_inside_a_filler() {
 fn what_is_used_or_absent_cannot_be_had() {
     let (mut memory, mut kernel) = machine(&[(0x10_0000, 14, false)]);
     assert!(make_at(&mut memory, &mut kernel, 0x10_0000, 12, 1));
-    assert_eq!(memory.towards(0x10_0000, 12, 1), None);
-    assert_eq!(memory.towards(0x20_0000, 12, 1), None);
-    assert_eq!(memory.towards(0x10_0000, 21, 1), None);
+    assert_eq!(memory.towards(0x10_0000, false, 12, 1), None);
+    assert_eq!(memory.towards(0x20_0000, false, 12, 1), None);
+    assert_eq!(memory.towards(0x10_0000, false, 21, 1), None);
 }
 
 #[test]
@@ -132,6 +132,14 @@ fn kernel_objects_are_never_made_of_device_memory() {
     let (memory, _) = machine(&[(0xe000_0000, 28, true)]);
     assert_eq!(memory.anywhere(4, 1), None);
     assert_eq!(memory.left(), 0);
+}
+
+#[test]
+fn memory_and_device_memory_are_not_taken_for_each_other() {
+    let (memory, _) = machine(&[(0xe000_0000, 28, true), (0x10_0000, 20, false)]);
+    assert_eq!(memory.towards(0xe000_0000, false, 12, 1), None);
+    assert_eq!(memory.towards(0xe000_0000, true, 12, 9), Some(Step::Take { block: 0, count: 9 }));
+    assert_eq!(memory.towards(0x10_0000, true, 12, 1), None);
 }
 
 #[test]
@@ -148,9 +156,9 @@ fn a_filler_that_nobody_can_remember_is_lost_without_harm() {
     let mut room = [Block::NONE];
     let mut memory = Memory::new(&mut room);
     assert!(memory.add(Block::new(1, 0, 14, false)));
-    assert_eq!(memory.towards(0x2000, 12, 1), Some(Step::Fill { block: 0, size_bits: 13 }));
+    assert_eq!(memory.towards(0x2000, false, 12, 1), Some(Step::Fill { block: 0, size_bits: 13 }));
     assert!(!memory.filled(0, 13, 2));
-    assert_eq!(memory.towards(0x2000, 12, 1), Some(Step::Take { block: 0, count: 1 }));
+    assert_eq!(memory.towards(0x2000, false, 12, 1), Some(Step::Take { block: 0, count: 1 }));
 }
 
 /// Something to make: an offset for those at an address, or none.
