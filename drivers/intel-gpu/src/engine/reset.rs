@@ -108,9 +108,17 @@ fn withdraw<H: Hardware>(bus: &mut Bus<H>, base: EngineBase) {
     bus.write_field_on(base, ResetControl::REQUEST, 0);
 }
 
-fn gdrst<H: Hardware>(bus: &mut Bus<H>, bits: u32) -> Result<(), ResetError> {
+/// Writes GDRST and waits. `again` gets the engines ready once more for the second time.
+fn gdrst<H: Hardware>(
+    bus: &mut Bus<H>,
+    bits: u32,
+    mut again: impl FnMut(&mut Bus<H>),
+) -> Result<(), ResetError> {
     // Twice: on some parts registers are not yet cleared when the first acknowledgement comes.
-    for _ in 0..2 {
+    for pass in 0..2 {
+        if pass == 1 {
+            again(bus);
+        }
         bus.write(GraphicsReset(bits));
         // TIMEOUT: 2 ms, from i915; it takes some 50 us.
         let done = poll::until(bus, 2_000_000, |bus| bus.read::<GraphicsReset>().0 & bits == 0);
@@ -133,7 +141,10 @@ pub(crate) fn engine<H: Hardware>(
     let base = EngineBase(id.mmio_base(generation));
     let result = match prepare(bus, base) {
         Err(error) if !force => Err(error),
-        _ => gdrst(bus, gdrst_bit(generation, id)),
+        _ => gdrst(bus, gdrst_bit(generation, id), |bus| {
+            // Not ready now does not matter: it has been reset once.
+            let _ = prepare(bus, base);
+        }),
     };
     withdraw(bus, base);
     result
@@ -149,7 +160,7 @@ pub(crate) fn full<H: Hardware>(
         // A full reset is the last resort: it goes on whatever an engine answers.
         let _ = prepare(bus, EngineBase(id.mmio_base(generation)));
     }
-    let result = gdrst(bus, GraphicsReset::FULL.mask());
+    let result = gdrst(bus, GraphicsReset::FULL.mask(), |_| ());
     // The requests fell with the reset; without them the next write would go nowhere.
     let _ = bus.rewake();
     for id in engines {

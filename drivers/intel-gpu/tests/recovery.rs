@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What happens when the hardware or a client's work does not go on.
+
+mod machine;
+
+use gpu_model::{Options, Timing};
+use intel_gpu::device::EngineClass;
+use intel_gpu::{Config, ContextId, Error, InitError, Status, Submission};
+use machine::{BATCH_END, Machine, Rig, range, start, store, va};
+
+const DATA: u64 = 0x10_0000;
+const GOOD: u64 = 0x20_0000;
+const SPIN: u64 = 0x30_0000;
+
+fn rig(platform: &str) -> Rig {
+    let options = Options { timing: Timing::Deferred, ..Options::default() };
+    let config = Config { hang_ns: 50_000_000, preempt_timeout_ns: 20_000_000, ..Config::default() };
+    let mut rig = Rig::with(platform, options, config);
+    rig.object_at(DATA, 1);
+    let good = rig.object_at(GOOD, 1);
+    let mut dwords = store(DATA, 0x600d).to_vec();
+    dwords.extend([BATCH_END, 0]);
+    rig.write(&good, &dwords);
+    // A batch that starts itself again, without a point where it could be preempted.
+    let spin = rig.object_at(SPIN, 1);
+    rig.write(&spin, &[0x1880_0101, 0x30_0000, 0]);
+    rig.settle();
+    rig
+}
+
+/// Lets time pass, handling interrupts and the clock as a driver domain does, until `until` completions
+/// have come.
+fn run(rig: &mut Rig, until: usize) -> Vec<(u64, Status)> {
+    let mut done = Vec::new();
+    for _ in 0..3_000 {
+        rig.model().step(200);
+        rig.model().advance(100_000);
+        while rig.model().take_msi().is_some() {
+            rig.gpu.interrupt();
+        }
+        let _ = rig.gpu.tick();
+        done.extend(rig.completions().into_iter().map(|done| (done.cookie, done.status)));
+        if done.len() >= until {
+            break;
+        }
+    }
+    done
+}
+
+/// Reports of the driver's own mistakes; a batch that spins is its client's affair.
+fn check(rig: &mut Rig) {
+    let own: Vec<String> =
+        rig.model().reports().iter().filter(|report| !report.client).map(ToString::to_string).collect();
+    assert!(own.is_empty(), "{own:#?}");
+    assert_eq!(rig.gpu.sleeping_accesses(), 0);
+}
+
+fn own_timeline(rig: &mut Rig, class: EngineClass, priority: i16) -> ContextId {
+    let timeline = rig.gpu.timeline_create().expect("memory");
+    let engine = rig.engine(class);
+    rig.gpu.context_create(rig.account, engine, rig.vm, timeline, priority).expect("memory")
+}
+
+fn a_hang_ends_with_its_engine_reset(platform: &str, class: EngineClass) {
+    let mut rig = rig(platform);
+    let guilty = own_timeline(&mut rig, class, 0);
+    let innocent = own_timeline(&mut rig, class, 0);
+    rig.submit(guilty, SPIN, 1);
+    rig.submit(innocent, GOOD, 2);
+    rig.submit(guilty, GOOD, 3);
+    let done = run(&mut rig, 3);
+    assert!(done.contains(&(1, Status::Hang)), "{platform}: {done:?}");
+    assert!(done.contains(&(2, Status::Done)), "{platform}: {done:?}");
+    assert!(done.contains(&(3, Status::Done)), "{platform}: {done:?}");
+    let statistics = rig.gpu.statistics();
+    assert_eq!((statistics.engine_resets, statistics.gpu_resets), (1, 0), "{platform}");
+    // And it goes on.
+    rig.submit(guilty, GOOD, 4);
+    assert_eq!(run(&mut rig, 1), [(4, Status::Done)]);
+    check(&mut rig);
+}
+
+#[test]
+fn a_batch_without_end_is_stopped_and_its_neighbours_run() {
+    for platform in ["bdw", "skl", "glk", "icl", "tgl", "adls"] {
+        a_hang_ends_with_its_engine_reset(platform, EngineClass::Copy);
+    }
+}
+
+#[test]
+fn a_render_engine_that_hangs_is_reset_too() {
+    for platform in ["skl", "tgl"] {
+        a_hang_ends_with_its_engine_reset(platform, EngineClass::Render);
+    }
+}
+
+#[test]
+fn a_more_urgent_context_does_not_wait_for_one_that_cannot_be_preempted() {
+    for platform in ["skl", "tgl"] {
+        let mut rig = rig(platform);
+        let spinner = own_timeline(&mut rig, EngineClass::Copy, 0);
+        let urgent = own_timeline(&mut rig, EngineClass::Copy, 100);
+        rig.submit(spinner, SPIN, 1);
+        rig.model().step(1_000);
+        rig.submit(urgent, GOOD, 2);
+        let done = run(&mut rig, 2);
+        assert_eq!(done, [(2, Status::Done), (1, Status::Hang)], "{platform}");
+        check(&mut rig);
+    }
+}
+
+#[test]
+fn a_banned_context_stops_at_once_and_takes_nothing_more() {
+    for platform in ["skl", "tgl"] {
+        let mut rig = rig(platform);
+        let banned = own_timeline(&mut rig, EngineClass::Copy, 0);
+        let other = own_timeline(&mut rig, EngineClass::Copy, 0);
+        rig.submit(banned, SPIN, 1);
+        rig.submit(banned, GOOD, 2);
+        rig.submit(other, GOOD, 3);
+        rig.model().step(1_000);
+        rig.gpu.context_ban(banned).expect("exists");
+        let done = run(&mut rig, 3);
+        assert!(done.contains(&(1, Status::Cancelled)), "{platform}: {done:?}");
+        assert!(done.contains(&(2, Status::Cancelled)), "{platform}: {done:?}");
+        assert!(done.contains(&(3, Status::Done)), "{platform}: {done:?}");
+        let refused = Submission { context: banned, batch: va(GOOD), waits: &[], cookie: 4 };
+        assert_eq!(rig.gpu.submit(refused), Err(Error::Banned));
+        check(&mut rig);
+    }
+}
+
+#[test]
+fn a_lost_interrupt_is_noticed_by_the_clock() {
+    for platform in ["skl", "tgl"] {
+        let mut rig = rig(platform);
+        let context = own_timeline(&mut rig, EngineClass::Copy, 0);
+        rig.model().injection().lose_interrupts = 100;
+        rig.submit(context, GOOD, 1);
+        assert_eq!(run(&mut rig, 1), [(1, Status::Done)], "{platform}");
+        assert!(rig.gpu.statistics().lost_interrupts > 0, "{:?}", rig.gpu.statistics());
+        assert_eq!(rig.gpu.statistics().engine_resets, 0);
+        check(&mut rig);
+    }
+}
+
+#[test]
+fn lost_status_events_end_in_a_reset_and_the_request_is_executed() {
+    let mut rig = rig("tgl");
+    let context = own_timeline(&mut rig, EngineClass::Copy, 0);
+    rig.model().injection().lose_status_events = vec!["bcs0"];
+    rig.submit(context, GOOD, 1);
+    for _ in 0..20 {
+        rig.model().step(200);
+        rig.model().advance(100_000);
+        rig.gpu.tick();
+    }
+    rig.model().injection().lose_status_events.clear();
+    run(&mut rig, 1_000);
+    rig.submit(context, GOOD, 2);
+    let done = run(&mut rig, 1);
+    assert_eq!(done, [(2, Status::Done)]);
+    assert!(rig.gpu.statistics().engine_resets > 0);
+}
+
+#[test]
+fn an_engine_that_is_never_ready_for_reset_is_reset_all_the_same() {
+    let mut rig = rig("tgl");
+    let context = own_timeline(&mut rig, EngineClass::Copy, 0);
+    rig.model().injection().never_ready_for_reset = vec!["bcs0"];
+    rig.submit(context, SPIN, 1);
+    assert_eq!(run(&mut rig, 1), [(1, Status::Hang)]);
+    rig.submit(context, GOOD, 2);
+    assert_eq!(run(&mut rig, 1), [(2, Status::Done)]);
+}
+
+#[test]
+fn a_failing_engine_reset_becomes_a_gpu_reset() {
+    for platform in ["skl", "tgl"] {
+        let mut rig = rig(platform);
+        let context = own_timeline(&mut rig, EngineClass::Copy, 0);
+        let render = own_timeline(&mut rig, EngineClass::Render, 0);
+        rig.submit(context, SPIN, 1);
+        rig.submit(render, GOOD, 2);
+        // Both attempts at the engine fail; each gives up at its first write.
+        rig.model().injection().failing_resets = 2;
+        let done = run(&mut rig, 2);
+        assert!(done.contains(&(1, Status::Hang)), "{platform}: {done:?}");
+        assert!(done.contains(&(2, Status::Done)), "{platform}: {done:?}");
+        assert_eq!(rig.gpu.statistics().gpu_resets, 1, "{platform}");
+        rig.submit(context, GOOD, 3);
+        rig.submit(render, GOOD, 4);
+        let mut done = run(&mut rig, 2);
+        done.sort_by_key(|done| done.0);
+        assert_eq!(done, [(3, Status::Done), (4, Status::Done)], "{platform}");
+        check(&mut rig);
+    }
+}
+
+#[test]
+fn a_gpu_that_cannot_be_reset_is_wedged_and_everything_ends() {
+    let mut rig = rig("tgl");
+    let context = own_timeline(&mut rig, EngineClass::Copy, 0);
+    let render = own_timeline(&mut rig, EngineClass::Render, 0);
+    rig.submit(context, SPIN, 1);
+    rig.submit(context, GOOD, 2);
+    rig.submit(render, SPIN, 3);
+    rig.model().injection().failing_resets = 1_000;
+    let mut done = run(&mut rig, 3);
+    done.sort_by_key(|done| done.0);
+    assert_eq!(done.len(), 3);
+    assert!(done.iter().all(|done| done.1 != Status::Done), "{done:?}");
+    assert!(rig.gpu.is_wedged());
+    let refused = Submission { context, batch: va(GOOD), waits: &[], cookie: 4 };
+    assert_eq!(rig.gpu.submit(refused), Err(Error::Wedged));
+    assert_eq!(rig.gpu.reset(), Err(Error::Wedged));
+    // What there was can be taken down.
+    rig.gpu.context_destroy(context).expect("exists");
+    rig.gpu.context_destroy(render).expect("exists");
+    let unbinding = rig.gpu.vm_destroy(rig.vm).expect("no context uses it");
+    assert!(rig.gpu.release(unbinding).is_ok());
+}
+
+#[test]
+fn a_device_that_falls_off_the_bus_is_wedged() {
+    let mut rig = rig("tgl");
+    let context = own_timeline(&mut rig, EngineClass::Copy, 0);
+    rig.submit(context, SPIN, 1);
+    rig.model().injection().device_gone = true;
+    let done = run(&mut rig, 1);
+    assert_eq!(done.len(), 1);
+    assert!(rig.gpu.is_wedged());
+    rig.gpu.interrupt();
+}
+
+#[test]
+fn a_tlb_invalidation_that_never_ends_keeps_the_pages_until_a_reset() {
+    for platform in ["skl", "tgl"] {
+        let mut rig = rig(platform);
+        let context = own_timeline(&mut rig, EngineClass::Copy, 0);
+        rig.submit(context, GOOD, 1);
+        assert_eq!(run(&mut rig, 1), [(1, Status::Done)]);
+        let unbinding = rig.gpu.unbind(rig.vm, range(DATA, 1)).expect("exists");
+        rig.model().injection().stuck_tlb_invalidation = true;
+        let unbinding = rig.gpu.release(unbinding).expect_err("the engine may still reach it");
+        rig.model().injection().stuck_tlb_invalidation = false;
+        rig.gpu.reset().expect("the hardware answers");
+        assert_eq!(rig.gpu.release(unbinding).expect("released").pages(), 1);
+        check(&mut rig);
+    }
+}
+
+#[test]
+fn a_device_that_does_not_answer_at_start_is_reported() {
+    let mut machine = Machine::new("tgl", Options::default());
+    machine.model.injection().device_gone = true;
+    let identity = intel_gpu::device::PciIdentity { vendor: 0x8086, device: 0x9a49, revision: 3, ggc: 0xc0 };
+    let error = intel_gpu::Gpu::init(machine, identity, Config::default()).expect_err("nobody answers");
+    assert!(matches!(error, InitError::DeviceGone { .. }), "{error}");
+}
+
+#[test]
+fn an_engine_that_executes_nothing_is_reported_with_its_registers() {
+    let mut machine = Machine::new("tgl", Options::default());
+    machine.model.injection().stuck_engines = vec!["bcs0"];
+    let error = start(machine, Config::default()).expect_err("silent");
+    assert!(matches!(error, InitError::EngineSilent { engine: "bcs0", .. }), "{error}");
+}
+
+#[test]
+fn a_reset_that_never_ends_at_start_is_reported() {
+    let mut machine = Machine::new("skl", Options::default());
+    machine.model.injection().failing_resets = 1_000;
+    let error = start(machine, Config::default()).expect_err("stuck");
+    assert!(matches!(error, InitError::ResetTimeout { gdrst } if gdrst & 1 == 1), "{error}");
+}
