@@ -95,6 +95,21 @@ fn a_render_engine_that_hangs_is_reset_too() {
 }
 
 #[test]
+fn a_batch_that_is_no_program_is_stopped_by_the_error_it_raises() {
+    for platform in ["skl", "tgl"] {
+        let mut rig = rig(platform);
+        let guilty = own_timeline(&mut rig, EngineClass::Copy, 0);
+        let bad = rig.object_at(0x40_0000, 1);
+        rig.write(&bad, &[0xffff_ffff; 16]);
+        rig.submit(guilty, 0x40_0000, 1);
+        rig.submit(guilty, GOOD, 2);
+        let done = run(&mut rig, 2);
+        assert_eq!(done, [(1, Status::Hang), (2, Status::Done)], "{platform}");
+        check(&mut rig);
+    }
+}
+
+#[test]
 fn a_more_urgent_context_does_not_wait_for_one_that_cannot_be_preempted() {
     for platform in ["skl", "tgl"] {
         let mut rig = rig(platform);

@@ -2,8 +2,8 @@
 //! Bringing the GPU up, in the order that the hardware asks for (PRM vol 2c, vol 12; i915:
 //! `i915_driver_hw_probe`, `intel_gt_init_hw`):
 //!
-//! interrupts off - forcewake - fuses - reset - GGTT - PAT, workarounds, MOCS - fences off - engines -
-//! interrupts on - the first request of each engine, whose saved image becomes its default state.
+//! interrupts off - forcewake - fuses - reset - GGTT - fences off - PAT, workarounds, MOCS - engines - the
+//! first request of each engine, whose saved image becomes its default state - interrupts on.
 
 use alloc::vec::Vec;
 
@@ -73,11 +73,9 @@ impl<H: Hardware> Gpu<H> {
 
         let mut gpu = Self::with_memory(bus, identity, platform, level, fuses, config)?;
         gpu.clear_fences();
-        if !gpu.start_gt() {
-            let failed = gpu.engines.first().map_or("rcs0", |engine| engine.id.name());
-            return Err(InitError::EngineError { engine: failed, esr: u32::MAX });
-        }
+        gpu.start_gt().map_err(|(engine, esr)| InitError::EngineError { engine: engine.name(), esr })?;
         gpu.record_default_states()?;
+        gpu.interrupts_on();
         Ok(gpu)
     }
 
@@ -182,13 +180,13 @@ impl<H: Hardware> Gpu<H> {
         }
         self.timeline_destroy(timeline).map_err(too_small)?;
         let unbinding = self.vm_destroy(vm).map_err(too_small)?;
-        self.release(unbinding).map_err(|_| InitError::ResetTimeout { gdrst: 0 })?;
+        self.release(unbinding).map_err(|_| InitError::TlbTimeout)?;
         self.statistics = Statistics::default();
         Ok(())
     }
 
-    /// Waits until the engine has finished its first request and saved the context. The interrupts that
-    /// tell of it are handled when the upper half first takes one.
+    /// Waits until the engine has finished its first request and saved the context. Interrupts are still
+    /// off.
     fn wait_for_first(&mut self, engine: usize) -> Result<(), InitError> {
         let mut event_seen = false;
         // TIMEOUT: 1 s: a request without a batch takes microseconds; a GPU that has just left reset,

@@ -13,6 +13,7 @@
 use super::context::Place;
 use super::submit::Status;
 use super::{ContextId, Gpu, Health};
+use crate::device::EngineId;
 use crate::engine::image::slot;
 use crate::engine::reset;
 use crate::error::Error;
@@ -123,16 +124,20 @@ impl<H: Hardware> Gpu<H> {
         for engine in 0..self.engines.len() {
             self.unwind(engine);
         }
-        if self.start_gt() {
-            // Nothing runs, and what the engines had cached is gone; ask them all the same.
-            let _ = self.invalidate_tlbs();
-        } else {
+        if self.start_gt().is_err() {
             self.wedge();
+            return;
         }
+        self.interrupts_on();
+        // Nothing runs, and what the engines had cached is gone; ask them all the same.
+        let _ = self.invalidate_tlbs();
     }
 
-    /// Writes what a GT reset loses, and enables every engine. Returns whether all came up clean.
-    pub(super) fn start_gt(&mut self) -> bool {
+    /// Writes what a GT reset loses, and enables every engine.
+    ///
+    /// # Errors
+    /// The first engine that reports an error, and its error status.
+    pub(super) fn start_gt(&mut self) -> Result<(), (EngineId, u32)> {
         for (register, value) in cache::pat(self.platform.generation) {
             self.bus.write_raw(*register, *value);
         }
@@ -142,12 +147,13 @@ impl<H: Hardware> Gpu<H> {
         self.bus.write(RenderC6State(0));
         crate::engine::workarounds::apply_gt(&mut self.bus, self.platform);
         crate::engine::mocs::program_gt(&mut self.bus, self.platform.generation, self.platform.mocs);
-        let mut clean = true;
         for engine in &mut self.engines {
-            clean &= engine.enable(&mut self.bus, self.platform) == 0;
+            let status = engine.enable(&mut self.bus, self.platform);
+            if status != 0 {
+                return Err((engine.id, status));
+            }
         }
-        self.interrupts_on();
-        clean
+        Ok(())
     }
 
     /// Takes everything off an engine that was reset, and queues it again.

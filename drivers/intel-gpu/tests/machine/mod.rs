@@ -99,8 +99,8 @@ impl Clock for Machine {
         self.model.now_ns()
     }
     fn relax(&mut self) {
-        self.model.advance(1_000);
-        self.model.step(1_000);
+        self.model.advance(20_000);
+        self.model.step(500);
     }
 }
 

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What a submission costs in register accesses: each traps, or takes a microsecond, and the numbers must
+//! not creep up.
+
+mod machine;
+
+use gpu_model::Timing;
+use intel_gpu::device::EngineClass;
+use intel_gpu::platform::{Access, Traced, Tracer};
+use intel_gpu::{Config, Gpu, Submission};
+use machine::{BATCH_END, Machine, range, va};
+
+#[derive(Debug, Default)]
+struct Count {
+    reads: u32,
+    writes: u32,
+}
+
+impl Tracer for Count {
+    fn access(&mut self, access: Access) {
+        *(if access.write { &mut self.writes } else { &mut self.reads }) += 1;
+    }
+}
+
+type Counted = Gpu<Traced<Machine, Count>>;
+
+fn counted(platform: &str, timing: Timing) -> Counted {
+    let mut machine = Machine::new(platform, gpu_model::Options::default());
+    let identity = machine.identity();
+    let hardware = Traced { hardware: machine, tracer: Count::default() };
+    let mut gpu = Gpu::init(hardware, identity, Config::default()).expect("the GPU comes up");
+    gpu.hardware_mut().hardware.model.set_timing(timing);
+    gpu
+}
+
+fn take(gpu: &mut Counted) -> (u32, u32) {
+    let count = std::mem::take(&mut gpu.hardware_mut().tracer);
+    (count.writes, count.reads)
+}
+
+/// Register writes and reads of `requests` empty batches, all submitted before the GPU does anything,
+/// until all are complete, and the number of interrupts.
+fn cost(gpu: &mut Counted, requests: u32) -> (u32, u32, u32) {
+    let account = gpu.account_create(1000).expect("room");
+    let vm = gpu.vm_create(account).expect("memory");
+    let timeline = gpu.timeline_create().expect("memory");
+    let engine = gpu.engine(EngineClass::Copy, 0).expect("every part has one");
+    let context = gpu.context_create(account, engine, vm, timeline, 0).expect("memory");
+    let object = gpu.object_allocate(account, 1).expect("memory");
+    gpu.object_write(&object, 0, &BATCH_END.to_le_bytes()).expect("inside");
+    gpu.bind_object(vm, range(0x1000, 1), &object, Default::default(), false).expect("free");
+    let mut interrupts = 0;
+    // The first time warms nothing up, but the second is what is counted.
+    for _ in 0..2 {
+        take(gpu);
+        interrupts = 0;
+        for cookie in 0..requests {
+            let submission = Submission { context, batch: va(0x1000), waits: &[], cookie: cookie.into() };
+            gpu.submit(submission).expect("accepted");
+        }
+        let mut done = 0;
+        while done < requests {
+            let model = &mut gpu.hardware_mut().hardware.model;
+            model.run_until_idle(1_000_000);
+            assert!(model.take_msi().is_some(), "no interrupt, {done} done");
+            interrupts += 1;
+            gpu.interrupt();
+            while gpu.take_completion().is_some() {
+                done += 1;
+            }
+        }
+        while gpu.hardware_mut().hardware.model.take_msi().is_some() {
+            gpu.interrupt();
+        }
+    }
+    let (writes, reads) = take(gpu);
+    (writes, reads, interrupts)
+}
+
+#[test]
+fn one_submission_on_tiger_lake_costs_no_more_than_linux_pays() {
+    // Linux 6.1: 10 writes, 4 reads, 1 interrupt.
+    let mut gpu = counted("tgl", Timing::Instant);
+    let (writes, reads, interrupts) = cost(&mut gpu, 1);
+    println!("{writes} writes, {reads} reads, {interrupts} interrupts");
+    assert!(writes <= 10 && reads <= 4 && interrupts == 1, "{writes} writes, {reads} reads, {interrupts}");
+}
+
+#[test]
+fn requests_that_are_queued_share_submissions_and_interrupts() {
+    let mut gpu = counted("tgl", Timing::Deferred);
+    let (writes, reads, interrupts) = cost(&mut gpu, 32);
+    println!("{writes} writes, {reads} reads, {interrupts} interrupts");
+    assert!(writes <= 32 && reads <= 16, "{writes} writes, {reads} reads, {interrupts} interrupts");
+}
+
+#[test]
+fn start_costs_fewer_accesses_than_linux_makes() {
+    // Linux 6.1 on Tiger Lake: 1,002 writes, 421 reads.
+    let mut gpu = counted("tgl", Timing::Instant);
+    let (writes, reads) = take(&mut gpu);
+    println!("{writes} writes, {reads} reads");
+    assert!(writes < 1_002 && reads < 421, "{writes} writes, {reads} reads");
+}
+
+#[test]
+fn a_context_costs_its_ggtt_entries_and_two_flushes() {
+    let mut gpu = counted("tgl", Timing::Instant);
+    let account = gpu.account_create(1000).expect("room");
+    let vm = gpu.vm_create(account).expect("memory");
+    let timeline = gpu.timeline_create().expect("memory");
+    let engine = gpu.engine(EngineClass::Copy, 0).expect("every part has one");
+    take(&mut gpu);
+    let context = gpu.context_create(account, engine, vm, timeline, 0).expect("memory");
+    let (writes, reads) = take(&mut gpu);
+    println!("create: {writes} writes, {reads} reads");
+    assert!(writes <= 7 && reads == 0);
+    gpu.context_destroy(context).expect("exists");
+    let (writes, reads) = take(&mut gpu);
+    println!("destroy: {writes} writes, {reads} reads");
+    assert!(writes <= 7 && reads <= 1);
+}
