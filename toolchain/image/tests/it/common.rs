@@ -216,3 +216,17 @@ pub(crate) fn refused(body: &str, message: &str) {
     let found = Bench::new().refusal(body);
     assert_eq!(found, message, "for\n{body}");
 }
+
+/// The system with one of everything.
+pub(crate) fn golden() -> Image {
+    let bench = Bench::new();
+    bench.file("table.bin", &table());
+    let symbols = [("x", 8), ("y", 8), ("z", 8), ("q", 8), ("grants", 128), ("count", 8)];
+    bench.elf("a.elf", &Elf::program(&symbols));
+    bench.build_whole(include_str!("golden/system.xml")).unwrap()
+}
+
+/// What its region `table` is filled with: five bytes more than two pages, nothing of it zero.
+pub(crate) fn table() -> Vec<u8> {
+    (0..0x2005u32).map(|index| (index % 251) as u8 + 1).collect()
+}

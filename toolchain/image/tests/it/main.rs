@@ -9,3 +9,6 @@ mod common;
 mod elements;
 mod maps;
 mod programs;
+mod properties;
+mod report;
+mod specification;
