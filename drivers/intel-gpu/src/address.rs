@@ -172,6 +172,12 @@ impl VaRange {
         self.bytes() >> PAGE_SHIFT
     }
 
+    /// What of this range lies behind `other`, if anything.
+    pub(crate) const fn after(self, other: Self) -> Option<Self> {
+        let start = if other.end > self.start { other.end } else { self.start };
+        if start < self.end { Some(Self { start, end: self.end }) } else { None }
+    }
+
     /// Whether the two have a page in common.
     #[must_use]
     pub const fn overlaps(self, other: Self) -> bool {

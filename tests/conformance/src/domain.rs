@@ -121,6 +121,15 @@ impl Domain {
         self.held.len()
     }
 
+    /// Completed points: client, timeline, point; those that are 0 are left out.
+    pub(crate) fn points(&self) -> Vec<(usize, usize, u64)> {
+        let each = self.clients.iter().enumerate().flat_map(|(client, side)| {
+            let points = side.points.iter().copied().enumerate();
+            points.map(move |(timeline, point)| (client, timeline, point))
+        });
+        each.filter(|(.., point)| *point != 0).collect()
+    }
+
     /// Pages that the GPU can reach.
     #[must_use]
     pub fn mapped(&self) -> usize {

@@ -80,8 +80,8 @@ pub struct Snapshot {
     pub mapped: usize,
     /// Requests that the hardware half has been given.
     pub submitted: u64,
-    /// Every client's completed points.
-    pub points: Vec<Vec<u64>>,
+    /// Completed points: client, timeline, point; those that are 0 are left out.
+    pub points: Vec<(usize, usize, u64)>,
 }
 
 /// See the module.
@@ -247,7 +247,7 @@ impl Rig {
             held: self.domain.held(),
             mapped: self.domain.mapped(),
             submitted: self.driver.gpu().statistics().submitted,
-            points: self.domain.clients.iter().map(|client| client.points.clone()).collect(),
+            points: self.domain.points(),
         }
     }
 

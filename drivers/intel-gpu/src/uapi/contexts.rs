@@ -172,12 +172,17 @@ impl<H: Hardware> Driver<H> {
         Ok(Reply::ok(&[]))
     }
 
-    /// The logical state of a context on the engine of a slot, made if it is not there yet.
-    pub(crate) fn engine_context(&mut self, id: Id<Context>, slot: u32) -> Result<EngineContext, Errno> {
+    /// The logical state of a context on the engine of a slot, made if it is not there yet, and whether it
+    /// was made.
+    pub(crate) fn engine_context(
+        &mut self,
+        id: Id<Context>,
+        slot: u32,
+    ) -> Result<(EngineContext, bool), Errno> {
         let context = self.contexts.get(id).ok_or(Errno::NoEnt)?;
         let (slot, engine) = engine_of_slot(&self.gpu, slot)?;
         if let Some(engine) = context.engines[slot] {
-            return Ok(engine);
+            return Ok((engine, false));
         }
         let (client, space, priority) = (context.client, context.space, context.priority);
         let shared = context.single_timeline.then(|| context.engines.iter().flatten().next()).flatten();
@@ -194,13 +199,29 @@ impl<H: Hardware> Driver<H> {
                 if let Some(context) = self.contexts.get_mut(id) {
                     context.engines[slot] = Some(made);
                 }
-                Ok(made)
+                Ok((made, true))
             }
             Err(error) => {
                 self.timeline_put(client, timeline);
                 Err(error.into())
             }
         }
+    }
+
+    /// Takes back a logical state that [`Driver::engine_context`] has just made.
+    pub(crate) fn engine_context_undo(&mut self, id: Id<Context>, made: EngineContext) {
+        let Some(context) = self.contexts.get_mut(id) else {
+            return;
+        };
+        let client = context.client;
+        for engine in &mut context.engines {
+            if engine.is_some_and(|engine| engine.id == made.id) {
+                *engine = None;
+            }
+        }
+        // Nothing has run on it.
+        let _ = self.gpu.context_destroy(made.id);
+        self.timeline_put(client, made.timeline);
     }
 
     /// A place in the client's page of completed points: `shared`, or a new one.

@@ -8,6 +8,7 @@
 //!     ├─ spaces.rs, space.rs        address spaces and their references
 //!     ├─ objects.rs, object.rs      userptr objects: create, close, reclaim
 //!     ├─ pages.rs, lent.rs          page requests, grants, the pool of lent pages
+//!     ├─ placing.rs                where the objects of a submission go
 //!     └─ submit.rs, job.rs          submission, completion, what a request keeps alive
 //!   Driver::census ─ census.rs      counts of everything, for leak checks
 //!   Domain ─ domain.rs              what the domain around the core supplies
@@ -31,6 +32,7 @@ mod lent;
 mod object;
 mod objects;
 mod pages;
+mod placing;
 mod space;
 mod spaces;
 mod submit;

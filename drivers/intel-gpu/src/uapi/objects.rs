@@ -116,27 +116,16 @@ impl<H: Hardware> Driver<H> {
         }
     }
 
-    /// Binds an object with all its pages at a fixed range.
+    /// Binds an object, which is not bound in this address space, with all its pages at a fixed range.
     ///
     /// # Errors
-    /// `EINVAL` where something else is bound, `ENOMEM` when page tables cannot be had, `EBUSY` for an
-    /// object that is bound elsewhere in this address space and in use there.
+    /// `EINVAL` where something else is bound, `ENOMEM` when page tables cannot be had.
     pub(crate) fn bind_object(
         &mut self,
         space: Id<AddressSpace>,
         id: Id<Object>,
         range: VaRange,
     ) -> Result<(), Errno> {
-        match self.binding_of(space, id) {
-            Some((binding, bound)) if bound == range && !self.is_leaving(binding) => return Ok(()),
-            Some((binding, _)) => {
-                if self.objects.get(id).is_some_and(|object| object.active > 0) {
-                    return Err(Errno::Busy);
-                }
-                self.remove_binding(binding)?;
-            }
-            None => {}
-        }
         let object = self.objects.get_mut(id).ok_or(Errno::NoEnt)?;
         let vm = self.spaces.get(space).ok_or(Errno::NoEnt)?.vm;
         let Backing::Present { pages } = &object.backing else {
@@ -170,7 +159,12 @@ impl<H: Hardware> Driver<H> {
         Ok(())
     }
 
-    fn binding_of(&self, space: Id<AddressSpace>, id: Id<Object>) -> Option<(Id<Binding>, VaRange)> {
+    /// Where an object is bound in an address space.
+    pub(crate) fn binding_of(
+        &self,
+        space: Id<AddressSpace>,
+        id: Id<Object>,
+    ) -> Option<(Id<Binding>, VaRange)> {
         let mut next = self.objects.get(id)?.bindings;
         while let Some(binding) = next {
             let found = self.bindings.get(binding)?;
@@ -182,7 +176,8 @@ impl<H: Hardware> Driver<H> {
         None
     }
 
-    fn is_leaving(&self, id: Id<Binding>) -> bool {
+    /// Whether a binding is out of the page tables and only waits for the GPU to confirm.
+    pub(crate) fn is_leaving(&self, id: Id<Binding>) -> bool {
         self.bindings.get(id).is_some_and(|binding| binding.leaving.is_some())
     }
 
@@ -190,7 +185,7 @@ impl<H: Hardware> Driver<H> {
     ///
     /// # Errors
     /// `EIO` if the GPU did not confirm; the binding stays, with what is to be confirmed.
-    fn remove_binding(&mut self, id: Id<Binding>) -> Result<(), Errno> {
+    pub(crate) fn remove_binding(&mut self, id: Id<Binding>) -> Result<(), Errno> {
         let Some(binding) = self.bindings.get_mut(id) else {
             return Ok(());
         };

@@ -6,11 +6,12 @@ use gpu_protocol::{
 };
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::context::engine_of_slot;
+use super::context::{Context, EngineContext, engine_of_slot};
 use super::domain::{ClientId, Domain};
 use super::driver::Driver;
 use super::job::{Job, Use};
-use super::object::Object;
+use super::placing::Objects;
+use super::space::AddressSpace;
 use crate::address::{GpuVirtual, VaRange};
 use crate::gpu::{self, Completion, Submission};
 use crate::handle::Id;
@@ -19,16 +20,15 @@ use crate::platform::Hardware;
 /// Most fences that one submission can wait for.
 const MAX_FENCES: usize = 16;
 
-/// A list of objects as it was read and checked.
-struct Objects {
-    ids: [Option<(Id<Object>, VaRange)>; MAX_OBJECTS],
-    len: usize,
-}
-
-impl Objects {
-    fn iter(&self) -> impl Iterator<Item = (Id<Object>, VaRange)> {
-        self.ids.iter().take(self.len).flatten().copied()
-    }
+/// A submission that was read and checked.
+struct Checked {
+    client: ClientId,
+    context: Id<Context>,
+    space: Id<AddressSpace>,
+    slot: u32,
+    batch: GpuVirtual,
+    objects: Objects,
+    waits: Fences,
 }
 
 /// Fences that are not reached yet.
@@ -78,8 +78,7 @@ impl<H: Hardware> Driver<H> {
         }
         let batch_index = if flags.contains(SubmitFlags::BATCH_FIRST) { 0 } else { count - 1 };
         let objects = self.read_objects(domain, client, submit, count, batch_index)?;
-        let (batch, _) = objects.ids[batch_index].ok_or(Errno::Inval)?;
-        let batch_address = self.batch_address(submit, batch, &objects, batch_index)?;
+        let batch = self.batch_address(submit, &objects, batch_index)?;
         let waits = self.read_fences(domain, client, submit)?;
 
         // Ask for everything that is missing in one go, so that one try more is enough.
@@ -93,33 +92,60 @@ impl<H: Hardware> Driver<H> {
             }
         }
         missing?;
-        for (id, range) in objects.iter() {
-            self.bind_object(space, id, range)?;
-        }
-        let engine = self.engine_context(context, submit.engine)?;
+        let slot = submit.engine;
+        let (timeline, point) =
+            self.start(domain, &Checked { client, context, space, slot, batch, objects, waits })?;
+        self.drain_events(domain);
+        Ok(Reply::ok(&[timeline as u64, point]))
+    }
 
+    /// Places the objects, makes the logical state where it is not there yet, and hands the batch to the
+    /// hardware half. Returns the timeline's index and the point.
+    fn start<D: Domain>(&mut self, domain: &mut D, checked: &Checked) -> Result<(usize, u64), Errno> {
+        if self.jobs.free() == 0 || (self.uses.free() as usize) < checked.objects.len() {
+            return Err(Errno::Again);
+        }
+        let (engine, made) = self.engine_context(checked.context, checked.slot)?;
+        let started = self.place_objects(checked.space, &checked.objects).and_then(|placed| {
+            let started = self.submit_job(domain, checked, engine);
+            if started.is_err() {
+                self.undo_placing(checked.space, &checked.objects, &placed);
+            }
+            started
+        });
+        if started.is_err() && made {
+            self.engine_context_undo(checked.context, engine);
+        }
+        started.map(|point| (engine.timeline, point))
+    }
+
+    fn submit_job<D: Domain>(
+        &mut self,
+        domain: &mut D,
+        checked: &Checked,
+        engine: EngineContext,
+    ) -> Result<u64, Errno> {
+        let Checked { client, space, .. } = *checked;
         let point = self.clients[client].timelines[engine.timeline].issued + 1;
         let job = Job { client, space, timeline: engine.timeline, point, uses: None };
         let job = self.jobs.insert(job).map_err(|_| Errno::Again)?;
-        if let Err(errno) = self.hold_objects(job, &objects) {
+        if let Err(errno) = self.hold_objects(job, &checked.objects) {
             self.drop_job(domain, job);
             return Err(errno);
         }
-        self.space_get(space);
         let submission = Submission {
             context: engine.id,
-            batch: batch_address,
-            waits: waits.as_slice(),
+            batch: checked.batch,
+            waits: checked.waits.as_slice(),
             cookie: job.to_raw(),
         };
         if let Err(error) = self.gpu.submit(submission) {
             self.drop_job(domain, job);
-            self.space_put(space);
             return Err(error.into());
         }
+        self.space_get(space);
         self.clients[client].timelines[engine.timeline].issued = point;
-        self.drain_events(domain);
-        Ok(Reply::ok(&[engine.timeline as u64, point]))
+        Ok(point)
     }
 
     fn read_objects<D: Domain>(
@@ -133,7 +159,7 @@ impl<H: Hardware> Driver<H> {
         let mut entries = [SubmitObject::new_zeroed(); MAX_OBJECTS];
         let entries = entries.get_mut(..count).ok_or(Errno::Inval)?;
         domain.read_area(client, submit.objects, entries.as_mut_bytes())?;
-        let mut objects = Objects { ids: [None; MAX_OBJECTS], len: count };
+        let mut objects = Objects::new();
         for (index, entry) in entries.iter().enumerate() {
             let id = self.clients[client].objects.get(entry.handle).ok_or(Errno::NoEnt)?;
             let flags = ObjectFlags::from_bits(entry.flags).ok_or(Errno::Inval)?;
@@ -146,29 +172,20 @@ impl<H: Hardware> Driver<H> {
             let size = self.objects.get(id).ok_or(Errno::NoEnt)?.size;
             let start = GpuVirtual::new(entry.address).ok_or(Errno::Inval)?;
             let range = VaRange::new(start, size).ok_or(Errno::Inval)?;
-            if objects.ids.iter().take(index).flatten().any(|(other, _)| *other == id) {
-                return Err(Errno::Inval);
-            }
-            objects.ids[index] = Some((id, range));
+            objects.push(id, range)?;
         }
         Ok(objects)
     }
 
     /// First byte of the commands, once the batch's bounds are checked against its object.
-    fn batch_address(
-        &self,
-        submit: &Submit,
-        batch: Id<Object>,
-        objects: &Objects,
-        index: usize,
-    ) -> Result<GpuVirtual, Errno> {
+    fn batch_address(&self, submit: &Submit, objects: &Objects, index: usize) -> Result<GpuVirtual, Errno> {
+        let (batch, range) = objects.get(index).ok_or(Errno::Inval)?;
         let size = self.objects.get(batch).ok_or(Errno::NoEnt)?.size;
         let start = u64::from(submit.batch_start);
         let end = if submit.batch_len == 0 { size } else { start + u64::from(submit.batch_len) };
         if start >= end || end > size {
             return Err(Errno::Inval);
         }
-        let (_, range) = objects.ids[index].ok_or(Errno::Inval)?;
         let address = range.start().canonical() + start;
         debug_assert!(start < range.pages() * PAGE_SIZE);
         GpuVirtual::new(address).ok_or(Errno::Inval)

@@ -3,5 +3,7 @@
 
 mod connect;
 mod contexts;
+mod grants;
 mod spaces;
+mod submit;
 mod userptr;
