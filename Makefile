@@ -9,7 +9,7 @@ CARGO ?= cargo
 XTASK = $(CARGO) run -q -p xtask --
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run image test lint bench clean
+.PHONY: help setup run image test lint bench oracle clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ lint: setup ## check format and lints
 
 bench: setup ## measure in guest instructions and in wall time
 	@$(XTASK) bench
+
+oracle: setup ## let Linux's i915 and its tests judge the device model [GPU=tgl|skl]
+	@$(XTASK) oracle --gpu $(GPU)
 
 clean: ## delete everything that was built
 	@$(CARGO) clean -q

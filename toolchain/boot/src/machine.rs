@@ -159,6 +159,13 @@ impl Machine {
         }
     }
 
+    /// How many bytes of memory it has.
+    #[must_use]
+    pub fn memory(mut self, bytes: u64) -> Self {
+        self.memory = bytes;
+        self
+    }
+
     /// How long a run may take from the start of QEMU.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {

@@ -50,6 +50,8 @@ pub struct Gpu {
     pub trace: bool,
     /// How many interrupts of its engines are lost.
     pub lost_interrupts: u32,
+    /// More words for the model's command line.
+    pub options: Vec<String>,
 }
 
 impl Gpu {
@@ -62,6 +64,7 @@ impl Gpu {
             device_id: None,
             trace: true,
             lost_interrupts: 0,
+            options: vec![],
         }
     }
 }
@@ -133,6 +136,7 @@ impl Model {
             command.arg("--device-id").arg(format!("{id:#06x}"));
         }
         command.arg("--lose-interrupts").arg(gpu.lost_interrupts.to_string());
+        command.args(&gpu.options);
         let log = File::create(&files.log)?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         Ok(Self { process: Process::start(command, vec![proxy])?, files })

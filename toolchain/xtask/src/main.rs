@@ -6,6 +6,7 @@
 mod bench;
 mod image;
 mod lint;
+mod oracle;
 mod packages;
 mod run;
 mod test;
@@ -35,6 +36,8 @@ enum Verb {
     Lint,
     /// Measure in guest instructions and in wall time
     Bench,
+    /// Let Linux's i915 and its tests judge the device model
+    Oracle(oracle::Options),
 }
 
 /// The kernel's configuration, as a word on the command line.
@@ -100,5 +103,6 @@ fn perform(verb: &Verb, workspace: &Workspace) -> (&'static str, Result<Closing>
         Verb::Test => ("test", test::test(workspace)),
         Verb::Lint => ("lint", lint::lint(workspace).map(Closing::from)),
         Verb::Bench => ("bench", bench::bench(workspace).map(Closing::from)),
+        Verb::Oracle(options) => ("oracle", oracle::oracle(workspace, options)),
     }
 }

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The project's own checks of the device model, made through i915: `check NAME: ok` or `check NAME: FAILED: why` for
+//! each, and a line with the count at the end.
+
+mod batch;
+mod contexts;
+mod copies;
+mod recovery;
+mod stores;
+mod synchronisation;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::i915::{Buffer, Device, getparam};
+
+/// Longer than anything takes that is not stuck. The machine is emulated, and not always alone on its host.
+const LIMIT: Duration = Duration::from_secs(20);
+
+type Check = fn(&Device) -> Result<()>;
+
+/// Every check by name.
+const CHECKS: &[(&str, Check)] = &[
+    ("parameters describe the part", parameters),
+    ("every engine stores a dword", stores::every_engine),
+    ("every engine runs a chain of batches", stores::chain),
+    ("a thousand empty batches retire", stores::many_empty_batches),
+    ("the render engine computes with its registers", stores::arithmetic),
+    ("registers keep their values across a switch of contexts", stores::registers_across_switches),
+    ("the engine's clock moves on", stores::clock),
+    ("a buffer of the program's own memory is written", stores::userptr),
+    ("userptr refuses what is no page", stores::userptr_refusals),
+    ("the blitter fills a rectangle and nothing beside it", copies::fill),
+    ("the blitter copies a rectangle", copies::copy),
+    ("contexts come, go, and are not found afterwards", contexts::life),
+    ("contexts have address spaces of their own", contexts::separate_address_spaces),
+    ("contexts can share an address space", contexts::shared_address_space),
+    ("clone is refused since Linux 5.14", contexts::clone_is_refused),
+    ("priorities are kept within their bounds", contexts::priorities),
+    ("waiting for what runs takes as long as was asked", synchronisation::wait_for_a_running_batch),
+    ("a fence holds back another engine", synchronisation::fence_between_engines),
+    ("a semaphore holds back another context", synchronisation::semaphore_between_contexts),
+    ("a higher priority overtakes what runs", synchronisation::preemption),
+    ("equal priorities share an engine by time", synchronisation::timeslices),
+    ("an endless batch is ended and its context found guilty", recovery::hang_on_every_engine),
+    ("an innocent context survives the reset of its engine", recovery::innocent_survives),
+];
+
+pub(crate) fn run() -> ExitCode {
+    let mut failures = 0;
+    for (name, check) in CHECKS {
+        // Each has the device for itself, so that one's contexts are gone before the next.
+        match Device::open().and_then(|device| check(&device)) {
+            Ok(()) => println!("check {name}: ok"),
+            Err(error) => {
+                failures += 1;
+                println!("check {name}: FAILED: {error:#}");
+            }
+        }
+    }
+    println!("checks: {} of {} ok", CHECKS.len() - failures, CHECKS.len());
+    if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Waits for a batch that has to end.
+fn finish(buffer: &Buffer<'_>) -> Result<()> {
+    ensure!(buffer.wait(LIMIT)?, "not done within {LIMIT:?}");
+    Ok(())
+}
+
+fn parameters(device: &Device) -> Result<()> {
+    let id = std::fs::read_to_string("/sys/bus/pci/devices/0000:00:02.0/device")?;
+    let id = i32::from_str_radix(id.trim().trim_start_matches("0x"), 16)?;
+    let get = |param: i32| device.getparam(param).with_context(|| format!("parameter {param}"));
+    ensure!(get(getparam::CHIPSET_ID)? == id, "chipset {:#x}, PCI says {id:#x}", get(getparam::CHIPSET_ID)?);
+    ensure!(get(getparam::HAS_LLC)? == 1, "no last-level cache");
+    ensure!(get(getparam::HAS_ALIASING_PPGTT)? == 2, "no address space of its own for each context");
+    ensure!(get(getparam::HAS_GPU_RESET)? == 2, "no reset of single engines");
+    // Enabled, priorities, preemption, semaphores.
+    ensure!(get(getparam::HAS_SCHEDULER)? & 0xf == 0xf, "scheduler {:#x}", get(getparam::HAS_SCHEDULER)?);
+    ensure!(get(getparam::HAS_EXEC_FENCE)? == 1, "no fences");
+    ensure!(get(getparam::HAS_CONTEXT_ISOLATION)? & 1 == 1, "the render engine does not isolate contexts");
+    ensure!(get(getparam::CS_TIMESTAMP_FREQUENCY)? > 0, "the engine's clock stands");
+    ensure!(
+        device.getparam(9999).is_err_and(|error| error.raw_os_error() == Some(libc::EINVAL)),
+        "9999 exists"
+    );
+    Ok(())
+}

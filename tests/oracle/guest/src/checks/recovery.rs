@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What happens to an engine that does not go on.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::batch::Batch;
+use super::finish;
+use crate::i915::{Device, Engine, param};
+
+/// Milliseconds between the questions whether an engine still lives, and until one that does not give way is reset.
+/// Linux' own are 2500 and 640 or more.
+const HEARTBEAT: u32 = 200;
+const PREEMPT: u32 = 100;
+
+fn setting(engine: Engine, name: &str) -> PathBuf {
+    PathBuf::from(format!("/sys/class/drm/card0/engine/{}/{name}", engine.name()))
+}
+
+/// Lets the kernel notice a hang sooner.
+fn hurry(engine: Engine) -> Result<()> {
+    for (name, value) in [("heartbeat_interval_ms", HEARTBEAT), ("preempt_timeout_ms", PREEMPT)] {
+        let path = setting(engine, name);
+        fs::write(&path, value.to_string()).with_context(|| path.display().to_string())?;
+    }
+    Ok(())
+}
+
+pub(super) fn hang_on_every_engine(device: &Device) -> Result<()> {
+    for engine in device.engines()? {
+        hurry(engine)?;
+        let context = device.context(&[engine], None)?;
+        let spin = device.buffer(4096)?;
+        // Nowhere in it may the engine be given to somebody else.
+        spin.fill(&Batch::new().jump(spin.address).0);
+        context.submit(0, &spin, &[])?;
+        finish(&spin).with_context(|| engine.name())?;
+        let stats = context.reset_stats()?;
+        ensure!(stats.active == 1 && stats.pending == 0, "{}: {stats:?}", engine.name());
+        // The engine works again, also for this context.
+        let (target, store) = (device.buffer(4096)?, device.buffer(4096)?);
+        store.fill(&Batch::new().store(target.address, 21).end().0);
+        let after = device.context(&[engine], None)?;
+        after.submit(0, &store, &[&target])?;
+        finish(&target)?;
+        ensure!(target.memory.read(0) == 21, "{} is dead after its reset", engine.name());
+    }
+    Ok(())
+}
+
+pub(super) fn innocent_survives(device: &Device) -> Result<()> {
+    let engine = Engine::RENDER;
+    hurry(engine)?;
+    let guilty = device.context(&[engine], None)?;
+    let innocent = device.context(&[engine], None)?;
+    innocent.set(param::PERSISTENCE, 1)?;
+    let (target, spin, store) = (device.buffer(4096)?, device.buffer(4096)?, device.buffer(4096)?);
+    spin.fill(&Batch::new().jump(spin.address).0);
+    store.fill(&Batch::new().store(target.address, 22).end().0);
+    guilty.submit(0, &spin, &[])?;
+    innocent.submit(0, &store, &[&target])?;
+    finish(&target)?;
+    ensure!(target.memory.read(0) == 22, "the innocent one's work is lost: {:#x}", target.memory.read(0));
+    ensure!(guilty.reset_stats()?.active == 1, "guilty: {:?}", guilty.reset_stats()?);
+    ensure!(innocent.reset_stats()?.active == 0, "innocent: {:?}", innocent.reset_stats()?);
+    Ok(())
+}
