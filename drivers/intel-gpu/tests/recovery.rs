@@ -16,7 +16,7 @@ fn rig(platform: &str) -> Rig {
     let options = Options { timing: Timing::Deferred, ..Options::default() };
     let config = Config { hang_ns: 50_000_000, preempt_timeout_ns: 20_000_000, ..Config::default() };
     let mut rig = Rig::with(platform, options, config);
-    rig.object_at(DATA, 1);
+    let _data = rig.object_at(DATA, 1);
     let good = rig.object_at(GOOD, 1);
     let mut dwords = store(DATA, 0x600d).to_vec();
     dwords.extend([BATCH_END, 0]);

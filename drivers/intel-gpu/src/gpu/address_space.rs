@@ -278,6 +278,7 @@ impl<H: Hardware> Gpu<H> {
     /// # Errors
     /// [`Error::Timeout`] when an engine does not answer in its time.
     pub fn invalidate_tlbs(&mut self) -> Result<(), Error> {
+        self.wake()?;
         let pending = self.tlb.pending;
         let chosen = || (0..).zip(&self.engines).filter(move |(index, _)| pending >> *index & 1 != 0);
         let ids = chosen().map(|(_, engine)| engine.id);

@@ -27,6 +27,8 @@ pub struct Config {
     pub timeslice_ns: u64,
     /// How long a more urgent context waits for the running one to stop before the engine is reset.
     pub preempt_timeout_ns: u64,
+    /// How long nothing must have been running before the GT is let sleep.
+    pub idle_ns: u64,
     /// How long a request may run without an end before its engine is reset.
     pub hang_ns: u64,
     /// Uses 3-level page tables (4 GiB) also where the part has four levels.
@@ -47,6 +49,7 @@ impl Default for Config {
             // i915's defaults: 1 ms, 640 ms, and a heartbeat of 2.5 s that is missed four times.
             timeslice_ns: 1_000_000,
             preempt_timeout_ns: 640_000_000,
+            idle_ns: 100_000_000,
             hang_ns: 10_000_000_000,
             three_level: false,
         }

@@ -7,6 +7,7 @@
 
 use alloc::vec::Vec;
 
+use super::power::Power;
 use super::query::Statistics;
 use super::submit::RequestList;
 use super::{Config, EngineIndex, Gpu, Health, MAX_ENGINES};
@@ -88,6 +89,7 @@ impl<H: Hardware> Gpu<H> {
         fuses: Fuses,
         config: Config,
     ) -> Result<Self, InitError> {
+        let all = domains(platform.generation, fuses.engines);
         let count = bus.hw.page_count();
         let too_small = |_| InitError::DmaRegionTooSmall { pages: count };
         let mut pool = Pool::new(bus.hw.device_base(), count, config.accounts)
@@ -143,6 +145,8 @@ impl<H: Hardware> Gpu<H> {
             slot_pages,
             engines,
             kicked: 0,
+            domains: all,
+            power: Power::Awake { idle_since_ns: None },
             completed: RequestList::default(),
             statistics: Statistics::default(),
         })

@@ -25,6 +25,14 @@ const GEN11_UPPER_MASKS: [u32; 2] = [0x19_0090, 0x19_00a0];
 const GEN11_MASKS: [u32; 3] = [0x19_00a8, 0x19_00ac, 0x19_00d0];
 const GEN11_OTHER_MASKS: [u32; 4] = [0x19_00e8, 0x19_00ec, 0x19_00f0, 0x19_0100];
 
+/// Interrupt blocks of the display and the system, each IMR, IIR, IER from its offset on: whatever the
+/// firmware left unmasked there would be a cause that nobody ever clears.
+const GEN11_FOREIGN: [u32; 2] = [0x4_44e4, 0x4_44f4];
+/// Pipes A to C, DE port, DE misc, PCU.
+const GEN8_FOREIGN: [u32; 6] = [0x4_4404, 0x4_4414, 0x4_4424, 0x4_4444, 0x4_4464, 0x4_44e4];
+/// Gen11/12: enable of all display interrupts (DISPLAY_INT_CTL).
+const GEN11_DISPLAY: u32 = 0x4_4200;
+
 /// Both engines of a register.
 const BOTH: u32 = events::ENABLED << 16 | events::ENABLED;
 
@@ -40,8 +48,27 @@ impl<H: Hardware> Gpu<H> {
         }
     }
 
+    /// Masks what is not the GT's.
+    fn mask_foreign(&mut self) {
+        let gen11 = self.platform.generation.is_gen11_or_12();
+        if gen11 {
+            self.bus.write_raw(GEN11_DISPLAY, 0);
+        }
+        let blocks: &[u32] = if gen11 { &GEN11_FOREIGN } else { &GEN8_FOREIGN };
+        for block in blocks {
+            self.bus.write_raw(*block, u32::MAX);
+            self.bus.write_raw(*block + 8, 0);
+            // Twice: a second event may be latched behind the first.
+            for _ in 0..2 {
+                self.bus.write_raw(*block + 4, u32::MAX);
+                let _posted = self.bus.read_raw(*block + 4);
+            }
+        }
+    }
+
     /// Programs enables and masks and turns the master on.
     pub(super) fn interrupts_on(&mut self) {
+        self.mask_foreign();
         if self.platform.generation.is_gen11_or_12() {
             for register in GEN11_OTHER_ENABLES {
                 self.bus.write_raw(register, 0);

@@ -9,6 +9,7 @@ mod context;
 mod init;
 mod interrupt;
 mod object;
+mod power;
 mod query;
 mod recover;
 mod schedule;
@@ -35,8 +36,9 @@ use crate::memory::pool::Pool;
 use crate::memory::ppgtt::{Format, Scratch};
 use crate::memory::ranges::Ranges;
 use crate::memory::tlb::Tlb;
-use crate::mmio::Bus;
+use crate::mmio::{Bus, DomainSet};
 use crate::platform::Hardware;
+use power::Power;
 use submit::RequestList;
 use timeline::Wait;
 
@@ -83,6 +85,9 @@ pub struct Gpu<H> {
     engines: Vec<Engine>,
     /// Engines whose queue or ports have changed and that the scheduler has not looked at.
     kicked: u8,
+    /// Power domains of the part.
+    domains: DomainSet,
+    power: Power,
     /// Finished requests that the upper half has not taken yet.
     completed: RequestList,
     statistics: Statistics,

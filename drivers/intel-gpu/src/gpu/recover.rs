@@ -18,7 +18,7 @@ use crate::engine::image::slot;
 use crate::engine::reset;
 use crate::error::Error;
 use crate::memory::cache;
-use crate::mmio::regs::{ErrorIdentity, FaultGen8, FaultGen12, GgcMirror, RenderC6Control, RenderC6State};
+use crate::mmio::regs::{ErrorIdentity, FaultGen8, FaultGen12, GgcMirror};
 use crate::platform::Hardware;
 
 impl<H: Hardware> Gpu<H> {
@@ -100,7 +100,11 @@ impl<H: Hardware> Gpu<H> {
     /// [`Error::Wedged`] when the hardware does not come back.
     pub fn reset(&mut self) -> Result<(), Error> {
         self.check_running()?;
-        self.reset_gpu();
+        if self.wake().is_err() {
+            self.wedge();
+        } else {
+            self.reset_gpu();
+        }
         self.run_scheduler();
         self.check_running()
     }
@@ -141,10 +145,6 @@ impl<H: Hardware> Gpu<H> {
         for (register, value) in cache::pat(self.platform.generation) {
             self.bus.write_raw(*register, *value);
         }
-        // RC6 stays off: the state of a sleeping GT would be saved and restored by the hardware, but a
-        // driver that holds forcewake gains nothing from it.
-        self.bus.write(RenderC6Control(0));
-        self.bus.write(RenderC6State(0));
         crate::engine::workarounds::apply_gt(&mut self.bus, self.platform);
         crate::engine::mocs::program_gt(&mut self.bus, self.platform.generation, self.platform.mocs);
         for engine in &mut self.engines {
@@ -153,6 +153,7 @@ impl<H: Hardware> Gpu<H> {
                 return Err((engine.id, status));
             }
         }
+        self.start_power();
         Ok(())
     }
 
@@ -200,7 +201,7 @@ impl<H: Hardware> Gpu<H> {
     }
 
     /// Gives up: from here on everything is refused, and what was submitted ends as cancelled.
-    fn wedge(&mut self) {
+    pub(super) fn wedge(&mut self) {
         self.health = Health::Wedged;
         for engine in 0..self.engines.len() {
             let queue = &mut self.engines[engine].queue;

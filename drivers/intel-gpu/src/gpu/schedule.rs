@@ -168,6 +168,10 @@ impl<H: Hardware> Gpu<H> {
     }
 
     fn submit_elements(&mut self, engine: usize, elements: Elements) {
+        if self.wake().is_err() {
+            self.wedge();
+            return;
+        }
         let now = self.bus.now_ns();
         let descriptors = elements.map(|id| id.and_then(|id| self.prepare(engine, id)));
         let found = &mut self.engines[engine];

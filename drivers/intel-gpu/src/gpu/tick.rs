@@ -21,8 +21,8 @@ impl Progress {
 impl<H: Hardware> Gpu<H> {
     /// To be called every now and then while the GPU is busy: every millisecond for timeslices to be
     /// fair, some hundred milliseconds for recovery to be prompt. Touches no register unless something
-    /// is to be done. Returns whether anything is queued or running, that is whether another call is
-    /// needed.
+    /// is to be done. Returns whether another call is needed: something is queued or running, or the GT is
+    /// still awake.
     pub fn tick(&mut self) -> bool {
         if self.check_running().is_err() {
             return false;
@@ -41,7 +41,7 @@ impl<H: Hardware> Gpu<H> {
             busy |= !self.engines[engine].ports.is_idle();
         }
         self.run_scheduler();
-        busy
+        busy || self.park_if_idle(now)
     }
 
     fn check_progress(&mut self, engine: usize, now: u64) {

@@ -102,9 +102,19 @@ registers! {
     /// Copy of GGC: readable without forcewake.
     global GgcMirror "MGGC0" @ 0x108040 {}
     /// RC6 control.
-    global RenderC6Control "RC_CONTROL" @ 0xa090 {}
+    global RenderC6Control "RC_CONTROL" @ 0xa090 { HARDWARE: 31:31, RC6: 18:18 }
     /// RC6 state.
-    global RenderC6State "RC_STATE" @ 0xa094 {}
+    global RenderC6State "RC_STATE" @ 0xa094 { TARGET: 18:16 }
+    /// Power gates that may close when idle.
+    global PowerGateEnable "PG_ENABLE" @ 0xa210 { RENDER: 0:0, MEDIA: 1:1, SAMPLER: 2:2 }
+    /// Frequency that software asks for.
+    global FrequencyRequest "RPNSWREQ" @ 0xa008 {}
+    /// Control of the frequency request.
+    global RpControl "RP_CONTROL" @ 0xa024 {}
+    /// Frequency events that do not interrupt.
+    global RpInterruptMask "PMINTRMSK" @ 0xa168 {}
+    /// Frequencies of the part in steps of 50 MHz; a mirror of the memory controller's register.
+    global RpStateCapabilities "RP_STATE_CAP" @ 0x145998 { HIGHEST: 7:0, LOWEST: 23:16 }
     /// Unclaimed register accesses (Gen8, Gen9).
     global FpgaDebug "FPGA_DBG" @ 0x42300 { UNCLAIMED: 31:31 }
     /// Thread status after forcewake (Gen8).
@@ -121,4 +131,10 @@ registers! {
     global FaultData0Gen12 "FAULT_TLB_DATA0" @ 0xceb8 {}
     /// Address of the fault, upper part.
     global FaultData1Gen12 "FAULT_TLB_DATA1" @ 0xcebc { VA_HIGH: 3:0, GGTT: 4:4 }
+}
+
+impl RpControl {
+    /// Software asks for frequencies: media follows the request, graphics units are counted, enabled,
+    /// averages for both directions (i915: `rps_set_power`).
+    pub(crate) const SOFTWARE: u32 = 2 << 9 | 1 << 8 | 1 << 7 | 2 << 3 | 2;
 }
