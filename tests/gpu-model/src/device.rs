@@ -16,12 +16,28 @@ use crate::memory::GuestMemory;
 use crate::options::Options;
 use crate::platform::{Platform, engines::InterruptPosition};
 use crate::registers::forcewake::Forcewake;
-use crate::registers::{RegisterFile, names};
+use crate::registers::{DECODED, RegisterFile, names};
 use crate::report::{Log, Rule};
 use crate::trace::{Trace, Track};
 
 /// Most messages that wait for their taker; a guest that ignores interrupts cannot make the queue grow.
 const MSI_LIMIT: usize = 1024;
+
+/// Size of an engine's register range.
+const ENGINE_BLOCK: u32 = 0x800;
+/// A block of registers that belongs to no engine.
+const NO_ENGINE: u8 = u8::MAX;
+
+/// Index of the engine of each block of registers.
+fn engine_map(platform: &Platform) -> Vec<u8> {
+    let mut map = vec![NO_ENGINE; (DECODED / ENGINE_BLOCK) as usize];
+    for (index, facts) in (0u8..).zip(platform.engines) {
+        if let Some(entry) = map.get_mut((facts.engine.base / ENGINE_BLOCK) as usize) {
+            *entry = index;
+        }
+    }
+    map
+}
 
 /// The GPU.
 pub(crate) struct Device {
@@ -34,6 +50,8 @@ pub(crate) struct Device {
     pub(crate) ggtt: Ggtt,
     pub(crate) interrupts: Controller,
     pub(crate) engines: Vec<EngineUnit>,
+    /// Engine by register block.
+    engine_map: Vec<u8>,
     pub(crate) log: Log,
     pub(crate) trace: Trace,
     pub(crate) injection: Injection,
@@ -62,6 +80,7 @@ impl Device {
             ggtt: Ggtt::new(platform),
             interrupts: Controller::new(platform),
             trace: Trace::new(options.trace, engines.iter().map(|engine| engine.facts.name)),
+            engine_map: engine_map(platform),
             engines,
             log: Log::default(),
             injection: Injection::default(),
@@ -116,10 +135,9 @@ impl Device {
 
     /// Engine whose registers contain `offset`, and the offset from its base.
     pub(crate) fn engine_at(&self, offset: u32) -> Option<(usize, u32)> {
-        self.engines.iter().enumerate().find_map(|(index, engine)| {
-            let relative = offset.checked_sub(engine.base())?;
-            (relative < engine.facts.mmio_size).then_some((index, relative))
-        })
+        let entry = *self.engine_map.get((offset / ENGINE_BLOCK) as usize)?;
+        // Bases are multiples of the block, and ranges are one block long.
+        (entry != NO_ENGINE).then_some((usize::from(entry), offset % ENGINE_BLOCK))
     }
 
     /// Name of a register for messages, with its offset.

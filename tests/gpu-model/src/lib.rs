@@ -26,6 +26,7 @@ pub mod options;
 pub mod platform;
 pub mod ppgtt;
 pub mod proxy;
+pub mod record;
 pub mod registers;
 pub mod report;
 pub mod sys;

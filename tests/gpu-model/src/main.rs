@@ -2,6 +2,8 @@
 //! The model as a program that QEMU attaches to.
 
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{BufReader, BufWriter};
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,25 +11,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use gpu_model::memory::GuestRam;
 use gpu_model::memory::vtd::Registers;
 use gpu_model::platform::PLATFORMS;
 use gpu_model::proxy::link::Link;
 use gpu_model::proxy::qtest::Connector;
 use gpu_model::proxy::server::Server;
+use gpu_model::record::{self, Recorder};
 use gpu_model::{ClockSource, Gpu, Options, Platform, Timing, by_name};
 
 /// Intel integrated graphics for QEMU's x-pci-proxy-dev.
 #[derive(Debug, Parser)]
-#[command(version, after_help = "Exit status: 0 clean, 1 rules were broken, 2 the model could not run.")]
+#[command(version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(after_help = "Exit status: 0 clean, 1 rules were broken, 2 the model could not run.")]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Verb>,
+
     /// Platform: bdw, skl, kbl, glk, icl, tgl, rkl, adls
     #[arg(long, default_value = "tgl")]
     gpu: String,
     /// Descriptor number of this end of the socket pair whose other end QEMU's proxy device has
-    #[arg(long, value_name = "N")]
-    proxy_fd: RawFd,
+    #[arg(long, value_name = "N", required = true)]
+    proxy_fd: Option<RawFd>,
     /// QEMU's qtest socket (-qtest unix:PATH,server=on,wait=off); may appear later. Without it no interrupts
     #[arg(long, value_name = "PATH")]
     qtest: Option<PathBuf>,
@@ -58,6 +65,22 @@ struct Arguments {
     /// Forcewake requests and PAT survive a full reset, as Linux's i915 expects
     #[arg(long)]
     full_reset_keeps_power: bool,
+    /// Record every access here, for `gpu-model replay`
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+}
+
+/// What else the program does.
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Repeat a record against the model and tell every difference
+    Replay {
+        /// What --record wrote
+        file: PathBuf,
+        /// Write the touched registers here
+        #[arg(long, value_name = "FILE")]
+        registers: Option<PathBuf>,
+    },
 }
 
 fn device_id(text: &str) -> Result<u16, String> {
@@ -100,8 +123,24 @@ fn main() -> ExitCode {
     }
 }
 
+/// Repeats a record; answers whether there was no difference.
+fn repeat(file: &Path, registers: Option<&Path>) -> Result<bool> {
+    let open = File::open(file).with_context(|| format!("opening {}", file.display()))?;
+    let (replay, gpu) = record::replay(&mut BufReader::new(open), Options::default())
+        .with_context(|| file.display().to_string())?;
+    for difference in &replay.differences {
+        println!("{difference}");
+    }
+    println!("{} accesses, {} differences", replay.accesses, replay.differences.len());
+    save(registers, || gpu.register_listing())?;
+    Ok(replay.differences.is_empty())
+}
+
 /// Runs the model; answers whether no rule was broken.
 fn run(arguments: &Arguments) -> Result<bool> {
+    if let Some(Verb::Replay { file, registers }) = &arguments.command {
+        return repeat(file, registers.as_deref());
+    }
     let Some(platform) = by_name(&arguments.gpu) else {
         let names: Vec<_> = PLATFORMS.iter().map(|platform| platform.name).collect();
         bail!("no platform {:?}; there are {}", arguments.gpu, names.join(", "));
@@ -121,14 +160,30 @@ fn run(arguments: &Arguments) -> Result<bool> {
         full_reset_keeps_power: arguments.full_reset_keeps_power,
         ..Options::default()
     };
-    let fd = gpu_model::sys::inherited(arguments.proxy_fd)
-        .with_context(|| format!("descriptor {} is not usable", arguments.proxy_fd))?;
+    let number = arguments.proxy_fd.context("--proxy-fd is needed")?;
+    let fd =
+        gpu_model::sys::inherited(number).with_context(|| format!("descriptor {number} is not usable"))?;
     let mut gpu = Gpu::new(platform, options, Box::new(GuestRam::new()));
     gpu.injection().lose_interrupts = arguments.lose_interrupts;
     let iommu = Arc::new(Registers::default());
     let patience = Duration::from_secs(arguments.qtest_timeout);
     let connector = arguments.qtest.as_deref().map(|path| Connector::new(path, patience, Arc::clone(&iommu)));
-    let gpu = Server::new(gpu, Link::new(fd), connector, Arc::clone(&iommu)).run()?;
+    let mut server = Server::new(gpu, Link::new(fd), connector, Arc::clone(&iommu));
+    let recorder = arguments
+        .record
+        .as_deref()
+        .map(|path| -> Result<Recorder> {
+            let file = File::create(path).with_context(|| format!("creating {}", path.display()))?;
+            Ok(Recorder::new(Box::new(BufWriter::new(file)), platform.name, &options))
+        })
+        .transpose()?;
+    if let Some(recorder) = &recorder {
+        server = server.record(recorder.clone());
+    }
+    let gpu = server.run()?;
+    if let Some(recorder) = recorder {
+        recorder.flush()?;
+    }
     finish(arguments, &gpu, &iommu)
 }
 

@@ -206,23 +206,16 @@ impl Device {
 
     /// TLB invalidation registers. Answers `false` if `offset` is none.
     fn tlb_write(&mut self, offset: u32, value: u32) -> bool {
-        let registers: Vec<_> = self
-            .engines
-            .iter()
-            .enumerate()
-            .map(|(index, engine)| (index, engine.facts.tlb))
-            .filter(|(_, tlb)| tlb.offset == offset)
-            .collect();
-        let Some((_, first)) = registers.first() else {
-            return self.global_tlb_write(offset, value);
-        };
-        let masked = first.masked;
-        let bits = if masked { value & value >> 16 } else { value };
+        let first = self.platform.engines.iter().find(|facts| facts.tlb.offset == offset);
+        let Some(first) = first else { return self.global_tlb_write(offset, value) };
+        let bits = if first.tlb.masked { value & value >> 16 } else { value };
         let mut known = 0;
-        for (index, tlb) in &registers {
-            known |= 1 << tlb.bit;
-            if bits >> tlb.bit & 1 != 0 {
-                self.invalidate_tlb(*index, "register");
+        for (index, facts) in self.platform.engines.iter().enumerate() {
+            if facts.tlb.offset == offset {
+                known |= 1 << facts.tlb.bit;
+                if bits >> facts.tlb.bit & 1 != 0 {
+                    self.invalidate_tlb(index, "register");
+                }
             }
         }
         if bits & 0xffff & !known != 0 || bits == 0 {

@@ -54,12 +54,19 @@ impl Device {
         engine.context_since = None;
         engine.context_ticks = 0;
         engine.signalled = false;
-        engine.ready_for_reset = false;
+        engine.slots.clear();
         let (base, size) = (engine.base(), engine.facts.mmio_size);
         // RESET_CTL belongs to the handshake that is under way, not to the engine.
         let control = self.registers.get(base + 0xd0) & 1;
         self.registers.clear(base, base + size);
         self.registers.set(base + 0xd0, control);
+        // Linux writes GDRST twice, because the first may be reported done too early (i915: intel_reset.c,
+        // gen6_hw_domain_reset): an engine whose reset is still requested is still ready for one.
+        if control == 0
+            && let Some(engine) = self.engines.get_mut(index)
+        {
+            engine.ready_for_reset = false;
+        }
         self.set_engine_register(index, 0xb4, u32::MAX);
         // Linux never writes IMR from Gen11 on and gets its interrupts, so they start unmasked there.
         let imr = if generation >= Generation::Gen11 { 0 } else { u32::MAX };

@@ -315,6 +315,19 @@ fn a_failing_reset_never_clears_its_bits() {
 }
 
 #[test]
+fn a_reset_may_be_repeated_while_its_request_stands_and_not_after() {
+    let mut rig = Rig::new("tgl");
+    let base = rig.base("bcs0");
+    rig.write(base + 0xd0, 0x0001_0001);
+    rig.write(0x941c, 1 << 2);
+    rig.write(0x941c, 1 << 2);
+    rig.assert_clean();
+    rig.write(base + 0xd0, 0x0001_0000);
+    rig.write(0x941c, 1 << 2);
+    assert!(rig.gpu.reports().iter().any(|report| report.rule == Rule::ResetHandshake));
+}
+
+#[test]
 fn an_engine_can_refuse_to_become_ready_for_reset() {
     let mut rig = Rig::new("skl");
     rig.gpu.injection().never_ready_for_reset = vec!["bcs0"];

@@ -94,6 +94,8 @@ impl Device {
         let Some(engine) = self.engines.get_mut(index) else { return };
         let offset = engine.base() + relative;
         match relative {
+            // General purpose registers first: commands write them most.
+            0x600..0x680 => self.registers.set(offset, value),
             0x030 | 0x034 | 0x038 | 0x03c => self.write_ring_register(index, relative, value),
             0x05c | 0x068 | 0x06c | 0x074 | 0x0b8 | 0x234 | 0x238 | 0x358 | 0x35c | 0x370..0x3a0 => {
                 self.register_violation(Rule::ReadOnlyRegister, offset, format!("wrote {value:#x}"));
@@ -137,12 +139,14 @@ impl Device {
                 }
             }
             _ if engine.stream.write_register(relative, value, u32::MAX) => {}
-            _ => {
-                if (SLOT0..SLOT0 + 4 * SLOTS).contains(&relative) && SlotRule::new(value).is_none() {
+            _ if (SLOT0..SLOT0 + 4 * SLOTS).contains(&relative) => {
+                if SlotRule::new(value).is_none() {
                     self.register_violation(Rule::NonPrivSlot, offset, format!("wrote {value:#x}"));
                 }
-                self.store(offset, value, names::is_masked_engine_register(relative));
+                self.registers.set(offset, value);
+                self.decode_slots(index);
             }
+            _ => self.store(offset, value, names::is_masked_engine_register(relative)),
         }
     }
 

@@ -91,6 +91,8 @@ pub(crate) struct EngineUnit {
     pub(crate) context_since: Option<u64>,
     /// RESET_CTL: ready for reset.
     pub(crate) ready_for_reset: bool,
+    /// FORCE_TO_NONPRIV slots, decoded.
+    pub(crate) slots: Vec<nonpriv::SlotRule>,
     /// A signal for this engine's own context arrived while it was executing.
     pub(crate) signalled: bool,
 }
@@ -114,6 +116,7 @@ impl EngineUnit {
             context_ticks: 0,
             context_since: None,
             ready_for_reset: false,
+            slots: Vec::new(),
             signalled: false,
         }
     }

@@ -85,14 +85,23 @@ fn writable(generation: Generation, class: EngineClass, base: u32, offset: u32) 
 }
 
 impl Device {
-    fn slots(&self, index: usize) -> impl Iterator<Item = SlotRule> + '_ {
-        (0..SLOTS).filter_map(move |n| SlotRule::new(self.engine_register(index, SLOT0 + 4 * n)))
+    /// Decodes the slots anew; called when one was written.
+    pub(crate) fn decode_slots(&mut self, index: usize) {
+        let slots = (0..SLOTS)
+            .map(|n| self.engine_register(index, SLOT0 + 4 * n))
+            // Offset 0 is no register of an engine: an unused slot.
+            .filter(|value| *value != 0)
+            .filter_map(SlotRule::new)
+            .collect();
+        if let Some(engine) = self.engines.get_mut(index) {
+            engine.slots = slots;
+        }
     }
 
     /// May a non-privileged batch of the engine write the register?
     pub(crate) fn may_write(&self, index: usize, offset: u32) -> bool {
         let Some(engine) = self.engines.get(index) else { return false };
-        if let Some(slot) = self.slots(index).find(|slot| slot.covers(offset)) {
+        if let Some(slot) = engine.slots.iter().find(|slot| slot.covers(offset)) {
             return !slot.deny && slot.write;
         }
         writable(self.platform.generation, engine.facts.engine.class, engine.base(), offset)
@@ -100,7 +109,8 @@ impl Device {
 
     /// May a non-privileged batch of the engine read the register?
     pub(crate) fn may_read(&self, index: usize, offset: u32) -> bool {
-        self.slots(index).find(|slot| slot.covers(offset)).is_none_or(|slot| !slot.deny && slot.read)
+        let slots = self.engines.get(index).map_or(&[][..], |engine| &engine.slots);
+        slots.iter().find(|slot| slot.covers(offset)).is_none_or(|slot| !slot.deny && slot.read)
     }
 }
 

@@ -25,8 +25,7 @@ const DISPLAY: u32 = 0x4_4200;
 /// display control to count.
 const OTHER: [(u32, u32); 2] = [(0x4_44f0, 29), (0x4_44e0, 30)];
 /// Pipes A to D, port, misc, hot plug, PCH.
-const PIPES: [u32; 8] =
-    [0x4_4400, 0x4_4410, 0x4_4420, 0x4_4430, 0x4_4440, 0x4_4460, 0x4_4470, 0xc_4000];
+const PIPES: [u32; 8] = [0x4_4400, 0x4_4410, 0x4_4420, 0x4_4430, 0x4_4440, 0x4_4460, 0x4_4470, 0xc_4000];
 
 /// One source behind a bit.
 #[derive(Clone, Copy, Debug)]

@@ -9,8 +9,15 @@ const ENABLE: u32 = 1 << 31;
 /// First register of the GT blocks 0 to 3.
 const GT: u32 = 0x4_4300;
 /// Blocks outside the GT: first register and master bit. Pipes A to C, port, misc, PCU, PCH.
-const OTHER: [(u32, u32); 7] =
-    [(0x4_4400, 16), (0x4_4410, 17), (0x4_4420, 18), (0x4_4440, 20), (0x4_4460, 22), (0x4_44e0, 30), (0xc_4000, 23)];
+const OTHER: [(u32, u32); 7] = [
+    (0x4_4400, 16),
+    (0x4_4410, 17),
+    (0x4_4420, 18),
+    (0x4_4440, 20),
+    (0x4_4460, 22),
+    (0x4_44e0, 30),
+    (0xc_4000, 23),
+];
 
 /// The controller.
 #[derive(Clone, Debug, Default)]

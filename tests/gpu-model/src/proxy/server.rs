@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Serves QEMU's accesses with the model until QEMU closes the socket.
 
+use std::collections::VecDeque;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 
-use crate::Gpu;
 use crate::memory::GuestRam;
 use crate::memory::vtd::{Registers, Vtd};
 use crate::sys::Region;
+use crate::{Gpu, Msi};
 use anyhow::{Context as _, Result};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::fstat;
@@ -15,6 +16,7 @@ use rustix::fs::fstat;
 use super::link::{Incoming, Link};
 use super::message::{MemoryRange, Request};
 use super::qtest::{Connector, Qtest};
+use crate::record::{RecordedMemory, Recorder};
 
 /// Units of work between two looks at the socket.
 const SLICE: u64 = 20_000;
@@ -36,6 +38,9 @@ pub struct Server {
     intx: bool,
     accesses: u64,
     undecoded: u64,
+    recorder: Option<Recorder>,
+    /// Messages that are to be sent.
+    messages: VecDeque<Msi>,
 }
 
 impl Server {
@@ -46,7 +51,27 @@ impl Server {
         // one; until its first reset the upper halves are hidden from it.
         gpu.hide_upper_bar_halves(true);
         let qtest = None;
-        Self { gpu, link, qtest, connector, iommu, map: Vec::new(), intx: false, accesses: 0, undecoded: 0 }
+        Self {
+            gpu,
+            link,
+            qtest,
+            connector,
+            iommu,
+            map: Vec::new(),
+            intx: false,
+            accesses: 0,
+            undecoded: 0,
+            recorder: None,
+            messages: VecDeque::new(),
+        }
+    }
+
+    /// Records every access.
+    #[must_use]
+    pub fn record(mut self, recorder: Recorder) -> Self {
+        recorder.line("hide 1");
+        self.recorder = Some(recorder);
+        self
     }
 
     /// Serves until QEMU closes the socket; gives the model back.
@@ -104,7 +129,7 @@ impl Server {
             return self.link.receive(true);
         }
         let incoming = self.link.receive(false)?;
-        if matches!(incoming, Incoming::Nothing) && self.gpu.step(SLICE) == 0 {
+        if matches!(incoming, Incoming::Nothing) && self.step() == 0 {
             self.pause(POLL_NS);
         }
         Ok(incoming)
@@ -114,14 +139,27 @@ impl Server {
         let mut value = 0;
         match *request {
             Request::Memory(ref ranges) => self.map_memory(ranges, &descriptors)?,
-            Request::ConfigWrite { offset, len, value } => self.gpu.config_write(offset, len, value),
-            Request::ConfigRead { offset, len } => value = u64::from(self.gpu.config_read(offset, len)),
+            Request::ConfigWrite { offset, len, value } => {
+                self.gpu.config_write(offset, len, value);
+                self.note(|recorder| recorder.config(true, offset, len, value));
+            }
+            Request::ConfigRead { offset, len } => {
+                let read = self.gpu.config_read(offset, len);
+                self.note(|recorder| recorder.config(false, offset, len, read));
+                value = u64::from(read);
+            }
             Request::BarWrite { address, size, value, memory } => match self.gpu.decode(address, memory) {
-                Some((bar, offset)) => self.gpu.bar_write(bar, offset, size, value),
+                Some((bar, offset)) => {
+                    self.gpu.bar_write(bar, offset, size, value);
+                    self.note(|recorder| recorder.bar(true, bar, offset, size, value));
+                }
                 None => self.undecoded += 1,
             },
             Request::BarRead { address, size, memory } => match self.gpu.decode(address, memory) {
-                Some((bar, offset)) => value = self.gpu.bar_read(bar, offset, size),
+                Some((bar, offset)) => {
+                    value = self.gpu.bar_read(bar, offset, size);
+                    self.note(|recorder| recorder.bar(false, bar, offset, size, value));
+                }
                 None => {
                     self.undecoded += 1;
                     value = u64::MAX;
@@ -130,6 +168,7 @@ impl Server {
             Request::Irqfd => {}
             Request::Reset => {
                 self.gpu.reset();
+                self.note(|recorder| recorder.line("reset\nhide 0"));
                 self.gpu.hide_upper_bar_halves(false);
             }
         }
@@ -145,15 +184,37 @@ impl Server {
         Ok(())
     }
 
+    /// Collects the messages that an event raised, and writes them and the event to the record, if there is one.
+    fn note(&mut self, event: impl FnOnce(&Recorder)) {
+        while let Some(msi) = self.gpu.take_msi() {
+            if let Some(recorder) = &self.recorder {
+                recorder.msi(msi);
+            }
+            self.messages.push_back(msi);
+        }
+        if let Some(recorder) = &self.recorder {
+            event(recorder);
+        }
+    }
+
+    /// Gives the engines time; answers the work done.
+    fn step(&mut self) -> u64 {
+        let done = self.gpu.step(SLICE);
+        self.note(|recorder| recorder.line(&format!("s {SLICE:x}")));
+        done
+    }
+
     /// Sends what the model raised.
     fn interrupts(&mut self) {
         let Some(qtest) = &mut self.qtest else {
             // Without a socket to come they are lost; else they wait for it.
-            while self.connector.is_none() && self.gpu.take_msi().is_some() {}
+            if self.connector.is_none() {
+                self.messages.clear();
+            }
             return;
         };
         qtest.flush();
-        while let Some(msi) = self.gpu.take_msi() {
+        while let Some(msi) = self.messages.pop_front() {
             qtest.msi(msi);
         }
         let level = self.gpu.intx();
@@ -183,7 +244,11 @@ impl Server {
         let mut ram = GuestRam::new();
         ram.replace(regions);
         // The function is 0:2.0 of the guest.
-        self.gpu.set_memory(Box::new(Vtd::new(ram, Arc::clone(&self.iommu), 0, 2, 0)));
+        let memory = Vtd::new(ram, Arc::clone(&self.iommu), 0, 2, 0);
+        self.gpu.set_memory(match &self.recorder {
+            Some(recorder) => Box::new(RecordedMemory::new(memory, recorder.clone())),
+            None => Box::new(memory),
+        });
         self.map = map;
         Ok(())
     }

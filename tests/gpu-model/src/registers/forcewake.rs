@@ -275,13 +275,14 @@ impl Forcewake {
     /// the part does not have count as asleep.
     #[must_use]
     pub fn missing(&self, offset: u32, write: bool) -> Option<Domain> {
-        if offset == GDRST || self.is_own(offset) {
-            return None;
-        }
         let position = self.ranges.partition_point(|(first, _, _)| *first <= offset);
         let (_, last, needed) = *self.ranges.get(position.checked_sub(1)?)?;
         let asleep = if offset <= last { needed & !self.awake } else { 0 };
-        if asleep == 0 || (write && is_shadowed(self.generation, offset)) {
+        if asleep == 0
+            || (write && (is_shadowed(self.generation, offset) || is_power_management(offset)))
+            || offset == GDRST
+            || self.is_own(offset)
+        {
             return None;
         }
         Some(match asleep & asleep.wrapping_neg() {
@@ -390,6 +391,14 @@ fn is_shadowed(generation: Generation, offset: u32) -> bool {
     }
 }
 
+/// Is `offset` one of the registers of the power-management unit that Linux writes without forcewake whenever the GPU
+/// falls idle or wakes (i915: intel_rc6.c, park and unpark; intel_rps.c, rps_set_power), and that must therefore take
+/// writes in a sleeping part?
+fn is_power_management(offset: u32) -> bool {
+    // RP_CONTROL, RP_UP_THRESHOLD, RP_DOWN_THRESHOLD, RP_UP_EI, RP_DOWN_EI, RC_CONTROL, RC_STATE.
+    matches!(offset, 0xa024 | 0xa02c | 0xa030 | 0xa068 | 0xa06c | 0xa090 | 0xa094)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -418,6 +427,18 @@ mod tests {
         assert_eq!(forcewake.missing(0x2050, false), Some(Domain::Render));
         assert_eq!(forcewake.write(0xa188, 0x0001_0000), Some(true));
         assert_eq!(forcewake.missing(0x22050, false), Some(Domain::Gt));
+    }
+
+    #[test]
+    fn rc6_and_rps_take_writes_and_no_reads_while_the_part_sleeps() {
+        for name in ["skl", "icl", "tgl"] {
+            let forcewake = forcewake(name);
+            for offset in [0xa024, 0xa02c, 0xa030, 0xa068, 0xa06c, 0xa090, 0xa094] {
+                assert_eq!(forcewake.missing(offset, true), None, "{name} {offset:#x}");
+                assert!(forcewake.missing(offset, false).is_some(), "{name} {offset:#x}");
+            }
+            assert!(forcewake.missing(0xa0b0, true).is_some(), "{name}");
+        }
     }
 
     #[test]

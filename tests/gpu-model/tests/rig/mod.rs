@@ -330,7 +330,10 @@ impl Rig {
     /// Appends dwords to the ring (an even number) and sets the tail in the image.
     pub fn emit(&self, context: &mut Context, dwords: &[u32]) {
         assert!(dwords.len().is_multiple_of(2), "an even number of dwords");
-        for dword in dwords {
+        // No command straddles the end of the ring.
+        let room = ((RING_SIZE - context.tail) / 4) as usize;
+        let padding = if dwords.len() > room { room } else { 0 };
+        for dword in std::iter::repeat_n(&mi::NOOP, padding).chain(dwords) {
             assert!(self.memory.set_u32(context.ring_memory + u64::from(context.tail), *dword));
             context.tail = (context.tail + 4) % RING_SIZE;
         }
