@@ -55,6 +55,8 @@ struct GpuDriver {
     driver: Option<Driver<Machine>>,
     interrupt: Channel,
     alarm: Alarm,
+    /// Interrupts that the alarm has made up for, as far as they were told of.
+    lost_interrupts: u64,
 }
 
 #[allow(unsafe_code)]
@@ -62,6 +64,18 @@ fn region(base: NonNull<u8>, bytes: usize) -> Window {
     // SAFETY: system.xml maps the region there with that size for the life of the domain, and each
     // region is made into a window once.
     unsafe { Window::new(base, bytes) }
+}
+
+/// The channel of an interrupt.
+///
+/// # Panics
+/// When system.xml has not given the id: a domain without its interrupts must not start.
+fn irq_channel(id: usize) -> Channel {
+    assert!(
+        id != usize::MAX,
+        "system.xml gives no id for an interrupt: gpu_irq_id and timer_irq_id are needed"
+    );
+    Channel::new(id)
 }
 
 /// A port that system.xml gives.
@@ -122,6 +136,24 @@ fn acknowledge(interrupt: Channel) {
 }
 
 impl GpuDriver {
+    /// Does what no interrupt tells of. A lost interrupt costs time and is a sign of a wrong board file, so it is
+    /// said.
+    fn tick(&mut self) {
+        let Some(driver) = &mut self.driver else {
+            return;
+        };
+        if driver.tick(&mut self.clients) {
+            self.alarm.set();
+        }
+        let lost = driver.gpu().statistics().lost_interrupts;
+        if lost > self.lost_interrupts {
+            self.lost_interrupts = lost;
+            debug_println!(
+                "gpu_driver: {lost} completions were noticed by the alarm and not by an interrupt"
+            );
+        }
+    }
+
     fn answer(&mut self, channel: Channel, message: &MessageInfo) -> Reply {
         let Some(client) = self.clients.of_channel(channel) else {
             return Reply::error(Errno::Perm);
@@ -152,11 +184,7 @@ impl Handler for GpuDriver {
         if channels.contains(self.alarm.interrupt()) {
             self.alarm.expired();
             acknowledge(self.alarm.interrupt());
-            if let Some(driver) = &mut self.driver
-                && driver.tick(&mut self.clients)
-            {
-                self.alarm.set();
-            }
+            self.tick();
         }
         Ok(())
     }
@@ -190,7 +218,8 @@ fn init() -> GpuDriver {
     GpuDriver {
         clients: Clients::new([link], Frames::new()),
         driver,
-        interrupt: Channel::new(*var!(gpu_irq_id: usize = 0)),
-        alarm: Alarm::new(timer_port(), Channel::new(*var!(timer_irq_id: usize = 0))),
+        interrupt: irq_channel(*var!(gpu_irq_id: usize = usize::MAX)),
+        alarm: Alarm::new(timer_port(), irq_channel(*var!(timer_irq_id: usize = usize::MAX))),
+        lost_interrupts: 0,
     }
 }

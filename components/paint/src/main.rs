@@ -146,6 +146,9 @@ fn start() -> Result<Painter, Failure> {
         )
         .map_err(at("submit"))?;
     debug_println!("paint: submitted {} blitter commands in {length} bytes", scene.steps().len());
+    if !gpu.is_complete(fence) {
+        debug_println!("paint: the GPU is painting; asleep until the driver notifies");
+    }
     Ok(Painter { gpu, scene, frame, fence, _kept: (vm, context, frame_object, batch_object) })
 }
 

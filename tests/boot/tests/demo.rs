@@ -2,7 +2,7 @@
 //! The system that `make run` boots, with the device model attached in every way that a user may find it.
 
 use anyhow::{Result, bail, ensure};
-use boot::{Demo, Ending, Gpu, Image, Kernel, Machine, Outcome};
+use boot::{Demo, Ending, Gpu, Image, Kernel, Machine, Outcome, Timing};
 use boot_tests::{DEADLINE, workspace};
 
 struct Run {
@@ -25,9 +25,13 @@ fn run(test: &str, gpu: Option<Gpu>) -> Result<Run> {
     Ok(Run { demo, image, outcome })
 }
 
+/// What the driver says when only its alarm has noticed that something is complete.
+const LOST: &str = "noticed by the alarm and not by an interrupt";
+
 fn paints_its_picture(part: &str) -> Result<()> {
     let Run { demo, image, outcome } = run(&format!("demo-{part}"), Some(Gpu::new(part)))?;
     let shown = demo.judge(&image, &outcome)?;
+    ensure!(outcome.line(LOST).is_none(), "the interrupt did not come:\n{}", outcome.tail());
     ensure!(shown.png.metadata()?.len() > 0);
     let Some(verdict) = outcome.verdict else { bail!("no verdict of the device model") };
     for file in [&verdict.files.registers, &verdict.files.trace] {
@@ -66,6 +70,22 @@ fn the_picture_is_painted_although_every_interrupt_is_lost() -> Result<()> {
     let gpu = Gpu { lost_interrupts: u32::MAX, ..Gpu::new("tgl") };
     let Run { demo, image, outcome } = run("demo-lost-interrupts", Some(gpu))?;
     demo.judge(&image, &outcome)?;
+    ensure!(outcome.line(LOST).is_some(), "nothing tells of it:\n{}", outcome.tail());
+    Ok(())
+}
+
+/// A GPU that takes its time: the client is asleep when the interrupt comes.
+#[test]
+fn the_client_sleeps_until_a_slow_gpu_has_painted() -> Result<()> {
+    let gpu = Gpu { timing: Timing::Realtime, ..Gpu::new("tgl") };
+    let Run { demo, image, outcome } = run("demo-realtime", Some(gpu))?;
+    demo.judge(&image, &outcome)?;
+    ensure!(
+        outcome.line("asleep until the driver notifies").is_some(),
+        "it did not wait:\n{}",
+        outcome.tail()
+    );
+    ensure!(outcome.line(LOST).is_none(), "the interrupt did not come:\n{}", outcome.tail());
     Ok(())
 }
 
