@@ -49,10 +49,25 @@ pub(crate) struct Timeline {
     pub(crate) users: u32,
 }
 
+/// What a client has of the pools that no limit of its own is set for, or may have.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Share {
+    /// Bindings of its objects.
+    pub(crate) bindings: u32,
+    /// Requests in flight.
+    pub(crate) jobs: u32,
+    /// Objects that they name.
+    pub(crate) uses: u32,
+}
+
 /// State of one client.
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) limits: ClientLimits,
+    /// Its equal share of what all clients have together, so that none can take another's.
+    pub(crate) share: Share,
+    /// What it has of that.
+    pub(crate) used: Share,
     /// The lower half's account of what it has of the driver's memory.
     pub(crate) account: AccountId,
     /// The channel, as rows of the grant table name it.
@@ -80,11 +95,13 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(channel: u64, limits: ClientLimits, account: AccountId) -> Self {
+    pub(crate) fn new(channel: u64, limits: ClientLimits, share: Share, account: AccountId) -> Self {
         let mut timelines = Vec::new();
         timelines.resize_with(TIMELINES_PER_CLIENT, Timeline::default);
         Self {
             limits,
+            share,
+            used: Share::default(),
             account,
             channel,
             connected: false,

@@ -9,7 +9,7 @@ use gpu_protocol::{
 };
 
 use super::area::{self, Argument};
-use super::client::{Client, ClientLimits};
+use super::client::{Client, ClientLimits, Share};
 use super::context::Context;
 use super::domain::{ClientId, Domain};
 use super::interval::IntervalPool;
@@ -30,7 +30,7 @@ pub struct ClientConfig {
     pub limits: ClientLimits,
 }
 
-/// Sizes of what all clients share.
+/// Sizes of what all clients share, equally: none can take another's part.
 #[derive(Clone, Copy, Debug)]
 pub struct DriverConfig {
     /// Pages that all clients together can lend: also the number of capabilities that the domain can
@@ -88,10 +88,13 @@ impl<H: Hardware> Driver<H> {
         };
         let (spaces, contexts) = (total(|limits| limits.spaces), total(|limits| limits.contexts));
         let objects = total(|limits| limits.objects);
+        let uses = config.jobs.saturating_mul(USES_PER_JOB);
+        let part = |all: u32| all / u32::try_from(clients.len().max(1)).unwrap_or(u32::MAX);
+        let share = Share { bindings: part(config.bindings), jobs: part(config.jobs), uses: part(uses) };
         let mut states = Vec::with_capacity(clients.len());
         for client in clients {
             let account = gpu.account_create(client.limits.driver_pages)?;
-            states.push(Client::new(client.channel, client.limits, account));
+            states.push(Client::new(client.channel, client.limits, share, account));
         }
         Ok(Self {
             gpu,
@@ -103,7 +106,7 @@ impl<H: Hardware> Driver<H> {
             objects: Slab::new(objects),
             bindings: Slab::new(config.bindings),
             jobs: Slab::new(config.jobs),
-            uses: Slab::new(config.jobs.saturating_mul(USES_PER_JOB)),
+            uses: Slab::new(uses),
             ranges: IntervalPool::with_capacity(objects),
             lent: LentPages::with_capacity(config.lent_pages),
             dying: Vec::with_capacity(spaces.saturating_add(contexts) as usize),

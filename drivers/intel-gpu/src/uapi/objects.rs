@@ -139,6 +139,10 @@ impl<H: Hardware> Driver<H> {
             next_of_object: object.bindings,
             next_of_space: self.spaces.get(space).and_then(|space| space.bindings),
         };
+        let client = &mut self.clients[object.client];
+        if client.used.bindings >= client.share.bindings {
+            return Err(Errno::NoMem);
+        }
         let binding = self.bindings.insert(binding).map_err(|_| Errno::NoMem)?;
         let place = Placement::Fixed(range.start().get());
         let reserved = self.gpu.vm_reserve(vm, place, range.bytes(), PAGE_SIZE, binding.to_raw());
@@ -152,6 +156,7 @@ impl<H: Hardware> Driver<H> {
             self.bindings.remove(binding);
             return Err(error.into());
         }
+        client.used.bindings += 1;
         object.bindings = Some(binding);
         if let Some(space) = self.spaces.get_mut(space) {
             space.bindings = Some(binding);
@@ -210,6 +215,7 @@ impl<H: Hardware> Driver<H> {
             return;
         };
         if let Some(object) = self.objects.get_mut(binding.object) {
+            self.clients[object.client].used.bindings -= 1;
             if object.bindings == Some(id) {
                 object.bindings = binding.next_of_object;
             } else {

@@ -102,7 +102,9 @@ impl<H: Hardware> Driver<H> {
     /// Places the objects, makes the logical state where it is not there yet, and hands the batch to the
     /// hardware half. Returns the timeline's index and the point.
     fn start<D: Domain>(&mut self, domain: &mut D, checked: &Checked) -> Result<(usize, u64), Errno> {
-        if self.jobs.free() == 0 || (self.uses.free() as usize) < checked.objects.len() {
+        let state = &self.clients[checked.client];
+        let free_uses = state.share.uses.saturating_sub(state.used.uses);
+        if state.used.jobs >= state.share.jobs || (free_uses as usize) < checked.objects.len() {
             return Err(Errno::Again);
         }
         let (engine, made) = self.engine_context(checked.context, checked.slot)?;
@@ -129,7 +131,8 @@ impl<H: Hardware> Driver<H> {
         let point = self.clients[client].timelines[engine.timeline].issued + 1;
         let job = Job { client, space, timeline: engine.timeline, point, uses: None };
         let job = self.jobs.insert(job).map_err(|_| Errno::Again)?;
-        if let Err(errno) = self.hold_objects(job, &checked.objects) {
+        self.clients[client].used.jobs += 1;
+        if let Err(errno) = self.hold_objects(client, job, &checked.objects) {
             self.drop_job(domain, job);
             return Err(errno);
         }
@@ -213,10 +216,11 @@ impl<H: Hardware> Driver<H> {
     }
 
     /// Keeps every object of a request alive until it completes.
-    fn hold_objects(&mut self, job: Id<Job>, objects: &Objects) -> Result<(), Errno> {
+    fn hold_objects(&mut self, client: ClientId, job: Id<Job>, objects: &Objects) -> Result<(), Errno> {
         for (id, _) in objects.iter() {
             let next = self.jobs.get(job).and_then(|job| job.uses);
             let used = self.uses.insert(Use { object: id, next }).map_err(|_| Errno::Again)?;
+            self.clients[client].used.uses += 1;
             if let Some(job) = self.jobs.get_mut(job) {
                 job.uses = Some(used);
             }
@@ -230,8 +234,10 @@ impl<H: Hardware> Driver<H> {
     /// Forgets a request and lets go of its objects.
     fn drop_job<D: Domain>(&mut self, domain: &mut D, id: Id<Job>) -> Option<Job> {
         let job = self.jobs.remove(id)?;
+        self.clients[job.client].used.jobs -= 1;
         let mut next = job.uses;
         while let Some(used) = next.and_then(|used| self.uses.remove(used)) {
+            self.clients[job.client].used.uses -= 1;
             if let Some(object) = self.objects.get_mut(used.object) {
                 object.active -= 1;
             }

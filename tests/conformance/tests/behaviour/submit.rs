@@ -311,7 +311,7 @@ fn a_refused_submission_to_an_engine_that_was_never_used_makes_no_context_there(
 #[test]
 fn exhausted_memory_or_bindings_in_the_middle_of_a_submission_change_nothing() {
     let mut settings = Settings::new("tgl");
-    settings.driver = DriverConfig { bindings: 4, ..DriverConfig::DEFAULT };
+    settings.driver = DriverConfig { bindings: 8, ..DriverConfig::DEFAULT };
     let mut ready = Ready::with(settings);
     let extra: Vec<_> = (0..3).map(|_| ready.rig.region(0, 1)).collect();
     let mut list = vec![ready.list[0]];

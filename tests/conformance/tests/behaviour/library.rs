@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The client library above the driver.
+
+use conformance::{Rig, Settings, Shared, batch};
+use gpu_client::blit::{Commands, Rectangle, Surface};
+use gpu_client::{Access, Error, Gpu, Param, UsedObject};
+use gpu_protocol::Errno;
+
+const TARGET: Surface = Surface { address: 0x4000_0000, pitch: 256, width: 64, height: 64 };
+const CODE: u64 = 0x7f00_0000_0000;
+const BLITTER: u32 = 3;
+
+fn commands(rig: &Rig, physical: u64, colour: u32) -> u32 {
+    let mut dwords = [0; 64];
+    let mut commands = Commands::new(&mut dwords);
+    commands.fill(TARGET, Rectangle { x0: 0, y0: 0, x1: 64, y1: 32 }, colour).unwrap();
+    let whole = Rectangle { x0: 0, y0: 0, x1: 64, y1: 32 };
+    commands.copy(TARGET, 0, 32, TARGET, whole).unwrap();
+    let length = commands.finish().unwrap();
+    rig.poke(physical, &dwords);
+    length
+}
+
+#[test]
+fn a_client_paints_with_the_library_and_lends_its_pages_by_itself() {
+    for platform in ["skl", "tgl"] {
+        let shared = Shared::new(Rig::unconnected(Settings::new(platform)));
+        let mut gpu = Gpu::connect(shared.link(0)).unwrap();
+        assert!(gpu.engines() >= 4);
+        assert_eq!(gpu.param(Param::HasPpgtt), Ok(2));
+        let vm = gpu.create_vm().unwrap();
+        let context = gpu.create_context(&vm).unwrap();
+        let (picture, code) = {
+            let mut rig = shared.rig();
+            (rig.region(0, 4), rig.region(0, 1))
+        };
+        let target = gpu.create_userptr(picture.into()).unwrap();
+        let program = gpu.create_userptr(code.into()).unwrap();
+        let length = commands(&shared.rig(), code.physical, 0xff33_6699);
+        let used = |object, address, access| UsedObject { object, address, access };
+        let fence = gpu
+            .submit(
+                &context,
+                BLITTER,
+                used(&program, CODE, Access::Read),
+                0..length,
+                &[used(&target, TARGET.address, Access::Write)],
+            )
+            .unwrap();
+        shared.rig().settle();
+        assert!(gpu.is_complete(fence));
+        for pixel in 0..64 * 64 {
+            assert_eq!(shared.rig().peek(picture.physical + 4 * pixel), 0xff33_6699, "{platform}");
+        }
+        let calls = gpu.transport().calls;
+        gpu.submit(
+            &context,
+            BLITTER,
+            used(&program, CODE, Access::Read),
+            0..length,
+            &[used(&target, TARGET.address, Access::Write)],
+        )
+        .unwrap();
+        assert_eq!(gpu.transport().calls, calls + 1, "the pages are there: one call");
+        shared.rig().settle();
+        gpu.destroy_context(context).unwrap();
+        gpu.destroy_vm(vm).unwrap();
+        gpu.close(target).unwrap();
+        gpu.close(program).unwrap();
+        let mut rig = shared.rig();
+        rig.settle();
+        assert_eq!((rig.domain.held(), rig.driver.census().spaces), (0, 0));
+        rig.check();
+    }
+}
+
+#[test]
+fn an_object_whose_frames_cannot_be_lent_fails_its_submission_with_the_drivers_error() {
+    let shared = Shared::new(Rig::unconnected(Settings::new("tgl")));
+    let mut gpu = Gpu::connect(shared.link(0)).unwrap();
+    let vm = gpu.create_vm().unwrap();
+    let context = gpu.create_context(&vm).unwrap();
+    let region = shared.rig().region(0, 2);
+    let foreign = shared.rig().region(1, 2);
+    shared.rig().poke(region.physical, &[batch::END, 0]);
+    for (lie, errno) in [
+        (gpu_client::Lendable { frames: foreign.cnode, ..region.into() }, Errno::Perm),
+        (gpu_client::Lendable { frames: 99, ..region.into() }, Errno::Inval),
+        (gpu_client::Lendable { frames_bits: 9, ..region.into() }, Errno::Inval),
+    ] {
+        let object = gpu.create_userptr(lie).unwrap();
+        let used = UsedObject { object: &object, address: CODE, access: Access::Read };
+        let result = gpu.submit(&context, BLITTER, used, 0..8, &[]);
+        assert_eq!(result, Err(Error::Refused(errno)));
+        gpu.close(object).unwrap();
+        assert_eq!(shared.rig().domain.held(), 0);
+    }
+    let object = gpu.create_userptr(region.into()).unwrap();
+    let used = UsedObject { object: &object, address: CODE, access: Access::Read };
+    let fence = gpu.submit(&context, BLITTER, used, 0..8, &[]).unwrap();
+    shared.rig().settle();
+    assert!(gpu.is_complete(fence));
+    shared.rig().check();
+}
+
+#[test]
+fn a_request_of_another_object_is_refused_by_the_library_and_reported_once() {
+    let shared = Shared::new(Rig::unconnected(Settings::new("tgl")));
+    let mut gpu = Gpu::connect(shared.link(0)).unwrap();
+    let vm = gpu.create_vm().unwrap();
+    let context = gpu.create_context(&vm).unwrap();
+    let (region, other) = {
+        let mut rig = shared.rig();
+        (rig.region(0, 1), rig.region(0, 1))
+    };
+    shared.rig().poke(region.physical, &[batch::END, 0]);
+    // Somebody of the same client asked for pages of which this connection does not know.
+    let stray = shared.rig().userptr(0, other);
+    let list = [conformance::wire::reads(stray, 0x1000_0000)];
+    assert_eq!(shared.rig().submit(0, 1, BLITTER, &list, &[]), Err(Errno::Again));
+    let object = gpu.create_userptr(region.into()).unwrap();
+    let used = UsedObject { object: &object, address: CODE, access: Access::Read };
+    gpu.submit(&context, BLITTER, used, 0..8, &[]).unwrap();
+    assert_eq!(shared.rig().submit(0, 1, BLITTER, &list, &[]), Err(Errno::Fault));
+    assert_eq!(shared.rig().submit(0, 1, BLITTER, &list, &[]), Err(Errno::Again));
+    shared.rig().settle();
+    shared.rig().check();
+}
