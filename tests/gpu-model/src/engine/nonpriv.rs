@@ -53,6 +53,10 @@ fn writable(generation: Generation, class: EngineClass, base: u32, offset: u32) 
     if matches!(relative, 0x600..0x680) {
         return class == EngineClass::Render || generation >= Generation::Gen9;
     }
+    // CS_CHICKEN1, which older parts have in a FORCE_TO_NONPRIV slot.
+    if offset == 0x2580 && class == EngineClass::Render {
+        return generation >= Generation::Gen11;
+    }
     match class {
         EngineClass::Render | EngineClass::Compute => matches!(
             offset,
@@ -117,6 +121,12 @@ impl Device {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn batches_choose_their_own_preemption_granularity_from_gen11_on() {
+        let may = |generation| writable(generation, EngineClass::Render, 0x2000, 0x2580);
+        assert!(may(Generation::Gen12) && may(Generation::Gen11) && !may(Generation::Gen9) && !may(Generation::Gen8));
+    }
 
     #[test]
     fn slots_decode_as_linux_writes_them() {
