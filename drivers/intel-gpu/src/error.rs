@@ -103,8 +103,6 @@ pub enum InitError {
         /// GDRST's last value.
         gdrst: u32,
     },
-    /// The TLBs did not acknowledge an invalidation.
-    TlbTimeout,
     /// An engine's error status did not clear.
     EngineError {
         /// Engine name (`rcs0`).
@@ -148,7 +146,6 @@ impl fmt::Display for InitError {
             Self::ResetTimeout { gdrst } => {
                 write!(f, "GPU reset did not finish (GDRST reads {gdrst:#010x})")
             }
-            Self::TlbTimeout => f.write_str("the TLBs did not acknowledge an invalidation"),
             Self::EngineError { engine, esr } => {
                 write!(f, "engine {engine} reports an error before its first request (ESR = {esr:#010x})")
             }

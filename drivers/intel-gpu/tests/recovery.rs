@@ -125,6 +125,49 @@ fn a_more_urgent_context_does_not_wait_for_one_that_cannot_be_preempted() {
 }
 
 #[test]
+fn a_batch_without_end_that_is_alone_is_asked_before_it_is_stopped() {
+    for platform in ["bdw", "skl", "tgl"] {
+        let mut rig = rig(platform);
+        let guilty = own_timeline(&mut rig, EngineClass::Copy, 0);
+        rig.submit(guilty, SPIN, 1);
+        assert_eq!(run(&mut rig, 1), [(1, Status::Hang)], "{platform}");
+        let statistics = rig.gpu.statistics();
+        assert_eq!((statistics.pulses, statistics.engine_resets), (1, 1), "{platform}");
+        check(&mut rig);
+    }
+}
+
+#[test]
+fn a_batch_that_lets_others_run_may_run_for_ever() {
+    for platform in ["skl", "glk", "icl", "tgl"] {
+        let mut rig = rig(platform);
+        let endless = own_timeline(&mut rig, EngineClass::Copy, 0);
+        let other = own_timeline(&mut rig, EngineClass::Copy, 0);
+        let polite = rig.object_at(0x50_0000, 1);
+        rig.write(&polite, &[0x0280_0000, 0x1880_0101, 0x50_0000, 0]);
+        rig.submit(endless, 0x50_0000, 1);
+        // Ten times as long as a request may run unasked.
+        for _ in 0..5_000 {
+            rig.model().step(20);
+            rig.model().advance(100_000);
+            while rig.model().take_msi().is_some() {
+                rig.gpu.interrupt();
+            }
+            let _ = rig.gpu.tick();
+        }
+        assert_eq!(rig.completions(), [], "{platform}");
+        rig.submit(other, GOOD, 2);
+        assert_eq!(run(&mut rig, 1), [(2, Status::Done)], "{platform}");
+        let statistics = rig.gpu.statistics();
+        assert!(statistics.pulses >= 5, "{platform}: {statistics:?}");
+        assert_eq!((statistics.engine_resets, statistics.gpu_resets), (0, 0), "{platform}");
+        rig.gpu.context_ban(endless).expect("exists");
+        assert_eq!(run(&mut rig, 1), [(1, Status::Cancelled)], "{platform}");
+        check(&mut rig);
+    }
+}
+
+#[test]
 fn a_banned_context_stops_at_once_and_takes_nothing_more() {
     for platform in ["skl", "tgl"] {
         let mut rig = rig(platform);

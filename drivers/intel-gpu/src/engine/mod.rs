@@ -15,7 +15,7 @@ pub(crate) mod workarounds;
 
 use crate::address::{DmaPage, GgttOffset};
 use crate::device::{EngineClass, EngineId, Generation, Platform};
-use crate::gpu::{Context, Progress};
+use crate::gpu::{Context, ContextId, Progress};
 use crate::memory::pool::PageList;
 use crate::mmio::regs::{
     ErrorIdentity, ErrorMask, ErrorStatus, InterruptMask, MiMode, RingMode, StatusMask, StatusPage,
@@ -53,6 +53,9 @@ pub(crate) struct Engine {
     pub(crate) queue: Queue<Context>,
     /// Saved image of the first context: what every other one starts from.
     pub(crate) default_state: PageList,
+    /// The driver's own context: the first one, whose saved image is the default state, and afterwards
+    /// the one that knocks to see whether the engine still listens.
+    pub(crate) kernel: Option<ContextId>,
     /// What it was executing when the clock looked last.
     pub(crate) progress: Progress,
     /// Counts full TLB invalidations, from 1.
@@ -76,6 +79,7 @@ impl Engine {
             ports: Ports::new(),
             queue: Queue::new(),
             default_state: PageList::new(),
+            kernel: None,
             progress: Progress::new(),
             tlb_generation: 1,
         }

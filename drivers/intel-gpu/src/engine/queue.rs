@@ -10,8 +10,10 @@ use crate::handle::Id;
 pub(crate) const MIN_PRIORITY: i16 = -1023;
 /// See [`MIN_PRIORITY`].
 pub(crate) const MAX_PRIORITY: i16 = 1023;
+/// Priority of the driver's own requests: above every client's.
+pub(crate) const KERNEL_PRIORITY: i16 = 1024;
 
-const LEVELS: usize = 2047;
+const LEVELS: usize = 2048;
 const WORDS: usize = LEVELS.div_ceil(64);
 
 /// What a queued thing carries.
@@ -66,7 +68,7 @@ impl<T> core::fmt::Debug for Queue<T> {
 
 /// Index of a priority's level: clamped, so that it is always inside.
 fn level(priority: i16) -> usize {
-    usize::try_from(i32::from(priority.clamp(MIN_PRIORITY, MAX_PRIORITY)) - i32::from(MIN_PRIORITY))
+    usize::try_from(i32::from(priority.clamp(MIN_PRIORITY, KERNEL_PRIORITY)) - i32::from(MIN_PRIORITY))
         .unwrap_or(0)
 }
 
@@ -171,7 +173,7 @@ mod tests {
     proptest! {
         #[test]
         fn it_serves_by_priority_and_then_by_arrival(
-            steps in prop::collection::vec((0u8..4, 0usize..8, -1023i16..=1023), 1..100)
+            steps in prop::collection::vec((0u8..4, 0usize..8, -1023i16..=1024), 1..100)
         ) {
             let mut pool = Slab::new(8);
             let ids: Vec<_> = (0..8).map(|_| pool.insert(Thing(Links::new())).ok().expect("room")).collect();

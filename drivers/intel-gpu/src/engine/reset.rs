@@ -8,10 +8,13 @@
 //!   done:   withdraw the request
 //! ```
 //!
-//! Sources: PRM vol 2c (GDRST, RESET_CTL); i915: intel_reset.c (`gen6_hw_domain_reset`,
+//! On Gen11/12 a video engine may hold the scaler (SFC) that it shares with video enhancement: it is locked
+//! before the reset, and reset with the engine if it is in use.
+//!
+//! Sources: PRM vol 2c (GDRST, RESET_CTL, SFC_LOCK); i915: intel_reset.c (`gen6_hw_domain_reset`,
 //! `gen8_engine_reset_prepare`), intel_engine_cs.c (`intel_engine_stop_cs`, Wa_22011802037).
 
-use crate::device::{EngineClass, EngineId, Generation};
+use crate::device::{EngineClass, EngineId, EngineSet, Generation};
 use crate::mmio::regs::{GraphicsReset, MiMode, ResetControl, RingHead, RingMode, RingTail};
 use crate::mmio::{Bus, EngineBase, poll};
 use crate::platform::Hardware;
@@ -131,22 +134,95 @@ fn gdrst<H: Hardware>(
     Ok(())
 }
 
-/// Resets one engine. With `force` it is reset though it does not say it is ready.
+/// The scaler's registers as an engine sees them: lock request (bit 0), acknowledge and usage.
+struct Scaler {
+    lock: u32,
+    acknowledge: (u32, u32),
+    usage: (u32, u32),
+    reset_bit: u32,
+}
+
+/// The scaler of an engine, if it can use one. `engines` are those that are present.
+fn scaler(generation: Generation, id: EngineId, engines: EngineSet) -> Option<Scaler> {
+    if !generation.is_gen11_or_12() {
+        return None;
+    }
+    let base = id.mmio_base(generation);
+    match id.class {
+        EngineClass::Video => {
+            // Gen12: every second box; Gen11: every second of the boxes that are present.
+            let before =
+                engines.iter().filter(|other| other.class == id.class && other.instance < id.instance);
+            let index = match generation {
+                Generation::Gen12 => usize::from(id.instance),
+                _ => before.count(),
+            };
+            index.is_multiple_of(2).then_some(Scaler {
+                lock: base + 0x88c,
+                acknowledge: (base + 0x890, 1 << 1),
+                usage: (base + 0x890, 1 << 0),
+                reset_bit: 1 << (17 + id.instance / 2),
+            })
+        }
+        EngineClass::VideoEnhance => Some(Scaler {
+            lock: base + 0x201c,
+            acknowledge: (base + 0x2018, 1),
+            usage: (base + 0x2014, 1),
+            reset_bit: 1 << (17 + id.instance),
+        }),
+        EngineClass::Render | EngineClass::Copy => None,
+    }
+}
+
+impl Scaler {
+    /// Locks the scaler if the engine uses it. Returns the GDRST bit to add.
+    fn lock<H: Hardware>(&self, bus: &mut Bus<H>) -> Result<u32, ResetError> {
+        let in_use = |bus: &mut Bus<H>| bus.read_raw(self.usage.0) & self.usage.1 != 0;
+        if !in_use(bus) {
+            return Ok(0);
+        }
+        let lock = bus.read_raw(self.lock);
+        bus.write_raw(self.lock, lock | 1);
+        // TIMEOUT: 1 ms, from i915 (`gen11_lock_sfc`): the scaler finishes its current frame row.
+        let (register, bit) = self.acknowledge;
+        poll::until(bus, 1_000_000, |bus| bus.read_raw(register) & bit != 0)
+            .map_err(|_| ResetError::NotReady)?;
+        Ok(if in_use(bus) { self.reset_bit } else { 0 })
+    }
+
+    fn unlock<H: Hardware>(&self, bus: &mut Bus<H>) {
+        let lock = bus.read_raw(self.lock);
+        if lock & 1 != 0 {
+            bus.write_raw(self.lock, lock & !1);
+        }
+    }
+}
+
+/// Resets one engine. With `force` it is reset though it does not say it is ready. `engines` are those
+/// that are present.
 pub(crate) fn engine<H: Hardware>(
     bus: &mut Bus<H>,
     generation: Generation,
     id: EngineId,
+    engines: EngineSet,
     force: bool,
 ) -> Result<(), ResetError> {
     let base = EngineBase(id.mmio_base(generation));
-    let result = match prepare(bus, base) {
-        Err(error) if !force => Err(error),
-        _ => gdrst(bus, gdrst_bit(generation, id), |bus| {
+    let scaler = scaler(generation, id, engines);
+    let locked = scaler.as_ref().map_or(Ok(0), |scaler| scaler.lock(bus));
+    let ready = prepare(bus, base);
+    let bits = gdrst_bit(generation, id) | locked.unwrap_or(0);
+    let result = match locked.err().or(ready.err()) {
+        Some(error) if !force => Err(error),
+        _ => gdrst(bus, bits, |bus| {
             // Not ready now does not matter: it has been reset once.
             let _ = prepare(bus, base);
         }),
     };
     withdraw(bus, base);
+    if let Some(scaler) = scaler {
+        scaler.unlock(bus);
+    }
     result
 }
 
@@ -184,12 +260,34 @@ mod tests {
     }
 
     #[test]
+    fn a_scaler_in_use_is_locked_and_reset_with_its_engine() {
+        let present = EngineSet::of(&[EngineId::VCS0, EngineId::VCS2]);
+        let base = 0x1d_0000;
+        let mut bus = Bus::new(FakeHardware::new(1), Generation::Gen12, true);
+        bus.hw.set(base + 0x890, 0b11);
+        let _ = engine(&mut bus, Generation::Gen12, EngineId::VCS2, present, true);
+        assert!(bus.hw.writes.contains(&(base + 0x88c, 1)));
+        assert!(bus.hw.writes.contains(&(0x941c, 1 << 7 | 1 << 18)));
+        assert_eq!(bus.hw.writes.last(), Some(&(base + 0x88c, 0)), "unlocked at the end");
+        // On Gen11 the second box that is present cannot use it; alone it can.
+        assert!(scaler(Generation::Gen11, EngineId::VCS2, present).is_none());
+        assert!(scaler(Generation::Gen11, EngineId::VCS2, EngineSet::of(&[EngineId::VCS2])).is_some());
+        assert!(scaler(Generation::Gen9, EngineId::VCS0, present).is_none());
+    }
+
+    #[test]
     fn an_engine_that_is_never_ready_is_reset_only_by_force() {
         let mut bus = Bus::new(FakeHardware::new(1), Generation::Gen12, true);
-        assert_eq!(engine(&mut bus, Generation::Gen12, EngineId::BCS0, false), Err(ResetError::NotReady));
+        assert_eq!(
+            engine(&mut bus, Generation::Gen12, EngineId::BCS0, EngineSet::EMPTY, false),
+            Err(ResetError::NotReady)
+        );
         assert!(!bus.hw.writes.iter().any(|write| write.0 == 0x941c));
         // The fake keeps GDRST's bits, so by force it gets as far as the reset itself.
-        assert_eq!(engine(&mut bus, Generation::Gen12, EngineId::BCS0, true), Err(ResetError::Stuck(4)));
+        assert_eq!(
+            engine(&mut bus, Generation::Gen12, EngineId::BCS0, EngineSet::EMPTY, true),
+            Err(ResetError::Stuck(4))
+        );
         let last = bus.hw.writes.last();
         assert_eq!(last, Some(&(0x220d0, 0x1_0000)), "the request is withdrawn");
     }

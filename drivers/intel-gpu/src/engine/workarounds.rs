@@ -51,6 +51,7 @@ const fn gt_rows(generation: Generation) -> &'static [Row] {
             (0x4dd4, Write(0x67f1_427f)),
             (0x4024, Write(0)),                         // the GTT cache does not know 2 MiB entries
             (0x4080, Change(0, 1 << 7)),                      // context reload disable
+            (0x4b80, Change(0x3 << 12 | 0xf, 1 << 12 | 1)), // GACB_PERF_CTRL: WaModifyGamTlbPartitioning
             (0xb43c, Change(0, 1 << 9 | 1 << 7)),             // LSN_UNSLCVC, Wa_1604278689
             (0x4ab8, Change(0, 1 << 31)),                     // GAMT_CHKN: L3 coherent pipe
             (0x9434, Change(0, 1 << 3 | 1 << 8)),             // UNSLICE_UNIT_LEVEL_CLKGATE: VSUNIT, HSUNIT
@@ -60,7 +61,8 @@ const fn gt_rows(generation: Generation) -> &'static [Row] {
             (0x9550, Change(1 << 9, 0)),                // DFR_RATIO
         ],
         Generation::Gen12 => &[
-            (0x9550, Change(0, 1 << 9)),                      // DFR_RATIO: Wa_14011059788
+            (0x9550, Change(0, 1 << 9)),                // DFR_RATIO: Wa_14011059788
+            (0x9424, Change(1 << 1, 0)),                // MISCCPCTL: Wa_14015795083; may be locked
         ],
     }
 }

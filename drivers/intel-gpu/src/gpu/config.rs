@@ -25,11 +25,13 @@ pub struct Config {
     pub ring_pages: u32,
     /// How long one of several equally urgent contexts runs before the next one gets its turn.
     pub timeslice_ns: u64,
-    /// How long a more urgent context waits for the running one to stop before the engine is reset.
+    /// How long a more urgent context waits for the running one to stop before the engine is reset; not on
+    /// Gen8, which does not preempt within a batch.
     pub preempt_timeout_ns: u64,
     /// How long nothing must have been running before the GT is let sleep.
     pub idle_ns: u64,
-    /// How long a request may run without an end before its engine is reset.
+    /// How long a request may run before it has to show that it can be preempted: one that cannot is
+    /// stopped by resetting its engine.
     pub hang_ns: u64,
     /// Uses 3-level page tables (4 GiB) also where the part has four levels.
     pub three_level: bool,

@@ -116,10 +116,22 @@ impl<H: Hardware> Gpu<H> {
         timeline: TimelineId,
         priority: i16,
     ) -> Result<ContextId, Error> {
-        self.check_running()?;
         if !(MIN_PRIORITY..=MAX_PRIORITY).contains(&priority) {
             return Err(Error::Invalid);
         }
+        self.context_create_any(account, engine, vm, timeline, priority)
+    }
+
+    /// [`Self::context_create`] with the driver's own priority, too.
+    pub(super) fn context_create_any(
+        &mut self,
+        account: AccountId,
+        engine: EngineIndex,
+        vm: VmId,
+        timeline: TimelineId,
+        priority: i16,
+    ) -> Result<ContextId, Error> {
+        self.check_running()?;
         let id = self.engines.get(engine.get()).ok_or(Error::NotFound)?.id;
         if self.vms.get(vm).is_none() || self.timelines.get(timeline).is_none() {
             return Err(Error::NotFound);

@@ -14,6 +14,7 @@ use super::{Config, EngineIndex, Gpu, Health, MAX_ENGINES};
 use crate::address::DmaPage;
 use crate::device::{EngineId, Fuses, Generation, PciIdentity, Platform};
 use crate::engine::emit::Payload;
+use crate::engine::queue::KERNEL_PRIORITY;
 use crate::engine::{Engine, reset, workarounds};
 use crate::error::{Error, InitError};
 use crate::handle::Slab;
@@ -29,6 +30,11 @@ use crate::mmio::regs::{
 };
 use crate::mmio::{Bus, poll};
 use crate::platform::Hardware;
+
+/// Most contexts, timelines and requests that the driver has for itself.
+// CAST: a small constant.
+#[expect(clippy::cast_possible_truncation)]
+pub(super) const OWN: u32 = MAX_ENGINES as u32;
 
 /// Fewest pages of a DMA region that anything useful can be done with.
 const MIN_PAGES: u32 = 128;
@@ -119,7 +125,7 @@ impl<H: Hardware> Gpu<H> {
             None
         };
         let mut slot_pages = Vec::new();
-        slot_pages.resize(config.timelines.div_ceil(64) as usize + 1, None);
+        slot_pages.resize((config.timelines + OWN).div_ceil(64) as usize, None);
         Ok(Self {
             bus,
             identity,
@@ -134,13 +140,13 @@ impl<H: Hardware> Gpu<H> {
             format,
             ranges: Ranges::new(config.ranges),
             tlb: Tlb::new(),
-            // One more of each for the first requests.
+            // The driver has an address space, and a context with a timeline and a request per engine.
             vms: Slab::new(config.vms + 1),
-            contexts: Slab::new(config.contexts + 1),
-            timelines: Slab::new(config.timelines + 1),
-            requests: Slab::new(config.requests),
+            contexts: Slab::new(config.contexts + OWN),
+            timelines: Slab::new(config.timelines + OWN),
+            requests: Slab::new(config.requests + OWN),
             // One more for each context (`park`).
-            waits: Slab::new(config.waits + config.contexts + 1),
+            waits: Slab::new(config.waits + config.contexts + OWN),
             parked: 0,
             slot_pages,
             engines,
@@ -149,6 +155,7 @@ impl<H: Hardware> Gpu<H> {
             power: Power::Awake { idle_since_ns: None },
             completed: RequestList::default(),
             statistics: Statistics::default(),
+            own_population: [0; 4],
         })
     }
 
@@ -168,24 +175,22 @@ impl<H: Hardware> Gpu<H> {
         let too_small = |_: Error| InitError::DmaRegionTooSmall { pages };
         let account = self.pool.driver_account();
         let vm = self.vm_create(account).map_err(too_small)?;
-        let timeline = self.timeline_create().map_err(too_small)?;
         for engine in 0..self.engines.len() {
             // CAST: at most six.
             #[expect(clippy::cast_possible_truncation)]
             let index = EngineIndex(engine as u8);
             let registers =
                 workarounds::context_rows(self.platform.generation, self.engines[engine].id.class);
-            let context = self.context_create(account, index, vm, timeline, 0).map_err(too_small)?;
+            let timeline = self.timeline_create().map_err(too_small)?;
+            let context =
+                self.context_create_any(account, index, vm, timeline, KERNEL_PRIORITY).map_err(too_small)?;
+            self.engines[engine].kernel = Some(context);
             self.submit_request(context, Payload::Registers(registers), &[], 0).map_err(too_small)?;
             self.wait_for_first(engine)?;
             self.context_keep_as_default(context).map_err(too_small)?;
-            self.context_destroy(context).map_err(too_small)?;
-            while self.take_completion().is_some() {}
         }
-        self.timeline_destroy(timeline).map_err(too_small)?;
-        let unbinding = self.vm_destroy(vm).map_err(too_small)?;
-        self.release(unbinding).map_err(|_| InitError::TlbTimeout)?;
         self.statistics = Statistics::default();
+        self.own_population = self.population();
         Ok(())
     }
 

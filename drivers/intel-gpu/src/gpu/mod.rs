@@ -91,6 +91,8 @@ pub struct Gpu<H> {
     /// Finished requests that the upper half has not taken yet.
     completed: RequestList,
     statistics: Statistics,
+    /// Of what is in the pools, the driver's own.
+    own_population: [u32; 4],
 }
 
 impl<H: Hardware> Gpu<H> {

@@ -48,6 +48,8 @@ pub struct Statistics {
     pub unexpected_events: u64,
     /// Rounds of TLB invalidation by register.
     pub tlb_invalidations: u64,
+    /// Requests of the driver's own that asked an engine whether it still listens.
+    pub pulses: u64,
     /// Engine resets.
     pub engine_resets: u64,
     /// Resets of the whole GPU.
@@ -130,9 +132,15 @@ impl<H: Hardware> Gpu<H> {
         self.bus.sleeping_accesses()
     }
 
-    /// Contexts, timelines, requests and address spaces that exist, for leak checks.
+    /// Contexts, timelines, requests and address spaces that exist, without the driver's own: for leak
+    /// checks. A request counts until its completion has been taken.
     #[must_use]
-    pub const fn population(&self) -> [u32; 4] {
-        [self.contexts.len(), self.timelines.len(), self.requests.len(), self.vms.len()]
+    pub fn population(&self) -> [u32; 4] {
+        let all = [self.contexts.len(), self.timelines.len(), self.requests.len(), self.vms.len()];
+        let mut clients = all;
+        for (count, own) in clients.iter_mut().zip(self.own_population) {
+            *count = count.saturating_sub(own);
+        }
+        clients
     }
 }

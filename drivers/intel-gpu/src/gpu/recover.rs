@@ -80,8 +80,9 @@ impl<H: Hardware> Gpu<H> {
         reset::stop(&mut self.bus, generation, id);
         // What it still finished before it stopped is finished.
         self.process_engine(engine);
-        let done = reset::engine(&mut self.bus, generation, id, false)
-            .or_else(|_| reset::engine(&mut self.bus, generation, id, true));
+        let present = self.fuses.engines;
+        let done = reset::engine(&mut self.bus, generation, id, present, false)
+            .or_else(|_| reset::engine(&mut self.bus, generation, id, present, true));
         if done.is_err() {
             self.reset_gpu();
             return;
@@ -174,6 +175,10 @@ impl<H: Hardware> Gpu<H> {
             let tag = context.tag;
             self.engines[engine].ports.give_tag(tag);
             self.retire(id);
+            let first = self.contexts.get(id).and_then(|context| context.first);
+            if let Some(request) = first.and_then(|first| self.requests.get_mut(first)) {
+                request.disturbed |= request.status == Status::Done;
+            }
             self.rewind(id, running == Some(id));
             self.requeue(id, true);
         }

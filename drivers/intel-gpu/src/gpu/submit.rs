@@ -4,6 +4,7 @@
 //! No step loops over contexts or over requests of others; the cost does not depend on how many exist.
 
 use super::context::Place;
+use super::init::OWN;
 use super::timeline::{Wait, Waiter};
 use super::{ContextId, Fence, Gpu, Health, TimelineId};
 use crate::address::GpuVirtual;
@@ -52,6 +53,10 @@ pub struct Request {
     /// Fences that its ring polls for while it runs.
     pub(super) polls: [Option<Fence>; MAX_POLLS],
     pub(super) status: Status,
+    /// It was on the hardware when its engine was reset, and was not to blame.
+    pub(super) disturbed: bool,
+    /// The driver's own: nobody is told of it.
+    internal: bool,
     /// Next request of the context; of the completion list once it is finished.
     pub(super) next: Option<RequestId>,
 }
@@ -94,6 +99,8 @@ pub struct Completion {
     pub fence: Fence,
     /// How it ended.
     pub status: Status,
+    /// Its engine was reset while it was on it, for another one's sake; it was executed again.
+    pub disturbed: bool,
 }
 
 /// Requests linked by `next`.
@@ -148,6 +155,7 @@ impl<H: Hardware> Gpu<H> {
         }
         let timeline_id = found.timeline;
         let priority = found.effective_priority();
+        let internal = self.engines[found.engine].kernel == Some(context);
         let room = found.ring.room(MAX_BYTES).ok_or(Error::RingFull)?;
         let timeline = self.timelines.get(timeline_id).ok_or(Error::NotFound)?;
         let seqno = timeline.issued + 1;
@@ -175,12 +183,14 @@ impl<H: Hardware> Gpu<H> {
             ordered: false,
             polls: [None; MAX_POLLS],
             status: Status::Done,
+            disturbed: false,
+            internal,
             next: None,
         };
         let must_wait = |fence: &&Fence| self.must_wait(**fence, timeline_id, context);
         let needed = waits.iter().chain(&previous).filter(must_wait).count();
         // Every context may need one for itself (`park`).
-        let kept = (self.config.contexts + 1).saturating_sub(self.parked);
+        let kept = (self.config.contexts + OWN).saturating_sub(self.parked);
         if needed > self.waits.free().saturating_sub(kept) as usize {
             return Err(Error::NoMemory);
         }
@@ -199,7 +209,7 @@ impl<H: Hardware> Gpu<H> {
         }
         self.write_request(id, payload, room);
         self.link_request(id);
-        self.statistics.submitted += 1;
+        self.statistics.submitted += u64::from(!internal);
         self.run_scheduler();
         Ok(Submitted { request: id, fence: Fence { timeline: timeline_id, seqno } })
     }
@@ -412,7 +422,7 @@ impl<H: Hardware> Gpu<H> {
     /// Notes that a request is over. It is the first of its context.
     pub(super) fn finish(&mut self, id: RequestId) {
         let Some(request) = self.requests.get_mut(id) else { return };
-        let (seqno, timeline_id) = (request.seqno, request.timeline);
+        let (seqno, timeline_id, internal) = (request.seqno, request.timeline, request.internal);
         let next = request.next.take();
         let polls = core::mem::take(&mut request.polls);
         if let Some(context) = self.contexts.get_mut(request.context) {
@@ -431,12 +441,16 @@ impl<H: Hardware> Gpu<H> {
                 vm.last_use[context.engine] = self.engines[context.engine].tlb_generation;
             }
         }
-        match self.completed.last.and_then(|last| self.requests.get_mut(last)) {
-            Some(last) => last.next = Some(id),
-            None => self.completed.first = Some(id),
+        if internal {
+            self.requests.remove(id);
+        } else {
+            match self.completed.last.and_then(|last| self.requests.get_mut(last)) {
+                Some(last) => last.next = Some(id),
+                None => self.completed.first = Some(id),
+            }
+            self.completed.last = Some(id);
+            self.statistics.finished += 1;
         }
-        self.completed.last = Some(id);
-        self.statistics.finished += 1;
         if let Some(timeline) = self.timelines.get_mut(timeline_id) {
             timeline.completed = timeline.completed.max(seqno);
             if timeline.waiters.is_some() {
@@ -467,6 +481,7 @@ impl<H: Hardware> Gpu<H> {
             context: request.context,
             fence,
             status: request.status,
+            disturbed: request.disturbed,
         })
     }
 

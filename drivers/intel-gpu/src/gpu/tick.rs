@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What must be done because time has passed: timeslices, lost interrupts, contexts that do not stop,
 //! requests that do not end.
+//!
+//! A request may run for ever as long as it lets others run: one that has been running for
+//! `Config::hang_ns` gets a knock, a request of the driver's own at the highest priority. If it is not
+//! preempted for that within `Config::preempt_timeout_ns`, it hangs (i915: intel_engine_heartbeat.c).
 
 use super::{Gpu, RequestId};
+use crate::engine::emit::Payload;
 use crate::platform::{Clock, Hardware};
 
 /// What an engine was executing when the clock looked last.
@@ -44,6 +49,20 @@ impl<H: Hardware> Gpu<H> {
         busy || self.park_if_idle(now)
     }
 
+    /// Asks an engine that has been executing the same request for long whether it still listens.
+    fn knock(&mut self, engine: usize, now: u64) {
+        let found = &mut self.engines[engine];
+        let Some(kernel) = found.kernel else { return };
+        found.progress.since_ns = now;
+        let idle = self.contexts.get(kernel).is_some_and(|context| context.first.is_none());
+        if idle && self.submit_request(kernel, Payload::Nothing, &[], 0).is_ok() {
+            self.statistics.pulses += 1;
+        } else {
+            // The last knock has not been answered.
+            self.hang(engine);
+        }
+    }
+
     fn check_progress(&mut self, engine: usize, now: u64) {
         let found = &mut self.engines[engine];
         let running = found.ports.active[0].or(found.ports.pending.and_then(|(elements, _)| elements[0]));
@@ -58,9 +77,12 @@ impl<H: Hardware> Gpu<H> {
         let stuck_ns = now.saturating_sub(found.progress.since_ns);
         let waits_ns = found.ports.pending.map_or(0, |(_, since)| now.saturating_sub(since));
         let ran_ns = now.saturating_sub(found.ports.running_since_ns);
-        let hangs = request.is_some() && stuck_ns >= self.config.hang_ns;
-        if hangs || waits_ns >= self.config.preempt_timeout_ns {
+        let patience =
+            if self.platform.preempts_batches { self.config.preempt_timeout_ns } else { self.config.hang_ns };
+        if waits_ns >= patience {
             self.hang(engine);
+        } else if request.is_some() && stuck_ns >= self.config.hang_ns {
+            self.knock(engine, now);
         } else if found.ports.pending.is_none() && ran_ns >= self.config.timeslice_ns {
             if polling {
                 self.end_poll(engine);
