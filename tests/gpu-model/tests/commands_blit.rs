@@ -322,7 +322,7 @@ proptest! {
     }
 }
 
-/// XY_COLOR_BLT with the golden header of HARDWARE.md 9.11, 32 bits per pixel.
+/// XY_COLOR_BLT with the golden header of PRM vol 2a, 32 bits per pixel.
 fn color(base: u64, pitch: u32, rect: (i64, i64, i64, i64), colour: u32) -> [u32; 7] {
     let [low, high] = split(base);
     let (x1, y1, x2, y2) = rect;

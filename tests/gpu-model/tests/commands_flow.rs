@@ -154,7 +154,7 @@ fn a_context_image_that_was_saved_inside_a_batch_resumes_there() {
     machine.load(Space::Ppgtt, BATCH, &concat(&[&store(0, 1), &store(1, 2), &[BB_END]]));
     machine.submit(&concat(&[&bb_start(Space::Ppgtt, BATCH), &[0], &store(2, 3)]));
     machine.state.step(&mut machine.bus, 2);
-    // The slots of HARDWARE.md 5.3, in their order.
+    // The slots of PRM, Command Stream Programming, in their order.
     let slots = [0x034, 0x030, 0x038, 0x03c, 0x168, 0x140, 0x110, 0x11c, 0x114, 0x118];
     let image = slots.map(|slot| (slot, machine.state.read_register(slot).unwrap()));
     let mut restored = StreamState::new();

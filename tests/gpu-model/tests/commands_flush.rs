@@ -56,7 +56,7 @@ fn bit_2_of_the_address_selects_the_ggtt() {
 
 #[test]
 fn store_index_writes_the_per_process_status_page() {
-    // The start of a request as Linux frames it, HARDWARE.md 9.6.
+    // The start of a request as Linux frames it, PRM vol 2a.
     let mut machine = Machine::new(Generation::Gen9, VCS);
     machine.ring(&[0x1300_4002 | 1 << 21 | 1 << 18 | 1 << 7, 0xd0, 0, 0x77]);
     assert_eq!(machine.read(Space::Ggtt, PPHWSP + 0xd0), 0x77);

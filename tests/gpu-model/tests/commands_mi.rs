@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! MI commands that store, load and signal. Headers are the golden values of HARDWARE.md 9.2 to 9.7.
+//! MI commands that store, load and signal. Headers are the golden values of PRM vol 2a.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation, reason = "tests")]
 
 #[path = "commands_support/mod.rs"]

@@ -76,7 +76,7 @@ impl Object {
     }
 }
 
-/// Checks the arguments of a creation, in the seed's order of concern.
+/// Checks the arguments of a creation, in the order in which i915 looked at them when the operation was new.
 ///
 /// # Errors
 /// `EINVAL` for unknown flags, a range that is empty or not page aligned; `EFAULT` for one that wraps or

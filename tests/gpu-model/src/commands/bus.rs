@@ -133,7 +133,7 @@ impl fmt::Display for Fault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Denied;
 
-/// Interrupt sources of a command streamer; bit numbers of the 16-bit engine vector in HARDWARE.md 10.2.
+/// Interrupt sources of a command streamer; bit numbers of the 16-bit engine vector in PRM vol 2c.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Interrupt {
     /// MI_USER_INTERRUPT, bit 0.
@@ -358,7 +358,7 @@ pub trait CommandBus {
     /// Writes GGTT entry `index` (MI_UPDATE_GTT; the TLB consequences are the bus').
     fn update_gtt(&mut self, index: u64, entry: u64);
 
-    /// MI_SEMAPHORE_SIGNAL for `context` on the engine with hardware target number `target` (HARDWARE.md 9.4).
+    /// MI_SEMAPHORE_SIGNAL for `context` on the engine with hardware target number `target` (PRM vol 2a).
     /// The bus finds that context's stream and calls `StreamState::signal_semaphore`.
     fn signal_semaphore(&mut self, target: u8, context: u32);
 

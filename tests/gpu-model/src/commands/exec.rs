@@ -14,7 +14,7 @@ use super::outcome::{CommandError, CommandFault, ErrorKind, Outcome, Step};
 use super::state::{StreamState, TAIL_OFFSET};
 use super::{blit, mi, render};
 
-/// Highest address bit that the hardware uses; the bits above repeat it (canonical form), HARDWARE.md 7.1, 9.1.
+/// Highest address bit that the hardware uses; the bits above repeat it (canonical form), PRM vol 5.
 const ADDRESS_BITS: u32 = 48;
 /// Register space that a command can name: bits [22:2] of the operand (PRM, MI_LOAD_REGISTER_IMM dw1).
 pub(super) const REGISTER_OFFSET: u32 = 0x007f_fffc;
@@ -139,7 +139,7 @@ impl<B: CommandBus + ?Sized> Exec<'_, B> {
         }
     }
 
-    /// The rules of HARDWARE.md 3.5 for the ring registers.
+    /// The rules of PRM vol 2c for the ring registers.
     fn check_ring(&self) -> core::result::Result<(), Outcome> {
         let error = |kind, reason| Err(self.outcome(Stop::Error(kind, reason)));
         let tail = self.state.tail & TAIL_OFFSET;
@@ -176,7 +176,7 @@ impl<B: CommandBus + ?Sized> Exec<'_, B> {
             })?;
         self.state.header = self.header;
         self.budget -= 1;
-        // Command type, HARDWARE.md 9.1.
+        // Command type, PRM vol 2a.
         match self.header >> 29 {
             0 => mi::execute(self),
             2 => blit::execute(self),
@@ -227,7 +227,7 @@ impl<B: CommandBus + ?Sized> Exec<'_, B> {
         Ok(operands)
     }
 
-    /// Privilege of the current command: the ring and GGTT batches are privileged (HARDWARE.md 9.8).
+    /// Privilege of the current command: the ring and GGTT batches are privileged (PRM vol 2a).
     pub(super) fn privilege(&self) -> Privilege {
         match self.position {
             Position { level: Level::Ring, .. } | Position { space: Space::Ggtt, .. } => {
@@ -287,14 +287,14 @@ impl<B: CommandBus + ?Sized> Exec<'_, B> {
         if sign != 0 && sign != (1 << (65 - ADDRESS_BITS)) - 1 {
             self.violation(
                 "addresses are canonical: bits [63:48] repeat bit 47",
-                "PRM BDW vol 2a, memory address format; HARDWARE.md 9.1",
+                "PRM BDW vol 2a, memory address format",
                 format!("{raw:#x}"),
             );
         }
         if low & low_bits != 0 {
             self.violation(
                 "the address must be aligned to the size of the access",
-                "PRM vol 2a, command reference; HARDWARE.md 9",
+                "PRM vol 2a, command reference",
                 format!("{raw:#x}"),
             );
         }
@@ -380,7 +380,7 @@ impl<B: CommandBus + ?Sized> Exec<'_, B> {
         }
         self.violation(
             "a running stream must not write the registers that its own parser uses",
-            "PRM vol 2c, ring buffer and batch buffer registers; HARDWARE.md 3.5",
+            "PRM vol 2c, ring buffer and batch buffer registers",
             format!("register {offset:#x} = {value:#x}"),
         );
         Ok(())

@@ -9,8 +9,8 @@
 
 use super::bus::{Access, CommandBus, Fault, PAGE, Space};
 
-/// Bytes fetched at once. The hardware prefetches at least a 64-byte line and at most a page or so (HARDWARE.md
-/// 3.5, 9.8).
+/// Bytes fetched at once. The hardware prefetches at least a 64-byte line and at most a page or so (PRM vol 2a
+/// and 2c).
 const WINDOW: usize = 512;
 
 /// A copy of some dwords of the stream.

@@ -48,7 +48,7 @@ pub enum SemaphoreSource {
     Register(u32),
 }
 
-/// Comparison operators of semaphores and of the Gen12 conditional batch end (HARDWARE.md 9.4).
+/// Comparison operators of semaphores and of the Gen12 conditional batch end (PRM vol 2a).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Compare {
     /// memory > inline

@@ -11,7 +11,7 @@ use super::mi;
 use super::outcome::ErrorKind;
 use super::render_table::{ANY, COMMANDS, Command, NO};
 
-/// Header bits [28:16] of PIPE_CONTROL, HARDWARE.md 9.9.
+/// Header bits [28:16] of PIPE_CONTROL, PRM vol 2a.
 const PIPE_CONTROL: u32 = 0x1a00;
 const PIPE_CONTROL_DWORDS: u32 = 6;
 /// Pipelines, header bits [28:27]: 0 common, 1 single dword, 2 media, 3 3D.
@@ -21,7 +21,7 @@ const MEDIA: u32 = 2;
 const CODEC_LENGTH: u32 = 0xfff;
 /// MFX_WAIT, the single-dword command of the video engines (Mesa genxml).
 const MFX_WAIT: u32 = 0x0800;
-/// Commands that start work, and are arbitration points (HARDWARE.md 4.5): 3DPRIMITIVE, 3DSTATE_WM_HZ_OP (clears
+/// Commands that start work, and are arbitration points (PRM, Command Stream Programming): 3DPRIMITIVE, 3DSTATE_WM_HZ_OP (clears
 /// and resolves), MEDIA_OBJECT and its variants, GPGPU_OBJECT, GPGPU_WALKER.
 const WORK: [u32; 8] = [0x1b00, 0x1852, 0x1100, 0x1102, 0x1103, 0x1104, 0x1105, 0x1106];
 

@@ -15,7 +15,7 @@
 use super::bus::{Level, Position, Space};
 use super::outcome::SemaphoreWait;
 
-/// Register offsets from the engine's base, HARDWARE.md 3.4.
+/// Register offsets from the engine's base, PRM vol 2c.
 mod offset {
     pub(super) const TAIL: u32 = 0x030;
     pub(super) const HEAD: u32 = 0x034;
@@ -35,7 +35,7 @@ mod offset {
     pub(super) const SET_PREDICATE_RESULT: u32 = 0x3b8;
 }
 
-/// RING_HEAD: byte offset, HARDWARE.md 3.4.
+/// RING_HEAD: byte offset, PRM vol 2c.
 pub(super) const HEAD_OFFSET: u32 = 0x001f_fffc;
 /// RING_TAIL: byte offset with its low bits, which must be 0.
 pub(super) const TAIL_OFFSET: u32 = 0x001f_ffff;
@@ -154,7 +154,7 @@ impl StreamState {
         }
     }
 
-    /// A stream that executes one of the batches that belong to a context restore (HARDWARE.md 5.5), in the GGTT
+    /// A stream that executes one of the batches that belong to a context restore (PRM, Command Stream Programming), in the GGTT
     /// and privileged, and is idle afterwards. `bytes` is the size of an INDIRECT_CTX block; `None` is for
     /// BB_PER_CTX_PTR, which ends with MI_BATCH_BUFFER_END. There are no arbitration points inside.
     #[must_use]

@@ -3,7 +3,7 @@
 //!
 //! Executed: XY_COLOR_BLT, XY_SRC_COPY_BLT, XY_FAST_COPY_BLT, XY_BLOCK_COPY_BLT, and the clip rectangle of the
 //! XY_SETUP commands. The other 2D commands of the PRM (patterns, text, monochrome sources) are skipped by their
-//! length and reported. Sources: HARDWARE.md 9.11; the opcode map: PRM TGL vol 10; tiled pitches in dwords and
+//! length and reported. Sources: PRM vol 2a; the opcode map: PRM TGL vol 10; tiled pitches in dwords and
 //! field positions: IGT intel_batchbuffer.c, intel_blt.c, intel_reg.h.
 
 mod raster;
@@ -47,7 +47,7 @@ const SWCTRL_DESTINATION_Y: u32 = 1 << 1;
 const TILED_ALIGNMENT: u32 = 0xfff;
 /// Linear pitches of fast and block copies are multiples of 16 bytes.
 const FAST_PITCH: i64 = 16;
-const SOURCE: &str = "PRM, blitter; HARDWARE.md 9.11";
+const SOURCE: &str = "PRM, blitter";
 
 /// Names of the 2D opcodes that exist, and since when (PRM TGL vol 10, 2D command map).
 const fn name(opcode: u32, generation: Generation) -> Option<&'static str> {

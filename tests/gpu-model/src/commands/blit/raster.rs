@@ -12,7 +12,7 @@ use super::surface::Surface;
 /// Bytes of a row that cost one unit of budget.
 const BYTES_PER_UNIT: usize = 64;
 
-/// Raster operation codes that need no evaluation (BR13 [23:16]; HARDWARE.md 9.11).
+/// Raster operation codes that need no evaluation (BR13 [23:16]; PRM vol 2a).
 pub(super) const ROP_PATTERN: u8 = 0xf0;
 pub(super) const ROP_SOURCE: u8 = 0xcc;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! MI_ATOMIC (HARDWARE.md 9.7; operand sources and post-sync limits: PRM, MI_ATOMIC).
+//! MI_ATOMIC (PRM vol 2a; operand sources and post-sync limits: PRM, MI_ATOMIC).
 
 use super::super::bus::CommandBus;
 use super::super::exec::{Exec, Flow, Result, Stop};
@@ -34,7 +34,7 @@ mod operation {
 /// Attempts before the command gives way to a CPU that changes the same memory all the time. The command is then
 /// tried again in the next step.
 const ATTEMPTS: u32 = 64;
-const SOURCE: &str = "PRM, MI_ATOMIC; HARDWARE.md 9.7";
+const SOURCE: &str = "PRM, MI_ATOMIC";
 
 /// Operands of one operation, in the low `size` bytes.
 struct Operands {

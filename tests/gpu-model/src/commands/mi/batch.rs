@@ -20,7 +20,7 @@ use super::super::outcome::ErrorKind;
 use super::super::state::Batch;
 use super::{GGTT, compare_operation, is_gen12, strict_space};
 
-/// MI_BATCH_BUFFER_START header bits, HARDWARE.md 9.8.
+/// MI_BATCH_BUFFER_START header bits, PRM vol 2a.
 mod start {
     pub(super) const SECOND_LEVEL: u32 = 1 << 22;
     /// Gen12: executed by the POSH pipe only; the render streamer skips it.
@@ -30,14 +30,14 @@ mod start {
     pub(super) const RESOURCE_STREAMER: u32 = 1 << 10;
     pub(super) const PPGTT: u32 = 1 << 8;
 }
-/// MI_CONDITIONAL_BATCH_BUFFER_END header bits, HARDWARE.md 9.2.
+/// MI_CONDITIONAL_BATCH_BUFFER_END header bits, PRM vol 2a.
 mod conditional {
     pub(super) const COMPARE: u32 = 1 << 21;
     pub(super) const MASK_MODE: u32 = 1 << 19;
     /// Gen12: only the current level ends.
     pub(super) const CURRENT_LEVEL: u32 = 1 << 18;
 }
-/// MI_MODE, HARDWARE.md 3.4.
+/// MI_MODE, PRM vol 2c.
 const MI_MODE: u32 = 0x09c;
 const MI_MODE_NESTED: u32 = 1 << 12;
 /// MI_PREDICATE_RESULT_1; bit 0 clear skips a predicated batch start (PRM, MI_BATCH_BUFFER_START; IGT
@@ -55,7 +55,7 @@ pub(super) fn start<B: CommandBus + ?Sized>(exec: &mut Exec<'_, B>) -> Result<Fl
         return Ok(Flow::Next);
     }
     if header & start::RESOURCE_STREAMER != 0 {
-        exec.violation("the resource streamer bit must be 0", "HARDWARE.md 9.8", String::new());
+        exec.violation("the resource streamer bit must be 0", "PRM vol 2a", String::new());
     }
     let mut address = exec.address(low, high, 3);
     if header & start::ADD_OFFSET != 0 {

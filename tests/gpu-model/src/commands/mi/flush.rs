@@ -5,7 +5,7 @@ use super::super::bus::{CommandBus, EngineClass, Flush, Generation, Interrupt, P
 use super::super::exec::{Exec, Flow, REGISTER_OFFSET, Result, Stop};
 use super::super::outcome::ErrorKind;
 
-/// MI_FLUSH_DW header bits, HARDWARE.md 9.6.
+/// MI_FLUSH_DW header bits, PRM vol 2a.
 mod flush_bit {
     pub(super) const STORE_INDEX: u32 = 1 << 21;
     pub(super) const TLB_INVALIDATE: u32 = 1 << 18;
@@ -17,7 +17,7 @@ mod flush_bit {
     /// In dword 1: must be 0.
     pub(super) const ADDRESS_5: u32 = 1 << 5;
 }
-/// PIPE_CONTROL dword 1, HARDWARE.md 9.9.
+/// PIPE_CONTROL dword 1, PRM vol 2a.
 mod pipe {
     pub(super) const DEPTH_FLUSH: u32 = 1 << 0;
     pub(super) const SCOREBOARD_STALL: u32 = 1 << 1;
@@ -46,8 +46,8 @@ mod pipe {
 const PS_DEPTH_COUNT: u32 = 0x2350;
 /// MI_FLUSH_DW's timestamp has 36 bits; PIPE_CONTROL writes all 64 (PRM, post-sync operation 3).
 const FLUSH_TIMESTAMP: u64 = (1 << 36) - 1;
-const FLUSH_SOURCE: &str = "PRM, MI_FLUSH_DW; HARDWARE.md 9.6";
-const PIPE_SOURCE: &str = "PRM, PIPE_CONTROL; HARDWARE.md 9.9";
+const FLUSH_SOURCE: &str = "PRM, MI_FLUSH_DW";
+const PIPE_SOURCE: &str = "PRM, PIPE_CONTROL";
 
 /// Post-sync operation, bits [15:14] of either command.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -160,7 +160,7 @@ fn destination<B: CommandBus + ?Sized>(
         if address & !0xfff != 0 {
             exec.violation(
                 "with store index the address is an offset in the status page",
-                "PRM, Store Data Index; HARDWARE.md 9.6",
+                "PRM, Store Data Index",
                 format!("{address:#x}"),
             );
         }

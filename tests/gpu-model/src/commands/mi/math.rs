@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! MI_MATH: the 64-bit ALU above the general purpose registers (HARDWARE.md 9.3).
+//! MI_MATH: the 64-bit ALU above the general purpose registers (PRM vol 2a).
 
 use super::super::bus::CommandBus;
 use super::super::exec::{Exec, Flow, Result, Stop};
 use super::super::outcome::ErrorKind;
 
-/// General purpose register 0, relative to the engine; 64 bits each (HARDWARE.md 3.4).
+/// General purpose register 0, relative to the engine; 64 bits each (PRM vol 2c).
 pub(super) const GPR: u32 = 0x600;
 
 /// ALU opcodes, bits [31:20] of an ALU dword.

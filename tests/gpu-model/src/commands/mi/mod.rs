@@ -15,11 +15,11 @@ use super::outcome::{Compare, ErrorKind};
 pub(super) use table::column;
 use table::{COMMANDS, Command, Engines, op};
 
-/// Most commands: bit 22 of the header selects the global GTT (HARDWARE.md 9.2).
+/// Most commands: bit 22 of the header selects the global GTT (PRM vol 2a).
 const GGTT: u32 = 1 << 22;
 /// Source of the privilege rules.
-const PRIVILEGE: &str = "PRM, User Mode Privileged Commands; HARDWARE.md 9.1";
-/// RING_HEAD is reported to this dword of the status page, HARDWARE.md 3.8.
+const PRIVILEGE: &str = "PRM, User Mode Privileged Commands";
+/// RING_HEAD is reported to this dword of the status page, PRM vol 2c.
 const REPORT_HEAD_DWORD: u64 = 4;
 
 /// Executes one MI command.
@@ -89,7 +89,7 @@ fn check<B: CommandBus + ?Sized>(exec: &mut Exec<'_, B>, command: &Command, bits
     if reserved != 0 {
         exec.violation(
             "reserved header bits must be 0",
-            "PRM vol 2a, command reference; HARDWARE.md 9.2",
+            "PRM vol 2a, command reference",
             format!("bits {reserved:#x}"),
         );
     }
@@ -207,7 +207,7 @@ fn lenient_space<B: CommandBus + ?Sized>(exec: &mut Exec<'_, B>, ggtt: bool) -> 
     })
 }
 
-/// Decodes a comparison, HARDWARE.md 9.4.
+/// Decodes a comparison, PRM vol 2a.
 fn compare_operation(code: u32) -> Result<Compare> {
     Ok(match code {
         0 => Compare::Greater,

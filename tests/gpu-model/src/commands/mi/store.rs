@@ -24,10 +24,10 @@ const REMAP: u32 = 1 << 17;
 const REMAP_SOURCE: u32 = 1 << 16;
 /// MI_PREDICATE_RESULT, relative to the engine.
 const PREDICATE_RESULT: u32 = 0x418;
-/// First status page dword that is not the hardware's, HARDWARE.md 3.8.
+/// First status page dword that is not the hardware's, PRM vol 2c.
 const FIRST_FREE_STATUS_DWORD: u32 = 0x30;
-/// Registers of instance 0 of the classes that have a remapping table, and the size of one instance (HARDWARE.md
-/// 3.2).
+/// Registers of instance 0 of the classes that have a remapping table, and the size of one instance (PRM vol
+/// 2c).
 const VIDEO_0: u32 = 0x001c_0000;
 const VIDEO_ENHANCE_0: u32 = 0x001c_8000;
 const INSTANCE_SIZE: u32 = 0x4000;
@@ -72,7 +72,7 @@ pub(super) fn data_index<B: CommandBus + ?Sized>(exec: &mut Exec<'_, B>) -> Resu
     if reserved != 0 {
         exec.violation(
             "dword 1 holds nothing but the aligned offset in bits [11:2]",
-            "PRM, MI_STORE_DATA_INDEX; HARDWARE.md 9.2",
+            "PRM, MI_STORE_DATA_INDEX",
             format!("{offset:#x}"),
         );
     }
@@ -83,7 +83,7 @@ pub(super) fn data_index<B: CommandBus + ?Sized>(exec: &mut Exec<'_, B>) -> Resu
         if offset < FIRST_FREE_STATUS_DWORD * 4 {
             exec.violation(
                 "status page dwords below 0x30 belong to the hardware",
-                "PRM, hardware status page layout; HARDWARE.md 3.8",
+                "PRM, hardware status page layout",
                 format!("byte {offset:#x}"),
             );
         }
@@ -221,7 +221,7 @@ pub(super) fn copy_mem_mem<B: CommandBus + ?Sized>(exec: &mut Exec<'_, B>) -> Re
     Ok(Flow::Next)
 }
 
-/// MI_UPDATE_GTT: consecutive GGTT entries from the page in dw1 [31:12], 64 bits each (HARDWARE.md 9.2).
+/// MI_UPDATE_GTT: consecutive GGTT entries from the page in dw1 [31:12], 64 bits each (PRM vol 2a).
 pub(super) fn update_gtt<B: CommandBus + ?Sized>(exec: &mut Exec<'_, B>) -> Result<Flow> {
     let [page] = exec.operands()?;
     if exec.privilege() == Privilege::NonPrivileged {

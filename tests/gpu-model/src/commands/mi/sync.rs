@@ -6,13 +6,13 @@ use super::super::exec::{Exec, Flow, REGISTER_OFFSET, Result, Stop};
 use super::super::outcome::{ErrorKind, SemaphoreSource, SemaphoreWait};
 use super::{compare_operation, is_gen12, lenient_space};
 
-/// MI_SEMAPHORE_WAIT header bits, HARDWARE.md 9.4.
+/// MI_SEMAPHORE_WAIT header bits, PRM vol 2a.
 mod wait {
     pub(super) const GGTT: u32 = 1 << 22;
     pub(super) const REGISTER_POLL: u32 = 1 << 16;
     pub(super) const POLL: u32 = 1 << 15;
 }
-/// Predicate registers, relative to the engine, HARDWARE.md 3.4.
+/// Predicate registers, relative to the engine, PRM vol 2c.
 mod predicate_register {
     pub(super) const RESULT_2: u32 = 0x3bc;
     pub(super) const SRC0: u32 = 0x400;
@@ -92,7 +92,7 @@ fn semaphore_token<B: CommandBus + ?Sized>(exec: &mut Exec<'_, B>) -> Result<u8>
     if !is_gen12(exec) {
         exec.violation(
             "the 5-dword form exists on Gen12 only",
-            "PRM TGL vol 2a, MI_SEMAPHORE_WAIT; HARDWARE.md 9.4",
+            "PRM TGL vol 2a, MI_SEMAPHORE_WAIT",
             String::new(),
         );
         return Ok(0);
@@ -112,7 +112,7 @@ fn semaphore_token<B: CommandBus + ?Sized>(exec: &mut Exec<'_, B>) -> Result<u8>
 /// MI_SEMAPHORE_SIGNAL.
 pub(super) fn semaphore_signal<B: CommandBus + ?Sized>(exec: &mut Exec<'_, B>) -> Result<Flow> {
     let [context] = exec.operands()?;
-    // CAST: four bits at most. Target engine: [17:15] before Gen12 (HARDWARE.md 9.4), up to bit 18 in genxml.
+    // CAST: four bits at most. Target engine: [17:15] before Gen12 (PRM vol 2a), up to bit 18 in genxml.
     let target = (exec.header >> 15 & 0xf) as u8;
     exec.bus.signal_semaphore(target, context);
     Ok(Flow::Next)
@@ -154,7 +154,7 @@ pub(super) fn set_predicate<B: CommandBus + ?Sized>(exec: &mut Exec<'_, B>) -> R
     Ok(Flow::Next)
 }
 
-/// MI_PREDICATE: compare, combine with the current result, load (HARDWARE.md 9.2).
+/// MI_PREDICATE: compare, combine with the current result, load (PRM vol 2a).
 pub(super) fn predicate<B: CommandBus + ?Sized>(exec: &mut Exec<'_, B>) -> Flow {
     let wide = |exec: &mut Exec<'_, B>, relative: u32| {
         u64::from(exec.engine_register(relative)) | u64::from(exec.engine_register(relative + 4)) << 32
@@ -179,11 +179,7 @@ pub(super) fn predicate<B: CommandBus + ?Sized>(exec: &mut Exec<'_, B>) -> Flow 
         0 => {}
         2 => exec.set_engine_register(predicate_register::RESULT, u32::from(combined)),
         3 => exec.set_engine_register(predicate_register::RESULT, u32::from(!combined)),
-        _ => exec.violation(
-            "load operation 1 does not exist",
-            "PRM, MI_PREDICATE; HARDWARE.md 9.2",
-            String::new(),
-        ),
+        _ => exec.violation("load operation 1 does not exist", "PRM, MI_PREDICATE", String::new()),
     }
     Flow::Next
 }

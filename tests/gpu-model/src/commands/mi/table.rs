@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The MI commands: names, where they exist, their length and which header bits they define.
 //!
-//! Sources: HARDWARE.md 9.2 to 9.8; Mesa genxml gen8/gen9/gen11/gen12 (lengths, fields, engines); Intel media
+//! Sources: PRM vol 2a; Mesa genxml gen8/gen9/gen11/gen12 (lengths, fields, engines); Intel media
 //! driver mhw_mi_hwcmd g8/g9/g11/g12 (fields); i915 intel_gpu_commands.h (bits that Linux sets).
 
 use super::super::bus::Generation;
@@ -158,7 +158,7 @@ pub(super) static COMMANDS: [Option<Command>; 64] = {
     table[op::MATH as usize] = command("MI_MATH", (2, 257), LEN8, all(LEN8), Engines::All);
     table[op::SEMAPHORE_SIGNAL as usize] =
         command("MI_SEMAPHORE_SIGNAL", (2, 2), LEN8, all(LEN8 | field(15, 18) | bit(21)), Engines::All);
-    // Four dwords; Gen12 also has the form with a token (HARDWARE.md 9.4).
+    // Four dwords; Gen12 also has the form with a token (PRM vol 2a).
     table[op::SEMAPHORE_WAIT as usize] = command(
         "MI_SEMAPHORE_WAIT",
         (4, 5),
