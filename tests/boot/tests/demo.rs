@@ -74,18 +74,12 @@ fn the_picture_is_painted_although_every_interrupt_is_lost() -> Result<()> {
     Ok(())
 }
 
-/// A GPU that takes its time: the client is asleep when the interrupt comes.
+/// A GPU that works beside the CPU instead of within the access that starts it.
 #[test]
-fn the_client_sleeps_until_a_slow_gpu_has_painted() -> Result<()> {
+fn the_picture_is_painted_by_a_gpu_that_takes_its_time() -> Result<()> {
     let gpu = Gpu { timing: Timing::Realtime, ..Gpu::new("tgl") };
     let Run { demo, image, outcome } = run("demo-realtime", Some(gpu))?;
     demo.judge(&image, &outcome)?;
-    ensure!(
-        outcome.line("asleep until the driver notifies").is_some(),
-        "it did not wait:\n{}",
-        outcome.tail()
-    );
-    ensure!(outcome.line(LOST).is_none(), "the interrupt did not come:\n{}", outcome.tail());
     Ok(())
 }
 

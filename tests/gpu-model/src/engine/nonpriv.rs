@@ -125,7 +125,12 @@ mod tests {
     #[test]
     fn batches_choose_their_own_preemption_granularity_from_gen11_on() {
         let may = |generation| writable(generation, EngineClass::Render, 0x2000, 0x2580);
-        assert!(may(Generation::Gen12) && may(Generation::Gen11) && !may(Generation::Gen9) && !may(Generation::Gen8));
+        assert!(
+            may(Generation::Gen12)
+                && may(Generation::Gen11)
+                && !may(Generation::Gen9)
+                && !may(Generation::Gen8)
+        );
     }
 
     #[test]
@@ -145,7 +150,7 @@ mod tests {
         assert!(free(EngineClass::Copy, 0x22000, 0x22600));
         assert!(!free(EngineClass::Copy, 0x22000, 0x22030));
         assert!(!free(EngineClass::Copy, 0x22000, 0x2600));
-        assert!(!free(EngineClass::Render, 0x2000, 0x2580));
+        assert!(!free(EngineClass::Render, 0x2000, 0x20a0));
         assert!(!writable(Generation::Gen8, EngineClass::Copy, 0x22000, 0x22600));
     }
 }
