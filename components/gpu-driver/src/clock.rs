@@ -85,7 +85,7 @@ impl Tsc {
 
     /// Nanoseconds since the counter was 0.
     pub(crate) fn now_ns(&self) -> u64 {
-        let ns = u128::from(counter()) * u128::from(self.ns_per_tick) >> 32;
+        let ns = (u128::from(counter()) * u128::from(self.ns_per_tick)) >> 32;
         // CAST: 584 years of nanoseconds fit.
         #[allow(clippy::cast_possible_truncation)]
         let ns = ns as u64;

@@ -26,7 +26,7 @@ mod ports;
 
 use core::ptr::NonNull;
 
-use gpu_protocol::{Errno, GrantEntry, PAGE_SIZE, Reply};
+use gpu_protocol::{Errno, GrantEntry, Reply};
 use intel_gpu::uapi::Driver;
 use sel4_microkit::ioport::IoPort;
 use sel4_microkit::{
@@ -206,7 +206,7 @@ fn init() -> GpuDriver {
     heap::init();
     let area =
         region(memory_region_symbol!(client_0_message: *mut u8), *var!(client_0_message_size: usize = 0));
-    let points = region(memory_region_symbol!(client_0_points: *mut u8), PAGE_SIZE as usize);
+    let points = region(memory_region_symbol!(client_0_points: *mut u8), 4096);
     let link = Link { channel: Channel::new(CLIENT_CHANNELS[0]), area, points };
     let driver = match bring_up() {
         Ok(driver) => Some(driver),
