@@ -47,6 +47,12 @@ impl<const N: usize> Domain for Clients<N> {
         if link.area.read_bytes(offset, bytes) { Ok(()) } else { Err(Errno::Fault) }
     }
 
+    fn write_area(&mut self, client: ClientId, offset: u64, bytes: &[u8]) -> Result<(), Errno> {
+        let link = self.links.get_mut(client).ok_or(Errno::Fault)?;
+        let offset = usize::try_from(offset).map_err(|_| Errno::Fault)?;
+        if link.area.write_bytes(offset, bytes) { Ok(()) } else { Err(Errno::Fault) }
+    }
+
     fn publish_point(&mut self, client: ClientId, timeline: usize, point: u64) {
         if let Some(link) = self.links.get_mut(client) {
             link.points.write(timeline * size_of::<u64>(), point);

@@ -25,9 +25,12 @@ bitflags! {
     pub struct ObjectFlags: u32 {
         /// The GPU writes the object.
         const WRITE = 1 << 0;
-        /// `address` is where the object must be; otherwise a hint, and the reply of a later query
-        /// tells where it went.
+        /// `address` is where the object must be. Otherwise it is a hint: an object that is bound
+        /// stays where it is, another one goes there if that is free, else anywhere, and the driver
+        /// writes the address that it has into the entry.
         const PINNED = 1 << 1;
+        /// Without [`Self::PINNED`]: the driver may choose an address beyond 4 GiB.
+        const SUPPORTS_48B_ADDRESS = 1 << 2;
     }
 }
 
@@ -65,7 +68,7 @@ pub struct SubmitObject {
     pub handle: u32,
     /// [`ObjectFlags`].
     pub flags: u32,
-    /// GPU virtual address, canonical, page aligned.
+    /// GPU virtual address, canonical, page aligned; written by the driver if it chose another one.
     pub address: u64,
 }
 

@@ -149,6 +149,13 @@ impl intel_gpu::uapi::Domain for Domain {
         Ok(())
     }
 
+    fn write_area(&mut self, client: ClientId, offset: u64, bytes: &[u8]) -> Result<(), Errno> {
+        let start = usize::try_from(offset).map_err(|_| Errno::Fault)?;
+        let end = start.checked_add(bytes.len()).ok_or(Errno::Fault)?;
+        self.clients[client].area.get_mut(start..end).ok_or(Errno::Fault)?.copy_from_slice(bytes);
+        Ok(())
+    }
+
     fn publish_point(&mut self, client: ClientId, timeline: usize, point: u64) {
         let place = &mut self.clients[client].points[timeline];
         assert!(*place < point, "timeline {timeline} of client {client} goes from {place} to {point}");

@@ -160,6 +160,15 @@ impl Rig {
         self.domain.clients[client].area[offset..offset + bytes.len()].copy_from_slice(bytes);
     }
 
+    /// What is in a client's message area.
+    ///
+    /// # Panics
+    /// The range is not inside.
+    #[must_use]
+    pub fn read_area(&self, client: usize, offset: usize, len: usize) -> &[u8] {
+        &self.domain.clients[client].area[offset..offset + len]
+    }
+
     /// Bytes of a client's message area.
     #[must_use]
     pub fn area_len(&self, client: usize) -> usize {

@@ -85,7 +85,7 @@ impl<H: Hardware> Gpu<H> {
     }
 
     /// Takes `bytes` (a multiple of 4 KiB) of an address space, at a multiple of `alignment` (a power of
-    /// two of at least 4 KiB; not asked of a fixed place). `owner` is the caller's and comes back from
+    /// two of at least 4 KiB; not asked of a place that the caller names). `owner` is the caller's and comes back from
     /// [`Self::vm_overlap`]. Nothing is bound.
     ///
     /// # Errors
@@ -117,7 +117,7 @@ impl<H: Hardware> Gpu<H> {
             Placement::Below { limit } => find(&self.ranges, space, limit)?,
             Placement::Hint { start, limit } => {
                 let end = start.checked_add(bytes).filter(|end| *end <= limit.min(space.end()));
-                let usable = start.is_multiple_of(alignment)
+                let usable = start.is_multiple_of(PAGE_SIZE)
                     && end.is_some_and(|end| self.ranges.first_overlap(space, start, end).is_none());
                 if usable { start } else { find(&self.ranges, space, limit)? }
             }

@@ -51,6 +51,12 @@ pub trait Domain {
     /// `EFAULT` if the range is not inside the area; `bytes` is then unspecified.
     fn read_area(&self, client: ClientId, offset: u64, bytes: &mut [u8]) -> Result<(), Errno>;
 
+    /// Copies bytes into a client's message area.
+    ///
+    /// # Errors
+    /// `EFAULT` if the range is not inside the area; nothing is written then.
+    fn write_area(&mut self, client: ClientId, offset: u64, bytes: &[u8]) -> Result<(), Errno>;
+
     /// Writes the last completed point of one of a client's timelines where the client can read it.
     fn publish_point(&mut self, client: ClientId, timeline: usize, point: u64);
 

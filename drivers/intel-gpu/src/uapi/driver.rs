@@ -16,6 +16,7 @@ use super::interval::IntervalPool;
 use super::job::{Job, Use};
 use super::lent::LentPages;
 use super::object::Object;
+use super::placing::Objects;
 use super::space::{AddressSpace, Binding};
 use crate::handle::{Id, Slab};
 use crate::platform::Hardware;
@@ -62,6 +63,8 @@ pub struct Driver<H: Hardware> {
     /// Ranges of objects in clients' address spaces.
     pub(crate) ranges: IntervalPool<Id<Object>>,
     pub(crate) lent: LentPages,
+    /// Where the list of the submission that is being served is kept.
+    pub(crate) listed: Objects,
     /// Address spaces that nothing refers to any more, but that the hardware still has. Never longer than
     /// `spaces`, for which there is room.
     pub(crate) dying: Vec<Id<AddressSpace>>,
@@ -109,6 +112,7 @@ impl<H: Hardware> Driver<H> {
             uses: Slab::new(uses),
             ranges: IntervalPool::with_capacity(objects),
             lent: LentPages::with_capacity(config.lent_pages),
+            listed: Objects::with_room(),
             dying: Vec::with_capacity(spaces.saturating_add(contexts) as usize),
             unconfirmed: Vec::with_capacity(objects as usize),
         })

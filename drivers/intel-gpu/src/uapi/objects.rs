@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Operations on objects, their bindings, and what happens when the last use of one ends.
 
-use gpu_protocol::{Errno, GemClose, PAGE_SIZE, Reply, UserptrCreate};
+use gpu_protocol::{Errno, GemClose, Reply, UserptrCreate};
 
 use super::domain::{ClientId, Domain};
 use super::driver::Driver;
 use super::interval::Interval;
 use super::lent::Chain;
 use super::object::{self, Backing, Object};
+use super::placing::Place;
 use super::space::{AddressSpace, Binding};
+use crate::VmId;
 use crate::address::VaRange;
 use crate::handle::Id;
-use crate::memory::{Cache, Placement};
+use crate::memory::Cache;
 use crate::platform::Hardware;
 
 impl<H: Hardware> Driver<H> {
@@ -116,52 +118,85 @@ impl<H: Hardware> Driver<H> {
         }
     }
 
-    /// Binds an object, which is not bound in this address space, with all its pages at a fixed range.
+    /// Binds an object, which is not bound in this address space, with all its pages.
     ///
     /// # Errors
-    /// `EINVAL` where something else is bound, `ENOMEM` when page tables cannot be had.
+    /// `EINVAL` where something else is bound, `ENOSPC` when no place is free, `ENOMEM` when page tables
+    /// cannot be had.
     pub(crate) fn bind_object(
         &mut self,
         space: Id<AddressSpace>,
         id: Id<Object>,
-        range: VaRange,
+        place: Place,
     ) -> Result<(), Errno> {
-        let object = self.objects.get_mut(id).ok_or(Errno::NoEnt)?;
+        let object = self.objects.get(id).ok_or(Errno::NoEnt)?;
         let vm = self.spaces.get(space).ok_or(Errno::NoEnt)?.vm;
-        let Backing::Present { pages } = &object.backing else {
-            return Err(Errno::Again);
-        };
+        let size = object.size;
         let binding = Binding {
             space,
             object: id,
-            range,
+            // Not known yet; nobody sees this one.
+            range: VaRange::from_bounds(0, size),
+            fixed: matches!(place, Place::Fixed(_)),
             leaving: None,
+            next_displaced: None,
             next_of_object: object.bindings,
             next_of_space: self.spaces.get(space).and_then(|space| space.bindings),
         };
-        let client = &mut self.clients[object.client];
+        let client = &self.clients[object.client];
         if client.used.bindings >= client.share.bindings {
             return Err(Errno::NoMem);
         }
         let binding = self.bindings.insert(binding).map_err(|_| Errno::NoMem)?;
-        let place = Placement::Fixed(range.start().get());
-        let reserved = self.gpu.vm_reserve(vm, place, range.bytes(), PAGE_SIZE, binding.to_raw());
-        let bound = reserved.and_then(|range| {
-            self.gpu.bind(vm, range, self.lent.runs(pages), Cache::Coherent, false).inspect_err(|_| {
-                // What was reserved a moment ago is there.
-                let _ = self.gpu.vm_unreserve(vm, range);
-            })
-        });
-        if let Err(error) = bound {
-            self.bindings.remove(binding);
-            return Err(error.into());
+        let bound = match self.reserve_place(vm, place, size, binding) {
+            Ok(range) => self.fill_range(vm, id, range).map(|()| range),
+            Err(error) => Err(error.into()),
+        };
+        let range = match bound {
+            Ok(range) => range,
+            Err(errno) => {
+                self.bindings.remove(binding);
+                return Err(errno);
+            }
+        };
+        if let Some(bound) = self.bindings.get_mut(binding) {
+            bound.range = range;
         }
-        client.used.bindings += 1;
-        object.bindings = Some(binding);
+        if let Some(object) = self.objects.get_mut(id) {
+            self.clients[object.client].used.bindings += 1;
+            object.bindings = Some(binding);
+        }
         if let Some(space) = self.spaces.get_mut(space) {
             space.bindings = Some(binding);
         }
         Ok(())
+    }
+
+    /// Binds all pages of an object at a range that was reserved for it, or gives the range back.
+    fn fill_range(&mut self, vm: VmId, id: Id<Object>, range: VaRange) -> Result<(), Errno> {
+        let bound = match self.objects.get(id).map(|object| &object.backing) {
+            Some(Backing::Present { pages }) => {
+                let runs = self.lent.runs(pages);
+                self.gpu.bind(vm, range, runs, Cache::Coherent, false).map_err(Errno::from)
+            }
+            _ => Err(Errno::Again),
+        };
+        bound.inspect_err(|_| {
+            // What was reserved a moment ago is there.
+            let _ = self.gpu.vm_unreserve(vm, range);
+        })
+    }
+
+    /// Binds what [`Driver::vacate`] took out where it was.
+    ///
+    /// # Errors
+    /// As [`Driver::bind_object`]; it is not bound then, and only to be forgotten.
+    pub(crate) fn reoccupy(&mut self, id: Id<Binding>) -> Result<(), Errno> {
+        let binding = self.bindings.get(id).ok_or(Errno::NoEnt)?;
+        let (object, range) = (binding.object, binding.range);
+        let vm = self.spaces.get(binding.space).ok_or(Errno::NoEnt)?.vm;
+        let range = self.reserve_place(vm, Place::Fixed(range), range.bytes(), id)?;
+        self.fill_range(vm, object, range)
     }
 
     /// Where an object is bound in an address space.
@@ -181,16 +216,22 @@ impl<H: Hardware> Driver<H> {
         None
     }
 
-    /// Whether a binding is out of the page tables and only waits for the GPU to confirm.
-    pub(crate) fn is_leaving(&self, id: Id<Binding>) -> bool {
-        self.bindings.get(id).is_some_and(|binding| binding.leaving.is_some())
-    }
-
     /// Takes one binding out of its address space, TLBs included.
     ///
     /// # Errors
     /// `EIO` if the GPU did not confirm; the binding stays, with what is to be confirmed.
     pub(crate) fn remove_binding(&mut self, id: Id<Binding>) -> Result<(), Errno> {
+        self.vacate(id)?;
+        self.forget_binding(id);
+        Ok(())
+    }
+
+    /// Takes what is bound out of its address space, TLBs included, and gives its range back. The binding
+    /// is then to be forgotten or put back.
+    ///
+    /// # Errors
+    /// As [`Driver::remove_binding`].
+    pub(crate) fn vacate(&mut self, id: Id<Binding>) -> Result<(), Errno> {
         let Some(binding) = self.bindings.get_mut(id) else {
             return Ok(());
         };
@@ -205,12 +246,11 @@ impl<H: Hardware> Driver<H> {
             }
             self.gpu.vm_unreserve(vm, binding.range)?;
         }
-        self.forget_binding(id);
         Ok(())
     }
 
     /// Takes a binding out of the two chains that it is in.
-    fn forget_binding(&mut self, id: Id<Binding>) {
+    pub(crate) fn forget_binding(&mut self, id: Id<Binding>) {
         let Some(binding) = self.bindings.remove(id) else {
             return;
         };

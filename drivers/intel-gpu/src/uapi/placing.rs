@@ -1,69 +1,125 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Where the objects of a submission go. First it is decided whether they can, which changes nothing;
-//! then those that move leave their old places, and all that are not there yet are bound. What fails
-//! then, for want of memory, is undone.
+//! then those that move leave their old places, and all that are not there yet are bound: the fixed ones
+//! first, the others where room is left. What fails then, for want of memory or of room, is undone.
+//!
+//! An object that is bound keeps its place from request to request, until a submission fixes it, or
+//! another one, to a place that it is in the way of (i915: `eb_pin_vma`, `i915_gem_evict_for_node`).
+
+use alloc::vec::Vec;
 
 use gpu_protocol::{Errno, MAX_OBJECTS};
 
 use super::driver::Driver;
 use super::object::Object;
 use super::space::{AddressSpace, Binding};
-use crate::address::VaRange;
+use crate::VmId;
+use crate::address::{PAGE_SIZE, VaRange};
 use crate::handle::Id;
+use crate::memory::Placement;
 use crate::platform::Hardware;
+
+/// Where a client wants an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Exactly there.
+    Fixed(VaRange),
+    /// Where it is bound; if it is not, at `start` if that is free, else anywhere.
+    Hint {
+        /// Wanted first byte.
+        start: u64,
+        /// One past the last byte that may be used.
+        limit: u64,
+    },
+}
 
 /// What is done about one object.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// It is where it is wanted.
-    Stay,
+    /// It stays where it is bound.
+    Stay(Id<Binding>),
     /// It is bound anew.
     Bind,
     /// It is bound elsewhere in the address space.
-    Move { binding: Id<Binding>, from: VaRange },
+    Move { binding: Id<Binding>, from: VaRange, fixed: bool },
+}
+
+/// An object of a submission.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Listed {
+    pub(crate) id: Id<Object>,
+    place: Place,
+    /// Length of the object in bytes.
+    pub(crate) size: u64,
+    step: Step,
 }
 
 /// A submission's objects and where each of them is wanted.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Objects {
-    entries: [Option<(Id<Object>, VaRange)>; MAX_OBJECTS],
-    len: usize,
+    entries: Vec<Listed>,
+    /// Objects outside the list that made room: the first of a chain.
+    displaced: Option<Id<Binding>>,
 }
 
-/// What placing did, so that it can be undone.
-#[derive(Debug)]
-pub(crate) struct Placed {
-    steps: [Step; MAX_OBJECTS],
+impl Listed {
+    /// The address that the client wrote, unless it is where the object has to be.
+    pub(crate) const fn hint(&self) -> Option<u64> {
+        match self.place {
+            Place::Fixed(_) => None,
+            Place::Hint { start, .. } => Some(start),
+        }
+    }
 }
 
 impl Objects {
-    pub(crate) const fn new() -> Self {
-        Self { entries: [None; MAX_OBJECTS], len: 0 }
+    /// A list with room for the longest one that a submission can have.
+    pub(crate) fn with_room() -> Self {
+        Self { entries: Vec::with_capacity(MAX_OBJECTS), displaced: None }
     }
 
-    /// Appends an object.
+    /// Makes the list empty.
+    pub(crate) fn clear(&mut self) {
+        self.entries.clear();
+        self.displaced = None;
+    }
+
+    /// Appends an object of `size` bytes.
     ///
     /// # Errors
-    /// `EINVAL` for one that is in the list or overlaps another, or when the list is full.
-    pub(crate) fn push(&mut self, id: Id<Object>, range: VaRange) -> Result<(), Errno> {
-        if self.iter().any(|(other, place)| other == id || place.overlaps(range)) {
+    /// `EINVAL` for one that is in the list or is fixed where another one is, or when the list is full.
+    pub(crate) fn push(&mut self, id: Id<Object>, place: Place, size: u64) -> Result<(), Errno> {
+        let clash = |other: &Listed| match (other.place, place) {
+            _ if other.id == id => true,
+            (Place::Fixed(there), Place::Fixed(here)) => there.overlaps(here),
+            _ => false,
+        };
+        if self.entries.len() == MAX_OBJECTS || self.entries.iter().any(clash) {
             return Err(Errno::Inval);
         }
-        *self.entries.get_mut(self.len).ok_or(Errno::Inval)? = Some((id, range));
-        self.len += 1;
+        self.entries.push(Listed { id, place, size, step: Step::Bind });
         Ok(())
     }
 
-    pub(crate) fn get(&self, index: usize) -> Option<(Id<Object>, VaRange)> {
-        self.entries.get(index).copied().flatten()
+    pub(crate) fn get(&self, index: usize) -> Option<&Listed> {
+        self.entries.get(index)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Id<Object>, VaRange)> {
-        self.entries.iter().take(self.len).flatten().copied()
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Listed> {
+        self.entries.iter()
     }
 
     pub(crate) const fn len(&self) -> usize {
-        self.len
+        self.entries.len()
+    }
+
+    fn contains(&self, id: Id<Object>) -> bool {
+        self.entries.iter().any(|listed| listed.id == id)
+    }
+
+    /// Whether an object of the list is fixed somewhere in `range`.
+    fn fixes(&self, range: VaRange) -> bool {
+        self.entries.iter().any(|listed| matches!(listed.place, Place::Fixed(fixed) if fixed.overlaps(range)))
     }
 }
 
@@ -71,86 +127,189 @@ impl<H: Hardware> Driver<H> {
     /// Puts every object where it is wanted.
     ///
     /// # Errors
-    /// `EINVAL` outside the address space or where an object is bound that is not in the list (`EAGAIN` if
-    /// that one is closed and only waits for the GPU), `EBUSY` for an object that would move and is in
-    /// use, `ENOMEM`. Everything is then as it was.
+    /// For a fixed object: `EINVAL` outside the address space or where another fixed one is bound
+    /// (`EAGAIN` if that one is closed and only waits for the GPU). `EBUSY` for an object that would have
+    /// to move and is in use. `ENOSPC` where no room is left, `ENOMEM`. Everything is then as it was.
     pub(crate) fn place_objects(
         &mut self,
         space: Id<AddressSpace>,
-        objects: &Objects,
-    ) -> Result<Placed, Errno> {
-        let placed = self.plan(space, objects)?;
-        for (step, _) in placed.steps.iter().zip(objects.iter()) {
-            if let Step::Move { binding, .. } = *step
-                && let Err(errno) = self.remove_binding(binding)
-            {
-                self.undo_placing(space, objects, &placed);
-                return Err(errno);
+        objects: &mut Objects,
+    ) -> Result<(), Errno> {
+        let vm = self.spaces.get(space).ok_or(Errno::NoEnt)?.vm;
+        for index in 0..objects.len() {
+            let step = self.plan(space, vm, objects, index)?;
+            if let Some(listed) = objects.entries.get_mut(index) {
+                listed.step = step;
             }
         }
-        for (step, (id, range)) in placed.steps.iter().zip(objects.iter()) {
-            if matches!(step, Step::Stay) {
-                continue;
-            }
-            if let Err(errno) = self.bind_object(space, id, range) {
-                self.undo_placing(space, objects, &placed);
-                return Err(errno);
-            }
-        }
-        Ok(placed)
+        self.carry_out(space, vm, objects).inspect_err(|_| self.undo_placing(space, objects))
     }
 
-    fn plan(&self, space: Id<AddressSpace>, objects: &Objects) -> Result<Placed, Errno> {
-        let vm = self.spaces.get(space).ok_or(Errno::NoEnt)?.vm;
-        let mut placed = Placed { steps: [Step::Stay; MAX_OBJECTS] };
-        for (step, (id, range)) in placed.steps.iter_mut().zip(objects.iter()) {
-            if range.end() > self.gpu.vm_bytes() {
-                return Err(Errno::Inval);
+    /// What is to be done about the object at `index` of the list.
+    fn plan(
+        &self,
+        space: Id<AddressSpace>,
+        vm: VmId,
+        objects: &Objects,
+        index: usize,
+    ) -> Result<Step, Errno> {
+        let Listed { id, place, .. } = *objects.get(index).ok_or(Errno::Inval)?;
+        let mut step = Step::Bind;
+        if let Some((binding, from)) = self.binding_of(space, id) {
+            let keeps = match place {
+                Place::Fixed(range) => from == range,
+                Place::Hint { limit, .. } => from.end() <= limit && !objects.fixes(from),
+            };
+            let found = self.bindings.get(binding).ok_or(Errno::NoEnt)?;
+            if keeps && found.leaving.is_none() {
+                return Ok(Step::Stay(binding));
             }
-            match self.binding_of(space, id) {
-                Some((binding, from)) if from == range && !self.is_leaving(binding) => continue,
-                Some((binding, from)) => {
-                    if self.objects.get(id).is_some_and(|object| object.active > 0) {
-                        return Err(Errno::Busy);
-                    }
-                    *step = Step::Move { binding, from };
-                }
-                None => *step = Step::Bind,
+            if self.objects.get(id).is_some_and(|object| object.active > 0) {
+                return Err(Errno::Busy);
             }
-            // Objects of the list do not overlap where they go, so that one that is in the way moves.
-            let mut rest = Some(range);
-            while let Some(part) = rest
-                && let Some((taken, owner)) = self.gpu.vm_overlap(vm, part)?
-            {
-                let owner = self.bindings.get(Id::from_raw(owner)).ok_or(Errno::Inval)?.object;
-                if !objects.iter().any(|(id, _)| id == owner) {
-                    let dying = self.objects.get(owner).is_some_and(|object| object.closed);
-                    return Err(if dying { Errno::Again } else { Errno::Inval });
+            step = Step::Move { binding, from, fixed: found.fixed };
+        }
+        if let Place::Fixed(range) = place {
+            self.can_have(vm, range, objects)?;
+        }
+        Ok(step)
+    }
+
+    /// Whether what is bound in `range` is in the list, and so will be elsewhere, or can make room.
+    fn can_have(&self, vm: VmId, range: VaRange, objects: &Objects) -> Result<(), Errno> {
+        if range.end() > self.gpu.vm_bytes() {
+            return Err(Errno::Inval);
+        }
+        let mut rest = Some(range);
+        while let Some(part) = rest
+            && let Some((taken, owner)) = self.gpu.vm_overlap(vm, part)?
+        {
+            let binding = self.bindings.get(Id::from_raw(owner)).ok_or(Errno::Inval)?;
+            if !objects.contains(binding.object) {
+                let object = self.objects.get(binding.object).ok_or(Errno::Inval)?;
+                if object.closed {
+                    return Err(Errno::Again);
+                } else if binding.fixed {
+                    return Err(Errno::Inval);
+                } else if object.active > 0 {
+                    return Err(Errno::Busy);
                 }
-                rest = part.after(taken);
+            }
+            rest = part.after(taken);
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, space: Id<AddressSpace>, vm: VmId, objects: &mut Objects) -> Result<(), Errno> {
+        let Objects { entries, displaced } = objects;
+        if entries.iter().all(|listed| matches!(listed.step, Step::Stay(_))) {
+            return Ok(());
+        }
+        for listed in &*entries {
+            if let Step::Move { binding, .. } = listed.step {
+                self.remove_binding(binding)?;
             }
         }
-        Ok(placed)
+        let unbound = || entries.iter().filter(|listed| !matches!(listed.step, Step::Stay(_)));
+        for listed in unbound() {
+            if let Place::Fixed(range) = listed.place {
+                while let Some((_, owner)) = self.gpu.vm_overlap(vm, range)? {
+                    self.displace(Id::from_raw(owner), displaced)?;
+                }
+                self.bind_object(space, listed.id, listed.place)?;
+            }
+        }
+        for listed in unbound() {
+            if let Place::Hint { .. } = listed.place {
+                self.bind_object(space, listed.id, listed.place)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes an object out of its place, and remembers it in the chain.
+    fn displace(&mut self, id: Id<Binding>, chain: &mut Option<Id<Binding>>) -> Result<(), Errno> {
+        self.vacate(id)?;
+        let binding = self.bindings.get_mut(id).ok_or(Errno::NoEnt)?;
+        binding.next_displaced = chain.replace(id);
+        Ok(())
+    }
+
+    /// The submission is under way: what made room is bound elsewhere when it is wanted, and who was
+    /// fixed now counts as fixed.
+    pub(crate) fn keep_placing(&mut self, space: Id<AddressSpace>, objects: &Objects) {
+        let mut displaced = objects.displaced;
+        while let Some(id) = displaced {
+            displaced = self.bindings.get(id).and_then(|binding| binding.next_displaced);
+            self.forget_binding(id);
+        }
+        for listed in objects.iter() {
+            let binding = match listed.step {
+                Step::Stay(binding) => Some(binding),
+                _ => self.binding_of(space, listed.id).map(|(binding, _)| binding),
+            };
+            if let Some(binding) = binding.and_then(|id| self.bindings.get_mut(id)) {
+                binding.fixed = matches!(listed.place, Place::Fixed(_));
+            }
+        }
     }
 
     /// Takes back what [`Driver::place_objects`] did, wholly or in part.
-    pub(crate) fn undo_placing(&mut self, space: Id<AddressSpace>, objects: &Objects, placed: &Placed) {
-        for (step, (id, range)) in placed.steps.iter().zip(objects.iter()) {
-            if !matches!(step, Step::Stay)
-                && let Some((binding, bound)) = self.binding_of(space, id)
-                && bound == range
+    pub(crate) fn undo_placing(&mut self, space: Id<AddressSpace>, objects: &Objects) {
+        for listed in objects.iter() {
+            let old = if let Step::Move { binding, .. } = listed.step { Some(binding) } else { None };
+            if !matches!(listed.step, Step::Stay(_))
+                && let Some((binding, _)) = self.binding_of(space, listed.id)
+                && old != Some(binding)
             {
                 // Unconfirmed, it stays out of the tables and is bound anew when it is wanted.
                 let _ = self.remove_binding(binding);
             }
         }
-        for (step, (id, _)) in placed.steps.iter().zip(objects.iter()) {
-            if let Step::Move { from, .. } = *step
-                && self.binding_of(space, id).is_none()
-            {
+        for listed in objects.iter() {
+            if let Step::Move { from, fixed, .. } = listed.step
+                && self.binding_of(space, listed.id).is_none()
                 // There is room where it was; and were there none, its next use would bind it.
-                let _ = self.bind_object(space, id, from);
+                && self.bind_object(space, listed.id, Place::Fixed(from)).is_ok()
+                && let Some((binding, _)) = self.binding_of(space, listed.id)
+                && let Some(binding) = self.bindings.get_mut(binding)
+            {
+                binding.fixed = fixed;
             }
+        }
+        let mut displaced = objects.displaced;
+        while let Some(id) = displaced {
+            displaced = self.bindings.get(id).and_then(|binding| binding.next_displaced);
+            if self.reoccupy(id).is_err() {
+                self.forget_binding(id);
+            }
+        }
+    }
+
+    /// Takes `bytes` of an address space for a binding. A place that the driver chooses is aligned so that
+    /// large entries can be used, if there is one.
+    pub(crate) fn reserve_place(
+        &mut self,
+        vm: VmId,
+        place: Place,
+        bytes: u64,
+        owner: Id<Binding>,
+    ) -> Result<VaRange, crate::Error> {
+        let alignment = match bytes {
+            0x20_0000.. => 0x20_0000,
+            0x1_0000.. => 0x1_0000,
+            _ => PAGE_SIZE,
+        };
+        let owner = owner.to_raw();
+        let placement = match place {
+            Place::Fixed(range) => Placement::Fixed(range.start().get()),
+            Place::Hint { start, limit } => Placement::Hint { start, limit },
+        };
+        match self.gpu.vm_reserve(vm, placement, bytes, alignment, owner) {
+            Err(crate::Error::NoSpace) if alignment > PAGE_SIZE => {
+                self.gpu.vm_reserve(vm, placement, bytes, PAGE_SIZE, owner)
+            }
+            result => result,
         }
     }
 }

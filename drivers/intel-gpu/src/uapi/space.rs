@@ -28,8 +28,12 @@ pub(crate) struct Binding {
     pub(crate) space: Id<AddressSpace>,
     pub(crate) object: Id<Object>,
     pub(crate) range: VaRange,
+    /// The last submission that used it said where it has to be: nothing moves it but its client.
+    pub(crate) fixed: bool,
     /// Out of the page tables, but the GPU has not confirmed that it forgot the pages.
     pub(crate) leaving: Option<Unbinding>,
+    /// While a submission is being placed: the next one that made room for its objects.
+    pub(crate) next_displaced: Option<Id<Binding>>,
     /// The object's next binding.
     pub(crate) next_of_object: Option<Id<Binding>>,
     /// The address space's next binding.

@@ -10,7 +10,7 @@ use super::context::{Context, EngineContext, engine_of_slot};
 use super::domain::{ClientId, Domain};
 use super::driver::Driver;
 use super::job::{Job, Use};
-use super::placing::Objects;
+use super::placing::{Objects, Place};
 use super::space::AddressSpace;
 use crate::address::{GpuVirtual, VaRange};
 use crate::gpu::{self, Completion, Submission};
@@ -26,8 +26,8 @@ struct Checked {
     context: Id<Context>,
     space: Id<AddressSpace>,
     slot: u32,
-    batch: GpuVirtual,
-    objects: Objects,
+    /// Which object is the batch, and where it begins in it.
+    batch: (usize, u64),
     waits: Fences,
 }
 
@@ -55,6 +55,17 @@ impl Fences {
     }
 }
 
+/// Places for objects that are not said to support addresses of 48 bits end here (i915: `PIN_ZONE_4G`).
+const LOW_ADDRESSES: u64 = (1 << 32) - PAGE_SIZE;
+
+/// Where the commands begin in the object that holds them, once the batch's bounds are checked against it.
+fn batch_start(submit: &Submit, objects: &Objects, index: usize) -> Result<u64, Errno> {
+    let size = objects.get(index).ok_or(Errno::Inval)?.size;
+    let start = u64::from(submit.batch_start);
+    let end = if submit.batch_len == 0 { size } else { start + u64::from(submit.batch_len) };
+    if start >= end || end > size { Err(Errno::Inval) } else { Ok(start) }
+}
+
 impl<H: Hardware> Driver<H> {
     pub(crate) fn submit<D: Domain>(
         &mut self,
@@ -77,41 +88,76 @@ impl<H: Hardware> Driver<H> {
             return Err(Errno::Io);
         }
         let batch_index = if flags.contains(SubmitFlags::BATCH_FIRST) { 0 } else { count - 1 };
-        let objects = self.read_objects(domain, client, submit, count, batch_index)?;
-        let batch = self.batch_address(submit, &objects, batch_index)?;
-        let waits = self.read_fences(domain, client, submit)?;
+        // One list serves all submissions, one after the other.
+        let mut objects = core::mem::take(&mut self.listed);
+        objects.clear();
+        let result =
+            self.read_objects(domain, client, submit, (count, batch_index), &mut objects).and_then(|()| {
+                let batch = (batch_index, batch_start(submit, &objects, batch_index)?);
+                let waits = self.read_fences(domain, client, submit)?;
+                self.need_all_pages(&objects)?;
+                let slot = submit.engine;
+                let checked = Checked { client, context, space, slot, batch, waits };
+                let started = self.start(domain, &checked, &mut objects)?;
+                self.tell_places(domain, &checked, submit, &objects);
+                Ok(started)
+            });
+        self.listed = objects;
+        let (timeline, point) = result?;
+        self.drain_events(domain);
+        Ok(Reply::ok(&[timeline as u64, point]))
+    }
 
-        // Ask for everything that is missing in one go, so that one try more is enough.
+    /// Asks for everything that is missing in one go, so that one try more is enough.
+    fn need_all_pages(&mut self, objects: &Objects) -> Result<(), Errno> {
         let mut missing = Ok(());
-        for (id, _) in objects.iter() {
-            if let Err(errno) = self.need_pages(id) {
+        for listed in objects.iter() {
+            if let Err(errno) = self.need_pages(listed.id) {
                 if errno != Errno::Again {
                     return Err(errno);
                 }
                 missing = Err(errno);
             }
         }
-        missing?;
-        let slot = submit.engine;
-        let (timeline, point) =
-            self.start(domain, &Checked { client, context, space, slot, batch, objects, waits })?;
-        self.drain_events(domain);
-        Ok(Reply::ok(&[timeline as u64, point]))
+        missing
+    }
+
+    /// Writes into the client's list where each object went, if it is not where the client said (i915
+    /// does so in the array of `drm_i915_gem_exec_object2`).
+    fn tell_places<D: Domain>(&self, domain: &mut D, checked: &Checked, submit: &Submit, objects: &Objects) {
+        for (index, listed) in (0_u64..).zip(objects.iter()) {
+            let Some(hint) = listed.hint() else { continue };
+            if let Some((_, range)) = self.binding_of(checked.space, listed.id)
+                && range.start().get() != hint
+            {
+                let address = range.start().canonical();
+                let at = submit.objects + index * size_of::<SubmitObject>() as u64;
+                let at = at + core::mem::offset_of!(SubmitObject, address) as u64;
+                // The list was read there a moment ago.
+                let _ = domain.write_area(checked.client, at, &address.to_le_bytes());
+            }
+        }
     }
 
     /// Places the objects, makes the logical state where it is not there yet, and hands the batch to the
     /// hardware half. Returns the timeline's index and the point.
-    fn start<D: Domain>(&mut self, domain: &mut D, checked: &Checked) -> Result<(usize, u64), Errno> {
+    fn start<D: Domain>(
+        &mut self,
+        domain: &mut D,
+        checked: &Checked,
+        objects: &mut Objects,
+    ) -> Result<(usize, u64), Errno> {
         let state = &self.clients[checked.client];
         let free_uses = state.share.uses.saturating_sub(state.used.uses);
-        if state.used.jobs >= state.share.jobs || (free_uses as usize) < checked.objects.len() {
+        if state.used.jobs >= state.share.jobs || (free_uses as usize) < objects.len() {
             return Err(Errno::Again);
         }
         let (engine, made) = self.engine_context(checked.context, checked.slot)?;
-        let started = self.place_objects(checked.space, &checked.objects).and_then(|placed| {
-            let started = self.submit_job(domain, checked, engine);
-            if started.is_err() {
-                self.undo_placing(checked.space, &checked.objects, &placed);
+        let started = self.place_objects(checked.space, objects).and_then(|()| {
+            let started = self.submit_job(domain, checked, objects, engine);
+            match started {
+                Ok(_) => self.keep_placing(checked.space, objects),
+                Err(_) => self.undo_placing(checked.space, objects),
             }
             started
         });
@@ -125,23 +171,23 @@ impl<H: Hardware> Driver<H> {
         &mut self,
         domain: &mut D,
         checked: &Checked,
+        objects: &Objects,
         engine: EngineContext,
     ) -> Result<u64, Errno> {
-        let Checked { client, space, .. } = *checked;
+        let Checked { client, space, batch: (batch, start), .. } = *checked;
+        let batch = objects.get(batch).and_then(|batch| self.binding_of(space, batch.id));
+        let (_, range) = batch.ok_or(Errno::Inval)?;
+        let batch = GpuVirtual::new(range.start().canonical() + start).ok_or(Errno::Inval)?;
         let point = self.clients[client].timelines[engine.timeline].issued + 1;
         let job = Job { client, space, timeline: engine.timeline, point, uses: None };
         let job = self.jobs.insert(job).map_err(|_| Errno::Again)?;
         self.clients[client].used.jobs += 1;
-        if let Err(errno) = self.hold_objects(client, job, &checked.objects) {
+        if let Err(errno) = self.hold_objects(client, job, objects) {
             self.drop_job(domain, job);
             return Err(errno);
         }
-        let submission = Submission {
-            context: engine.id,
-            batch: checked.batch,
-            waits: checked.waits.as_slice(),
-            cookie: job.to_raw(),
-        };
+        let submission =
+            Submission { context: engine.id, batch, waits: checked.waits.as_slice(), cookie: job.to_raw() };
         if let Err(error) = self.gpu.submit(submission) {
             self.drop_job(domain, job);
             return Err(error.into());
@@ -156,42 +202,33 @@ impl<H: Hardware> Driver<H> {
         domain: &D,
         client: ClientId,
         submit: &Submit,
-        count: usize,
-        batch_index: usize,
-    ) -> Result<Objects, Errno> {
+        (count, batch_index): (usize, usize),
+        objects: &mut Objects,
+    ) -> Result<(), Errno> {
         let mut entries = [SubmitObject::new_zeroed(); MAX_OBJECTS];
         let entries = entries.get_mut(..count).ok_or(Errno::Inval)?;
         domain.read_area(client, submit.objects, entries.as_mut_bytes())?;
-        let mut objects = Objects::new();
         for (index, entry) in entries.iter().enumerate() {
             let id = self.clients[client].objects.get(entry.handle).ok_or(Errno::NoEnt)?;
             let flags = ObjectFlags::from_bits(entry.flags).ok_or(Errno::Inval)?;
-            // The client says where; a batch that wrote itself would be another one than was checked.
-            if !flags.contains(ObjectFlags::PINNED)
-                || (index == batch_index && flags.contains(ObjectFlags::WRITE))
-            {
+            // A batch that wrote itself would be another one than was checked.
+            if index == batch_index && flags.contains(ObjectFlags::WRITE) {
                 return Err(Errno::Inval);
             }
             let size = self.objects.get(id).ok_or(Errno::NoEnt)?.size;
-            let start = GpuVirtual::new(entry.address).ok_or(Errno::Inval)?;
-            let range = VaRange::new(start, size).ok_or(Errno::Inval)?;
-            objects.push(id, range)?;
+            let start = GpuVirtual::new(entry.address);
+            let place = if flags.contains(ObjectFlags::PINNED) {
+                let range = start.and_then(|start| VaRange::new(start, size));
+                Place::Fixed(range.ok_or(Errno::Inval)?)
+            } else {
+                let wide = flags.contains(ObjectFlags::SUPPORTS_48B_ADDRESS);
+                let limit = if wide { self.gpu.vm_bytes() } else { LOW_ADDRESSES };
+                // What cannot be an address is no hint.
+                Place::Hint { start: start.map_or(u64::MAX, GpuVirtual::get), limit }
+            };
+            objects.push(id, place, size)?;
         }
-        Ok(objects)
-    }
-
-    /// First byte of the commands, once the batch's bounds are checked against its object.
-    fn batch_address(&self, submit: &Submit, objects: &Objects, index: usize) -> Result<GpuVirtual, Errno> {
-        let (batch, range) = objects.get(index).ok_or(Errno::Inval)?;
-        let size = self.objects.get(batch).ok_or(Errno::NoEnt)?.size;
-        let start = u64::from(submit.batch_start);
-        let end = if submit.batch_len == 0 { size } else { start + u64::from(submit.batch_len) };
-        if start >= end || end > size {
-            return Err(Errno::Inval);
-        }
-        let address = range.start().canonical() + start;
-        debug_assert!(start < range.pages() * PAGE_SIZE);
-        GpuVirtual::new(address).ok_or(Errno::Inval)
+        Ok(())
     }
 
     fn read_fences<D: Domain>(&self, domain: &D, client: ClientId, submit: &Submit) -> Result<Fences, Errno> {
@@ -217,7 +254,7 @@ impl<H: Hardware> Driver<H> {
 
     /// Keeps every object of a request alive until it completes.
     fn hold_objects(&mut self, client: ClientId, job: Id<Job>, objects: &Objects) -> Result<(), Errno> {
-        for (id, _) in objects.iter() {
+        for id in objects.iter().map(|listed| listed.id) {
             let next = self.jobs.get(job).and_then(|job| job.uses);
             let used = self.uses.insert(Use { object: id, next }).map_err(|_| Errno::Again)?;
             self.clients[client].used.uses += 1;

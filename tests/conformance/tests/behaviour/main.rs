@@ -11,6 +11,7 @@ mod fuzz;
 mod grants;
 mod hang;
 mod library;
+mod placing;
 mod property;
 mod seed;
 mod spaces;

@@ -170,10 +170,9 @@ fn wrong_entries_of_the_list_have_their_errors_and_change_nothing() {
     ready.wrong_list(Errno::NoEnt, &[SubmitObject { handle: 0, ..data }, code]);
     ready.wrong_list(Errno::NoEnt, &[SubmitObject { handle: 77, ..data }, code]);
     ready.wrong_list(Errno::NoEnt, &[data, SubmitObject { handle: u32::MAX, ..code }]);
-    ready.wrong_list(Errno::Inval, &[SubmitObject { flags: pinned | 4, ..data }, code]);
+    ready.wrong_list(Errno::Inval, &[SubmitObject { flags: pinned | 8, ..data }, code]);
     ready.wrong_list(Errno::Inval, &[SubmitObject { flags: u32::MAX, ..data }, code]);
-    // The client says where; the batch is not written.
-    ready.wrong_list(Errno::Inval, &[SubmitObject { flags: 0, ..data }, code]);
+    // The batch is not written.
     ready.wrong_list(Errno::Inval, &[data, writes(code.handle, CODE)]);
     ready.wrong_list(Errno::Inval, &[data, data, code]);
     ready.wrong_list(Errno::Inval, &[SubmitObject { address: 2 * DATA, ..data }, data, code]);
