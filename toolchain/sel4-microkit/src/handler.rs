@@ -5,7 +5,8 @@ use core::fmt;
 
 pub use core::convert::Infallible;
 
-use crate::ipc::{self, Event};
+use crate::ipc::{self, Event, Kernel, Sel4};
+use crate::layout::MAX_IDS;
 use crate::{Channel, ChannelSet, Child, DeferredAction, MessageInfo, symbols};
 
 /// What a domain does when it is woken. An error of any method ends the domain with a message.
@@ -38,40 +39,41 @@ pub trait Handler {
 
     #[doc(hidden)]
     fn run(&mut self) -> Result<Never, Self::Error> {
-        acknowledge_all();
-        let mut event = ipc::recv();
-        loop {
-            let answer = match event {
-                Event::Notified(channels) => {
-                    self.notified(channels)?;
-                    None
-                }
-                Event::Protected(channel, info) => Some(self.protected(channel, info)?),
-                Event::Fault(child, info) => self.fault(child, info)?,
-            };
-            let action = self.take_deferred_action().map(DeferredAction::prepare);
-            event = match (answer, action) {
-                (None, None) => ipc::recv(),
-                (None, Some(action)) => ipc::nb_send_recv(action),
-                (Some(answer), None) => ipc::reply_recv(answer),
-                (Some(answer), Some(action)) => {
-                    ipc::nb_send(action);
-                    ipc::reply_recv(answer)
-                }
-            };
-        }
+        event_loop(self, &mut Sel4, symbols::irqs(), symbols::pd_is_passive())
     }
 }
 
-/// An interrupt that came before the domain ran is pending and masked; without this it never comes again.
-fn acknowledge_all() {
-    let irqs = symbols::irqs();
-    let channels = (0..u64::BITS as usize).filter(|index| irqs & (1 << index) != 0).map(Channel::new);
-    for channel in channels {
-        // The tool set the handler up: a refusal would mean the image is broken, and say so.
-        if let Err(error) = channel.irq_ack() {
-            crate::debug_println!("channel {}: {error}", channel.index());
-        }
+/// Acknowledges every interrupt of the mask, because one that came before the domain ran is pending and masked and
+/// would never come again; then waits and calls the handler for ever.
+fn event_loop<T: Handler + ?Sized>(
+    handler: &mut T,
+    kernel: &mut impl Kernel,
+    irqs: u64,
+    is_passive: bool,
+) -> Result<Never, T::Error> {
+    for index in (0..MAX_IDS).filter(|index| irqs & (1 << index) != 0) {
+        kernel.acknowledge(Channel::new(index));
+    }
+    let mut event = if is_passive { kernel.nb_send_recv(ipc::forfeit()) } else { kernel.recv() };
+    loop {
+        let answer = match event {
+            Event::Notified(channels) => {
+                handler.notified(channels)?;
+                None
+            }
+            Event::Protected(channel, info) => Some(handler.protected(channel, info)?),
+            Event::Fault(child, info) => handler.fault(child, info)?,
+        };
+        let action = handler.take_deferred_action().map(DeferredAction::prepare);
+        event = match (answer, action) {
+            (None, None) => kernel.recv(),
+            (None, Some(action)) => kernel.nb_send_recv(action),
+            (Some(answer), None) => kernel.reply_recv(answer),
+            (Some(answer), Some(action)) => {
+                kernel.nb_send(action);
+                kernel.reply_recv(answer)
+            }
+        };
     }
 }
 
@@ -103,11 +105,100 @@ impl Handler for NullHandler {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
+    use sel4::CPtr;
+
     use super::*;
 
     #[test]
     #[should_panic(expected = "unexpected protected call from channel 4")]
     fn a_handler_that_expects_nothing_panics_when_called() {
         let _ = NullHandler::new().protected(Channel::new(4), MessageInfo::new(0, 0));
+    }
+
+    /// A kernel with a list of events, which writes down what it is asked.
+    #[derive(Default)]
+    struct Script {
+        events: VecDeque<Event>,
+        asked: Vec<String>,
+    }
+
+    impl Script {
+        fn next(&mut self, asked: String) -> Event {
+            self.asked.push(asked);
+            self.events.pop_front().unwrap_or(Event::Notified(ipc::ChannelSet::of(LAST)))
+        }
+    }
+
+    impl Kernel for Script {
+        fn acknowledge(&mut self, channel: Channel) {
+            self.asked.push(format!("acknowledge {}", channel.index()));
+        }
+
+        fn recv(&mut self) -> Event {
+            self.next("receive".into())
+        }
+
+        fn reply_recv(&mut self, answer: MessageInfo) -> Event {
+            self.next(format!("answer {} and receive", answer.label()))
+        }
+
+        fn nb_send(&mut self, (to, _): (CPtr, sel4::MessageInfo)) {
+            self.asked.push(format!("send to {}", to.bits()));
+        }
+
+        fn nb_send_recv(&mut self, (to, _): (CPtr, sel4::MessageInfo)) -> Event {
+            self.next(format!("send to {} and receive", to.bits()))
+        }
+    }
+
+    /// The channel that ends the loop.
+    const LAST: Channel = Channel::new(9);
+
+    struct Echo;
+
+    impl Handler for Echo {
+        type Error = &'static str;
+
+        fn notified(&mut self, channels: ChannelSet) -> Result<(), Self::Error> {
+            if channels.contains(LAST) { Err("the end") } else { Ok(()) }
+        }
+
+        fn protected(&mut self, _: Channel, message: MessageInfo) -> Result<MessageInfo, Self::Error> {
+            Ok(MessageInfo::new(message.label() + 1, 0))
+        }
+
+        fn fault(&mut self, child: Child, _: MessageInfo) -> Result<Option<MessageInfo>, Self::Error> {
+            Ok((child.index() == 1).then(MessageInfo::default))
+        }
+    }
+
+    fn asked(events: impl Into<VecDeque<Event>>, irqs: u64, is_passive: bool) -> Vec<String> {
+        let mut script = Script { events: events.into(), asked: vec![] };
+        assert_eq!(event_loop(&mut Echo, &mut script, irqs, is_passive).err(), Some("the end"));
+        script.asked
+    }
+
+    #[test]
+    fn interrupts_are_acknowledged_before_the_first_wait() {
+        assert_eq!(asked([], 0b101, false), ["acknowledge 0", "acknowledge 2", "receive"]);
+    }
+
+    #[test]
+    fn a_passive_domain_gives_up_its_time_with_its_first_wait() {
+        assert_eq!(asked([], 0, true), ["send to 5 and receive"]);
+    }
+
+    #[test]
+    fn calls_and_faults_are_answered_with_the_next_wait_and_notifications_are_not() {
+        let events = [
+            Event::Notified(ipc::ChannelSet::of(Channel::new(3))),
+            Event::Protected(Channel::new(1), MessageInfo::new(6, 0)),
+            Event::Fault(Child::new(1), MessageInfo::new(0, 0)),
+            Event::Fault(Child::new(2), MessageInfo::new(0, 0)),
+        ];
+        let expected = ["receive", "receive", "answer 7 and receive", "answer 0 and receive", "receive"];
+        assert_eq!(asked(events, 0, false), expected);
     }
 }

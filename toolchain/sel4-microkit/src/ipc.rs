@@ -44,20 +44,55 @@ impl Event {
     }
 }
 
-pub(crate) fn recv() -> Event {
-    Event::new(INPUT.recv(REPLY))
+/// What the event loop asks of the kernel.
+pub(crate) trait Kernel {
+    /// Lets an interrupt come that may have come before the domain ran.
+    fn acknowledge(&mut self, channel: Channel);
+
+    /// Waits for an event.
+    fn recv(&mut self) -> Event;
+
+    /// Answers the last call, then waits.
+    fn reply_recv(&mut self, answer: MessageInfo) -> Event;
+
+    /// Sends without waiting.
+    fn nb_send(&mut self, message: (CPtr, sel4::MessageInfo));
+
+    /// Sends without waiting, then waits for an event.
+    fn nb_send_recv(&mut self, message: (CPtr, sel4::MessageInfo)) -> Event;
 }
 
-pub(crate) fn reply_recv(answer: MessageInfo) -> Event {
-    Event::new(INPUT.reply_recv(answer.into_inner(), REPLY))
+/// The message that gives up the domain's own time, so that it runs on its callers' from then on.
+pub(crate) fn forfeit() -> (CPtr, sel4::MessageInfo) {
+    (system(slot::MONITOR), sel4::MessageInfo::new(0, 0, 0, 0))
 }
 
-pub(crate) fn nb_send_recv((to, info): (CPtr, sel4::MessageInfo)) -> Event {
-    Event::new(INPUT.nb_send_recv(to, info, REPLY))
-}
+/// The kernel that the domain runs on.
+pub(crate) struct Sel4;
 
-pub(crate) fn nb_send((to, info): (CPtr, sel4::MessageInfo)) {
-    Endpoint::from_cptr(to).nb_send(info);
+impl Kernel for Sel4 {
+    fn acknowledge(&mut self, channel: Channel) {
+        // The tool set the handler up: a refusal would mean the image is broken, and say so.
+        if let Err(error) = channel.irq_ack() {
+            crate::debug_println!("channel {}: {error}", channel.index());
+        }
+    }
+
+    fn recv(&mut self) -> Event {
+        Event::new(INPUT.recv(REPLY))
+    }
+
+    fn reply_recv(&mut self, answer: MessageInfo) -> Event {
+        Event::new(INPUT.reply_recv(answer.into_inner(), REPLY))
+    }
+
+    fn nb_send(&mut self, (to, info): (CPtr, sel4::MessageInfo)) {
+        Endpoint::from_cptr(to).nb_send(info);
+    }
+
+    fn nb_send_recv(&mut self, (to, info): (CPtr, sel4::MessageInfo)) -> Event {
+        Event::new(INPUT.nb_send_recv(to, info, REPLY))
+    }
 }
 
 /// The channels that notified.
@@ -65,6 +100,12 @@ pub(crate) fn nb_send((to, info): (CPtr, sel4::MessageInfo)) {
 pub struct ChannelSet(Badge);
 
 impl ChannelSet {
+    /// The set of one channel.
+    #[cfg(test)]
+    pub(crate) const fn of(channel: Channel) -> Self {
+        Self(1 << channel.index())
+    }
+
     /// Whether the channel is one of them.
     pub fn contains(&self, channel: Channel) -> bool {
         self.0 & (1 << channel.index()) != 0
@@ -117,15 +158,31 @@ mod tests {
     }
 
     #[test]
+    fn time_is_given_up_at_the_monitors_endpoint() {
+        assert_eq!(forfeit().0.bits(), 5);
+    }
+
+    #[test]
     fn the_highest_badge_bit_is_a_protected_call_from_the_channel_in_the_low_bits() {
-        let Event::Protected(channel, info) = event((1 << 27) | 25) else { panic!("not a call") };
+        let Event::Protected(channel, info) = event((1 << (BADGE_BITS - 1)) | 25) else {
+            panic!("not a call")
+        };
         assert_eq!((channel.index(), info.label(), info.count()), (25, 9, 2));
     }
 
     #[test]
     fn the_next_badge_bit_is_a_fault_of_the_child_in_the_low_bits() {
-        let Event::Fault(child, info) = event((1 << 26) | 7) else { panic!("not a fault") };
+        let Event::Fault(child, info) = event((1 << (BADGE_BITS - 2)) | 7) else { panic!("not a fault") };
         assert_eq!((child.index(), info.label()), (7, 9));
+    }
+
+    /// Microkit's own marks.
+    #[cfg(feature = "mcs")]
+    #[test]
+    fn the_marks_are_bits_63_and_62_and_every_channel_id_fits_below() {
+        assert_eq!((PROTECTED, FAULT), (1 << 63, 1 << 62));
+        let Event::Notified(channels) = event(1 << 61) else { panic!("not a signal") };
+        assert_eq!(channels.iter().map(|channel| channel.index()).collect::<Vec<_>>(), [61]);
     }
 
     #[test]

@@ -96,6 +96,15 @@ fn parse(text: &str) -> Result<roxmltree::Document<'_>, String> {
         .map_err(|error| format!("interface description: {error}"))
 }
 
+/// One table as a module of constants.
+pub(crate) fn render_module(text: &mut String, name: &str, kind: &str, table: &Table) -> std::fmt::Result {
+    writeln!(text, "pub(crate) mod {name} {{")?;
+    for (name, number) in table {
+        writeln!(text, "    pub(crate) const {name}: {kind} = {number};")?;
+    }
+    writeln!(text, "}}")
+}
+
 /// The module that the crate includes. The constants keep the kernel's names.
 pub(crate) fn render(
     labels: &Table,
@@ -104,16 +113,9 @@ pub(crate) fn render(
     configuration: &Configuration,
 ) -> Result<String, String> {
     let mut text = String::new();
-    let mut module = |name: &str, kind: &str, table: &Table| -> std::fmt::Result {
-        writeln!(text, "pub(crate) mod {name} {{")?;
-        for (name, number) in table {
-            writeln!(text, "    pub(crate) const {name}: {kind} = {number};")?;
-        }
-        writeln!(text, "}}")
-    };
-    module("label", "u64", labels)
-        .and_then(|()| module("object_type", "u64", objects))
-        .and_then(|()| module("syscall", "i64", syscalls))
+    render_module(&mut text, "label", "u64", labels)
+        .and_then(|()| render_module(&mut text, "object_type", "u64", objects))
+        .and_then(|()| render_module(&mut text, "syscall", "i64", syscalls))
         .map_err(|error| error.to_string())?;
     for (name, kind, option) in [
         ("RETYPE_FAN_OUT_LIMIT", "u64", "CONFIG_RETYPE_FAN_OUT_LIMIT"),

@@ -4,5 +4,7 @@
 
 #[path = "conditions.rs"]
 mod conditions;
+#[path = "sdk.rs"]
+mod sdk;
 #[path = "tables.rs"]
 mod tables;

@@ -7,13 +7,65 @@
 //! a closure holds a reference into the buffer.
 #![allow(unsafe_code, reason = "the buffer is memory shared with the kernel")]
 
-use core::ptr;
-use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
-
 use crate::abi::IpcBuffer;
 
-static BUFFER: AtomicPtr<IpcBuffer> = AtomicPtr::new(ptr::null_mut());
-static BORROWED: AtomicBool = AtomicBool::new(false);
+/// Where the buffer is, and whether a closure has it.
+#[cfg(not(test))]
+mod state {
+    use core::ptr;
+    use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+
+    use crate::abi::IpcBuffer;
+
+    static BUFFER: AtomicPtr<IpcBuffer> = AtomicPtr::new(ptr::null_mut());
+    static BORROWED: AtomicBool = AtomicBool::new(false);
+
+    pub(super) fn buffer() -> *mut IpcBuffer {
+        BUFFER.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_buffer(buffer: *mut IpcBuffer) {
+        BUFFER.store(buffer, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_borrowed() -> bool {
+        BORROWED.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_borrowed(borrowed: bool) {
+        BORROWED.store(borrowed, Ordering::Relaxed);
+    }
+}
+
+/// The same for each test: they run at the same time.
+#[cfg(test)]
+mod state {
+    use std::cell::Cell;
+    use std::ptr;
+
+    use crate::abi::IpcBuffer;
+
+    thread_local! {
+        static BUFFER: Cell<*mut IpcBuffer> = const { Cell::new(ptr::null_mut()) };
+        static BORROWED: Cell<bool> = const { Cell::new(false) };
+    }
+
+    pub(super) fn buffer() -> *mut IpcBuffer {
+        BUFFER.get()
+    }
+
+    pub(super) fn set_buffer(buffer: *mut IpcBuffer) {
+        BUFFER.set(buffer);
+    }
+
+    pub(super) fn is_borrowed() -> bool {
+        BORROWED.get()
+    }
+
+    pub(super) fn set_borrowed(borrowed: bool) {
+        BORROWED.set(borrowed);
+    }
+}
 
 /// Says where the kernel expects this thread's IPC buffer.
 ///
@@ -22,15 +74,15 @@ static BORROWED: AtomicBool = AtomicBool::new(false);
 /// `buffer` is the address that the thread was configured with, mapped for as long as the program runs,
 /// and nothing else refers to that memory. The program has no second thread that uses this crate.
 pub unsafe fn set_ipc_buffer(buffer: *mut IpcBuffer) {
-    BUFFER.store(buffer, Ordering::Relaxed);
+    state::set_buffer(buffer);
 }
 
 /// The buffer, for system calls, which copy words and keep no reference.
 #[inline]
 #[track_caller]
 pub(crate) fn unborrowed() -> *mut IpcBuffer {
-    assert!(!BORROWED.load(Ordering::Relaxed), "the IPC buffer is in use");
-    let buffer = BUFFER.load(Ordering::Relaxed);
+    assert!(!state::is_borrowed(), "the IPC buffer is in use");
+    let buffer = state::buffer();
     assert!(!buffer.is_null(), "no IPC buffer is set");
     buffer
 }
@@ -40,7 +92,7 @@ struct Borrow;
 
 impl Drop for Borrow {
     fn drop(&mut self) {
-        BORROWED.store(false, Ordering::Relaxed);
+        state::set_borrowed(false);
     }
 }
 
@@ -64,9 +116,9 @@ pub fn with_ipc_buffer<R>(f: impl FnOnce(&IpcBuffer) -> R) -> R {
 #[track_caller]
 pub fn with_ipc_buffer_mut<R>(f: impl FnOnce(&mut IpcBuffer) -> R) -> R {
     let buffer = unborrowed();
-    BORROWED.store(true, Ordering::Relaxed);
+    state::set_borrowed(true);
     let _borrow = Borrow;
-    // SAFETY: `set_ipc_buffer` promised valid memory that nobody else refers to; `BORROWED` was false,
+    // SAFETY: `set_ipc_buffer` promised valid memory that nobody else refers to; nobody had borrowed it,
     // so no other reference from here exists, and system calls refuse to run until it is false again.
     f(unsafe { &mut *buffer })
 }
@@ -76,7 +128,6 @@ mod tests {
     use super::*;
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
-    /// One test for everything that touches the statics: tests run at the same time.
     #[test]
     fn the_buffer_is_lent_to_one_closure_at_a_time() {
         assert!(catch_unwind(|| with_ipc_buffer(|_| ())).is_err(), "no buffer is set yet");

@@ -9,7 +9,8 @@
 //! - [`MessageInfo`], [`IpcBuffer`], [`CPtr`], [`Slot`], [`CapRights`], [`Error`]: the vocabulary of
 //!   every system call.
 //! - [`cap`]: one type per kind of capability, whose methods are the invocations on it.
-//! - [`BootInfo`], [`Fault`]: what the kernel tells the root task, and a fault handler.
+//! - [`Fault`]: what the kernel tells a fault handler; on the embedded kernel also `BootInfo`, what it tells
+//!   the root task.
 //!
 //! A program on seL4 has no C library: in one (`--cfg sel4_domain`, or a target without an operating
 //! system) this crate also supplies the memory functions that compiled code calls (`mem`).
@@ -22,6 +23,7 @@
 #![cfg_attr(not(test), no_std)]
 
 mod abi;
+#[cfg(not(feature = "mcs"))]
 mod boot_info;
 pub mod cap;
 mod cptr;
@@ -32,13 +34,18 @@ mod ipc_buffer;
 #[cfg(any(sel4_domain, target_os = "none", test))]
 mod mem;
 mod message;
+#[cfg(not(feature = "mcs"))]
 mod object;
 mod rights;
 
 pub use abi::{
-    BADGE_BITS, CapData, IPC_BUFFER_SIZE, IoAddressSpace, IpcBuffer, MAX_EXTRA_CAPS, MAX_MESSAGE_WORDS,
-    RETYPE_FAN_OUT_LIMIT, Reply, TcbConfiguration, UserContext, initial, yield_now,
+    BADGE_BITS, CapData, IPC_BUFFER_SIZE, IpcBuffer, MAX_EXTRA_CAPS, MAX_MESSAGE_WORDS, Reply, UserContext,
+    yield_now,
 };
+// What root tasks need: they are the embedded kernel's only.
+#[cfg(not(feature = "mcs"))]
+pub use abi::{IoAddressSpace, RETYPE_FAN_OUT_LIMIT, TcbConfiguration, initial};
+#[cfg(not(feature = "mcs"))]
 pub use boot_info::{BootInfo, Malformed, UntypedDescriptor};
 pub use cptr::{CPtr, NodePath, Slot, WORD_BITS};
 pub use debug::{
@@ -49,6 +56,7 @@ pub use error::{Error, Result};
 pub use fault::Fault;
 pub use ipc_buffer::{set_ipc_buffer, with_ipc_buffer, with_ipc_buffer_mut};
 pub use message::{Badge, MessageInfo};
+#[cfg(not(feature = "mcs"))]
 pub use object::{FrameSize, Object};
 pub use rights::{Cacheability, CapRights};
 

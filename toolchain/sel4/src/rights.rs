@@ -85,12 +85,13 @@ mod tests {
 
     #[test]
     fn rights_are_encoded_as_the_kernel_names_them() {
-        // seL4: libsel4/include/sel4/shared_types_64.bf: write bit 0, read bit 1, grant bit 2
+        // seL4: shared_types bitfields: write bit 0, read bit 1, grant bit 2, grant reply (since MCS) bit 3
+        let grant = if cfg!(feature = "mcs") { 0b1100 } else { 0b100 };
         assert_eq!(CapRights::WRITE.bits(), 0b001);
         assert_eq!(CapRights::READ.bits(), 0b010);
         assert_eq!(CapRights::READ_WRITE.bits(), 0b011);
-        assert_eq!(CapRights::CALL.bits(), 0b101);
-        assert_eq!(CapRights::ALL.bits(), 0b111);
+        assert_eq!(CapRights::CALL.bits(), 0b001 | grant);
+        assert_eq!(CapRights::ALL.bits(), 0b011 | grant);
         assert_eq!(CapRights::NONE.bits(), 0);
     }
 }

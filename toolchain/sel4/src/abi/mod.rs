@@ -11,15 +11,51 @@
 //!   ([`initial`]).
 //!
 //! `classic` is seL4 before mixed-criticality scheduling: a reply capability hangs on the thread that
-//! received the call, there are no scheduling contexts, badges have 28 bits.
+//! received the call, there are no scheduling contexts, badges have 28 bits. `mcs` is seL4 with it: reply
+//! objects, a system call that sends and receives at once, badges of 64 bits; only what a protection domain
+//! does is there. Where both features are set, because two packages of one build ask differently, it is `mcs`.
+//!
+//! Beside them lies what both share: [`buffer`], [`context`], [`transfer`] and the calls for debugging. Host
+//! tests do not enter a kernel: there `recorder` takes the registers down.
 
-#[cfg(feature = "classic")]
+mod buffer;
+mod context;
+#[cfg(debug_kernel)]
+pub(crate) mod debug;
+#[cfg(test)]
+pub(crate) mod recorder;
+mod transfer;
+
+#[cfg(not(feature = "mcs"))]
 mod classic;
-#[cfg(feature = "classic")]
+#[cfg(not(feature = "mcs"))]
 pub use classic::*;
 
-#[cfg(not(feature = "classic"))]
-compile_error!("no kernel ABI is chosen: enable the feature `classic`");
+#[cfg(feature = "mcs")]
+mod mcs;
+#[cfg(feature = "mcs")]
+pub use mcs::*;
+
+#[cfg(not(any(feature = "classic", feature = "mcs")))]
+compile_error!("no kernel ABI is chosen: enable the feature `classic` or `mcs`");
+
+pub use buffer::{IPC_BUFFER_SIZE, IpcBuffer, MAX_EXTRA_CAPS, MAX_MESSAGE_WORDS};
+pub use context::UserContext;
+#[cfg(test)]
+use recorder::enter;
+use transfer::Call;
+pub(crate) use transfer::{invoke, invoke_long};
+
+/// Gives the rest of this thread's time slice to others of the same priority.
+pub fn yield_now() {
+    enter(Call::new(syscall::Yield, crate::CPtr::NULL, transfer::NO_MESSAGE));
+}
+
+/// A system call for debugging: they go through the kernel's slow path and touch no message.
+#[cfg(debug_kernel)]
+fn debug_call(number: i64, argument: u64) -> u64 {
+    enter(Call::new(number, crate::CPtr::new(argument), transfer::NO_MESSAGE)).badge
+}
 
 /// A bit field of a word.
 #[derive(Clone, Copy)]

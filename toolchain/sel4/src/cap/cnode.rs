@@ -66,6 +66,7 @@ impl Slot {
     }
 
     /// Puts the authority to answer the call that was received last into the slot, for later.
+    #[cfg(not(feature = "mcs"))]
     pub fn save_caller(self) -> Result<()> {
         invoke(self.root.cptr(), label::CNodeSaveCaller, [], self.place())?;
         Ok(())

@@ -7,6 +7,7 @@ mod interrupt;
 mod io;
 mod ipc;
 mod tcb;
+#[cfg(not(feature = "mcs"))]
 mod untyped;
 mod vspace;
 

@@ -72,6 +72,7 @@ impl Frame {
     }
 
     /// Changes rights and cacheability of the mapping.
+    #[cfg(not(feature = "mcs"))]
     pub fn remap(self, vspace: Pml4, rights: CapRights, cacheability: Cacheability) -> Result<()> {
         let arguments = [rights.bits(), cacheability.bits()];
         invoke(self.cptr(), label::X86PageRemap, [vspace.cptr()], arguments)?;

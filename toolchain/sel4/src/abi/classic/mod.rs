@@ -2,22 +2,19 @@
 //! seL4 5.0.0, x86-64: the embedded kernel.
 
 mod cap_data;
-#[cfg(debug_kernel)]
-pub(crate) mod debug;
+#[cfg(not(test))]
+mod entry;
 mod ipc;
 mod layout;
-mod syscall;
 mod tcb;
 
 pub use cap_data::{BADGE_BITS, CapData, IoAddressSpace};
+#[cfg(not(test))]
+pub(super) use entry::enter;
 pub use ipc::Reply;
-pub(crate) use ipc::{
-    call, invoke, invoke_long, nb_recv, nb_send, nb_send_recv, recv, reply, reply_recv, send,
-};
-pub use layout::{IPC_BUFFER_SIZE, IpcBuffer, MAX_EXTRA_CAPS, MAX_MESSAGE_WORDS};
+pub(crate) use ipc::{call, nb_recv, nb_send, nb_send_recv, recv, reply, reply_recv, send};
 pub(crate) use layout::{boot_info, fault, message_info, object_bits, rights};
-pub use syscall::yield_now;
-pub use tcb::{TcbConfiguration, UserContext, initial};
+pub use tcb::{TcbConfiguration, initial};
 
 #[allow(
     dead_code,
@@ -28,6 +25,7 @@ pub use tcb::{TcbConfiguration, UserContext, initial};
 mod interface {
     include!(concat!(env!("OUT_DIR"), "/interface.rs"));
 }
+pub(super) use interface::syscall;
 pub(crate) use interface::{label, object_type};
 
 /// The most objects that one retype makes.
@@ -77,5 +75,26 @@ mod tests {
             [-1, -2, -3, -4, -5, -6]
         );
         assert_eq!([syscall::Yield, syscall::NBRecv], [-7, -8]);
+    }
+
+    /// No reply object and no call that does both: two calls, the second of which may wait.
+    #[test]
+    fn sending_to_one_place_and_receiving_from_another_are_two_calls() {
+        use crate::abi::recorder::{Answer, record};
+        use crate::cap::Endpoint;
+        use crate::{CPtr, MessageInfo, Reply};
+
+        #[allow(unsafe_code, reason = "gives the test an IPC buffer")]
+        // SAFETY: the memory is never freed, and the state is this test's own.
+        unsafe {
+            crate::set_ipc_buffer(Box::into_raw(Box::new(crate::IpcBuffer::new())));
+        };
+        let input = Endpoint::from_cptr(CPtr::new(1));
+        let message = MessageInfo::new(0, 0, 0, 0);
+        let (_, calls) = record(Answer::default(), || {
+            input.nb_send_recv(CPtr::new(10), message, Reply::from_cptr(CPtr::new(4)))
+        });
+        let made: Vec<_> = calls.iter().map(|call| (call.number, call.cap, call.reply)).collect();
+        assert_eq!(made, [(-4, 10, 0), (-5, 1, 0)]);
     }
 }

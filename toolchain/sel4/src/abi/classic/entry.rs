@@ -9,21 +9,12 @@
 
 use core::arch::asm;
 
-use super::interface::syscall;
-
-/// What comes back in registers.
-#[derive(Clone, Copy)]
-pub(super) struct Returned {
-    pub(super) badge: u64,
-    pub(super) info: u64,
-    pub(super) words: [u64; 4],
-}
+use crate::abi::transfer::{Call, Returned};
 
 /// One system call with everything that any of them takes and returns.
 #[inline(always)]
-pub(super) fn enter(number: i64, cap: u64, info: u64, words: [u64; 4]) -> Returned {
-    let [mut m0, mut m1, mut m2, mut m3] = words;
-    let (mut cap, mut info) = (cap, info);
+pub(crate) fn enter(call: Call) -> Returned {
+    let Call { number, mut cap, mut info, words: [mut m0, mut m1, mut m2, mut m3], .. } = call;
     // SAFETY: the kernel changes only the registers listed, and the IPC buffer, to which no reference
     // exists at this time (`ipc_buffer::unborrowed` is asked by every caller that lets the kernel touch
     // it). What the call does to the program's memory is the capability's affair (see the crate's head).
@@ -47,9 +38,4 @@ pub(super) fn enter(number: i64, cap: u64, info: u64, words: [u64; 4]) -> Return
         );
     }
     Returned { badge: cap, info, words: [m0, m1, m2, m3] }
-}
-
-/// Gives the rest of this thread's time slice to others of the same priority.
-pub fn yield_now() {
-    enter(syscall::Yield, 0, 0, [0; 4]);
 }

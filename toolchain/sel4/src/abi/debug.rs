@@ -1,27 +1,26 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The system calls of a debug kernel. They go through the kernel's slow path and touch no message.
 
-use super::interface::syscall;
-use super::layout::MAX_MESSAGE_WORDS;
-use super::syscall::enter;
+use super::buffer::MAX_MESSAGE_WORDS;
+use super::{debug_call, syscall};
 use crate::CPtr;
 use crate::cap::Tcb;
 use crate::ipc_buffer;
 
 pub(crate) fn put_char(byte: u8) {
-    enter(syscall::DebugPutChar, byte.into(), 0, [0; 4]);
+    debug_call(syscall::DebugPutChar, byte.into());
 }
 
 pub(crate) fn halt() {
-    enter(syscall::DebugHalt, 0, 0, [0; 4]);
+    debug_call(syscall::DebugHalt, 0);
 }
 
 pub(crate) fn cap_identify(cap: CPtr) -> u64 {
-    enter(syscall::DebugCapIdentify, cap.bits(), 0, [0; 4]).badge
+    debug_call(syscall::DebugCapIdentify, cap.bits())
 }
 
 pub(crate) fn snapshot() {
-    enter(syscall::DebugSnapshot, 0, 0, [0; 4]);
+    debug_call(syscall::DebugSnapshot, 0);
 }
 
 pub(crate) fn name_thread(tcb: Tcb, name: &str) {
@@ -34,5 +33,5 @@ pub(crate) fn name_thread(tcb: Tcb, name: &str) {
         bytes[..length].copy_from_slice(&name[..length]);
         bytes[length] = 0;
     });
-    enter(syscall::DebugNameThread, tcb.cptr().bits(), 0, [0; 4]);
+    debug_call(syscall::DebugNameThread, tcb.cptr().bits());
 }
