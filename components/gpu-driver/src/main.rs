@@ -89,11 +89,14 @@ fn timer_port() -> IoPort {
 }
 
 fn bring_up() -> Result<Driver<Machine>, bringup::BringUpError> {
-    let started = clock::counter();
     let pci_ports = PciPorts::new(
         port(*var!(pci_config_port_id: usize = 0)),
         u16::try_from(*var!(pci_config_port_addr: u64 = 0)).unwrap_or(0),
     );
+    // Where the processor does not tell its frequency, this waits for 10 ms, which is no work.
+    let mut timer = Timer::new(timer_port(), port(*var!(timer_gate_port_id: usize = 0)));
+    let tsc = Tsc::new(&mut timer);
+    let started = clock::counter();
     let mapped = *var!(gpu_registers_paddr: u64 = 0);
     let found = bringup::find(pci::PortAccess(pci_ports), mapped, VECTOR)?;
     debug_println!(
@@ -104,8 +107,6 @@ fn bring_up() -> Result<Driver<Machine>, bringup::BringUpError> {
         found.registers
     );
 
-    let mut timer = Timer::new(timer_port(), port(*var!(timer_gate_port_id: usize = 0)));
-    let tsc = Tsc::new(&mut timer);
     debug_println!("gpu_driver: timestamp counter at {} kHz (from {:?})", tsc.hz() / 1000, tsc.source());
     let registers =
         region(memory_region_symbol!(gpu_registers: *mut u8), *var!(gpu_registers_size: usize = 0));

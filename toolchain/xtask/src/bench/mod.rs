@@ -7,6 +7,12 @@
 //! counter runs at a fixed rate and the figure depends on the machine. That rate comes from a system that
 //! reports the counter as `bench: clock VALUE ticks` early and late in its run, held against the times at which the two
 //! lines arrive. Other units are shown as they are.
+//!
+//! One module a subject; a new one is added to [`SUBJECTS`]. Where a subject knows what Linux's i915 needs for the same
+//! thing, that and the ratio stand beside the figure.
+
+mod call;
+mod gpu;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -27,28 +33,30 @@ const CLOCK: &str = "clock";
 const CLOCK_SPAN: Duration = Duration::from_millis(300);
 
 /// A system that measures something.
-struct Bench {
+pub(crate) struct Subject {
+    /// Names the folder of its runs.
     name: &'static str,
+    /// The system description, from the top of the tree.
     description: &'static str,
+    /// Packages with its domains.
     packages: &'static [&'static str],
+    /// Whether a GPU is attached.
     gpu: bool,
+    /// What Linux needs for the same things.
+    peer: &'static [Peer],
+}
+
+/// A figure of Linux 6.1's i915: on the same model of Tiger Lake, in QEMU with one instruction counted as one nanosecond
+/// (`-icount shift=0,sleep=off`), everything that the guest executes: client, kernel, driver.
+pub(crate) struct Peer {
+    /// The figure of ours that it is to be compared with.
+    figure: &'static str,
+    /// Instructions, or whatever the unit of the figure is.
+    value: f64,
 }
 
 /// The systems, the one that tells the counter's rate first.
-const BENCHES: &[Bench] = &[
-    Bench {
-        name: "call",
-        description: "tests/boot/systems/bench_call.xml",
-        packages: &["boot-domains"],
-        gpu: false,
-    },
-    Bench {
-        name: "gpu",
-        description: "tests/boot/systems/bench_gpu.xml",
-        packages: &["gpu-driver", "boot-domains"],
-        gpu: true,
-    },
-];
+const SUBJECTS: &[Subject] = &[call::SUBJECT, gpu::SUBJECT];
 
 /// One `bench:` line.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,20 +93,27 @@ struct Row {
     name: String,
     counted: String,
     wall: String,
+    /// What Linux needs, and ours divided by it.
+    peer: Option<(f64, f64)>,
 }
 
 /// Pairs what two runs of one system reported.
-fn rows(counted: &[Value], timed: &[Value], rate: f64) -> Result<Vec<Row>> {
+fn rows(counted: &[Value], timed: &[Value], rate: f64, peers: &[Peer]) -> Result<Vec<Row>> {
     let mut rows = vec![];
     for value in counted.iter().filter(|value| value.name != CLOCK) {
         let twin = timed.iter().find(|twin| twin.name == value.name);
         let twin = twin.with_context(|| format!("{} was reported in one of two runs only", value.name))?;
+        let peer = peers.iter().find(|peer| peer.figure == value.name);
+        let peer = peer.map(|peer| (peer.value, value.value / peer.value));
         let (counted, wall) = if value.unit == "ticks" {
             (format!("{} instructions", value.value), time(twin.value / rate))
         } else {
             (format!("{} {}", value.value, value.unit), format!("{} {}", twin.value, twin.unit))
         };
-        rows.push(Row { name: value.name.clone(), counted, wall });
+        rows.push(Row { name: value.name.clone(), counted, wall, peer });
+    }
+    for peer in peers {
+        ensure!(rows.iter().any(|row| row.name == peer.figure), "{} was not reported", peer.figure);
     }
     Ok(rows)
 }
@@ -114,12 +129,24 @@ fn time(seconds: f64) -> String {
 }
 
 fn table(rows: &[Row]) -> String {
-    let width = |column: fn(&Row) -> &str| rows.iter().map(|row| column(row).len()).max().unwrap_or(0);
-    let (name, counted, wall) = (width(|row| &row.name), width(|row| &row.counted), width(|row| &row.wall));
-    let mut text = String::new();
+    let mut cells = vec![["figure", "counted", "wall time", "Linux 6.1", "ratio"].map(String::from)];
     for row in rows {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "{:name$}  {:>counted$}  {:>wall$}", row.name, row.counted, row.wall);
+        let (linux, ratio) = match row.peer {
+            Some((linux, ratio)) => (format!("{linux}"), format!("{ratio:.2}")),
+            None => (String::new(), String::new()),
+        };
+        cells.push([row.name.clone(), row.counted.clone(), row.wall.clone(), linux, ratio]);
+    }
+    let width = |column: usize| cells.iter().map(|row| row[column].len()).max().unwrap_or(0);
+    let widths = [0, 1, 2, 3, 4].map(width);
+    let mut text = String::new();
+    for [name, numbers @ ..] in &cells {
+        let mut line = format!("{name:0$}", widths[0]);
+        for (number, width) in numbers.iter().zip(&widths[1..]) {
+            // Writing to a string cannot fail.
+            let _ = write!(line, "  {number:>width$}");
+        }
+        let _ = writeln!(text, "{}", line.trim_end());
     }
     text
 }
@@ -140,7 +167,7 @@ pub(crate) fn bench(workspace: &Workspace) -> Result<String> {
     let model = boot::build_model(workspace)?;
     let mut table_rows = vec![];
     let mut ticks_per_second = None;
-    for bench in BENCHES {
+    for bench in SUBJECTS {
         let pieces = Pieces::build(workspace, Kernel::Debug, bench.packages)?;
         let image =
             pieces.image(workspace, &workspace.root().join(bench.description), &folder.join(bench.name))?;
@@ -160,7 +187,7 @@ pub(crate) fn bench(workspace: &Workspace) -> Result<String> {
             Some(rate) => rate,
             None => *ticks_per_second.insert(rate(&timed)?),
         };
-        table_rows.extend(rows(&counted, &timed, rate)?);
+        table_rows.extend(rows(&counted, &timed, rate, bench.peer)?);
     }
     ensure!(!table_rows.is_empty(), "nothing was measured");
     let text = table(&table_rows);
@@ -215,10 +242,28 @@ mod tests {
     fn ticks_are_instructions_in_one_run_and_time_in_the_other() -> Result<()> {
         let counted = values(&[line("bench: clock 1 ticks", 0), line("bench: trip 400 ticks", 1)]);
         let timed = values(&[line("bench: trip 2000 ticks", 1)]);
-        let expected =
-            Row { name: "trip".into(), counted: "400 instructions".into(), wall: "2.00 us".into() };
-        assert_eq!(rows(&counted, &timed, 1e9)?, [expected]);
-        assert!(rows(&counted, &[], 1e9).is_err(), "missing in the second run");
+        let expected = Row {
+            name: "trip".into(),
+            counted: "400 instructions".into(),
+            wall: "2.00 us".into(),
+            peer: None,
+        };
+        assert_eq!(rows(&counted, &timed, 1e9, &[])?, [expected]);
+        assert!(rows(&counted, &[], 1e9, &[]).is_err(), "missing in the second run");
+        Ok(())
+    }
+
+    #[test]
+    fn a_figure_that_linux_has_too_stands_beside_its_ratio() -> Result<()> {
+        let lines = values(&[line("bench: trip 400 ticks", 1), line("bench: reads 3 accesses", 1)]);
+        let peers = [Peer { figure: "trip", value: 1000.0 }];
+        let rows = rows(&lines, &lines, 1e9, &peers)?;
+        assert_eq!(rows[0].peer, Some((1000.0, 0.4)));
+        assert_eq!(rows[1].peer, None);
+        let text = table(&rows);
+        assert!(text.lines().nth(1).is_some_and(|line| line.ends_with("1000   0.40")), "{text}");
+        let unknown = [Peer { figure: "other", value: 1.0 }];
+        assert!(super::rows(&lines, &lines, 1e9, &unknown).is_err(), "compared with nothing");
         Ok(())
     }
 

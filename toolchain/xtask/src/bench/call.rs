@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! A protected call between two domains, without a GPU.
+
+use super::Subject;
+
+pub(super) const SUBJECT: Subject = Subject {
+    name: "call",
+    description: "tests/boot/systems/bench_call.xml",
+    packages: &["boot-domains"],
+    gpu: false,
+    peer: &[],
+};
