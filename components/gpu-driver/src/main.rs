@@ -57,6 +57,8 @@ struct GpuDriver {
     alarm: Alarm,
     /// Interrupts that the alarm has made up for, as far as they were told of.
     lost_interrupts: u64,
+    /// The first hang has been told of.
+    told_of_hang: bool,
 }
 
 #[allow(unsafe_code)]
@@ -155,6 +157,16 @@ impl GpuDriver {
         }
     }
 
+    /// Says that a request has hung, once: its client can read the whole record.
+    fn tell_of_hang(&mut self) {
+        let state = self.driver.as_ref().and_then(Driver::error_state);
+        if let Some(first) = state.and_then(|state| state.lines().next())
+            && !core::mem::replace(&mut self.told_of_hang, true)
+        {
+            debug_println!("gpu_driver: {first}");
+        }
+    }
+
     fn answer(&mut self, channel: Channel, message: &MessageInfo) -> Reply {
         let Some(client) = self.clients.of_channel(channel) else {
             return Reply::error(Errno::Perm);
@@ -187,6 +199,7 @@ impl Handler for GpuDriver {
             acknowledge(self.alarm.interrupt());
             self.tick();
         }
+        self.tell_of_hang();
         Ok(())
     }
 
@@ -222,5 +235,6 @@ fn init() -> GpuDriver {
         interrupt: irq_channel(*var!(gpu_irq_id: usize = usize::MAX)),
         alarm: Alarm::new(timer_port(), irq_channel(*var!(timer_irq_id: usize = usize::MAX))),
         lost_interrupts: 0,
+        told_of_hang: false,
     }
 }

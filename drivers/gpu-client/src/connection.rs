@@ -3,8 +3,9 @@
 
 use gpu_protocol::{
     Connect, ContextCreate, ContextDestroy, ContextParam, CreateSetParam, Errno, Extension, ExtensionHeader,
-    GemClose, GetParam, Grant, GrantFlags, MAX_OBJECTS, ObjectFlags, Operation, PageRequest, Param, Refuse,
-    Reply, Submit, SubmitObject, UserptrCreate, UserptrFlags, VERSION, VmCreate, VmDestroy,
+    GemClose, GetParam, Grant, GrantFlags, MAX_OBJECTS, ObjectFlags, Operation, PageRequest, Param,
+    ReadErrorState, Refuse, Reply, Submit, SubmitObject, UserptrCreate, UserptrFlags, VERSION, VmCreate,
+    VmDestroy,
 };
 use zerocopy::{Immutable, IntoBytes};
 
@@ -268,6 +269,28 @@ impl<T: Transport> Gpu<T> {
             }
         }
         Err(Errno::Again.into())
+    }
+
+    /// Reads a piece, from byte `offset` on, of what was recorded when a batch of this client hung, the first of all
+    /// since the start: text in the format of i915's error state. Returns the number of bytes and the length of the
+    /// whole text, 0 if nothing hung.
+    ///
+    /// # Errors
+    /// `EPERM` if it was another client's batch.
+    pub fn error_state(&mut self, offset: u64, bytes: &mut [u8]) -> Result<(usize, u64), Error> {
+        let room = self.transport.area_len().saturating_sub(PAYLOAD).min(bytes.len());
+        let read = ReadErrorState {
+            offset,
+            buffer: PAYLOAD as u64,
+            length: u32::try_from(room).unwrap_or(u32::MAX),
+            flags: 0,
+        };
+        let reply = self.call(Operation::ErrorState, &read, None)?;
+        reply.status?;
+        let count = usize::try_from(reply.words[0]).map_err(|_| Error::Protocol)?;
+        let piece = bytes.get_mut(..count).filter(|_| count <= room).ok_or(Error::Protocol)?;
+        self.transport.read_area(PAYLOAD, piece);
+        Ok((count, reply.words[1]))
     }
 
     /// Whether a batch is done. Reads one word of shared memory.

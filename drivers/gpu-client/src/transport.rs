@@ -30,6 +30,9 @@ pub trait Transport {
     /// Writes into the message area. The caller keeps inside [`Transport::area_len`].
     fn write_area(&mut self, offset: usize, bytes: &[u8]);
 
+    /// Reads out of the message area. The caller keeps inside [`Transport::area_len`].
+    fn read_area(&self, offset: usize, bytes: &mut [u8]);
+
     /// Last completed point of a timeline, from the page that the driver writes; 0 for an index
     /// outside it.
     fn completed_point(&self, timeline: u32) -> u64;

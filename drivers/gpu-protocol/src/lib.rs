@@ -27,6 +27,7 @@
 
 mod context;
 mod errno;
+mod error_state;
 mod memory;
 mod operation;
 mod pages;
@@ -38,6 +39,7 @@ pub use context::{
     Extension, ExtensionHeader, MAX_EXTENSIONS,
 };
 pub use errno::Errno;
+pub use error_state::{ReadErrorState, ReadErrorStateFlags};
 pub use memory::{GemClose, UserptrCreate, UserptrFlags, VmCreate, VmDestroy};
 pub use operation::{Connect, Operation, Reply};
 pub use pages::{Grant, GrantEntry, GrantFlags, PageRequest, Refuse};

@@ -31,6 +31,9 @@ pub enum Operation {
     /// [`crate::Submit`]; reply: the timeline's index in [`crate::CompletedPoints`] and the point that
     /// it will reach. `EAGAIN`: pages are missing and their owner has been asked for them.
     Submit = 0x40,
+    /// [`crate::ReadErrorState`]; reply: the number of bytes copied, and the length of the whole text, 0 if no
+    /// request has hung. `EPERM`: it was another client's request.
+    ErrorState = 0x41,
     /// No argument; reply: 1 and a [`crate::PageRequest`]'s address, size and sequence number, or 0.
     NextPageRequest = 0x50,
     /// [`crate::Grant`] and one CNode capability; reply: the number of pages taken.
@@ -41,7 +44,7 @@ pub enum Operation {
 
 impl Operation {
     /// Every operation.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Connect,
         Self::GetParam,
         Self::VmCreate,
@@ -51,6 +54,7 @@ impl Operation {
         Self::UserptrCreate,
         Self::GemClose,
         Self::Submit,
+        Self::ErrorState,
         Self::NextPageRequest,
         Self::GrantCnode,
         Self::Refuse,
@@ -121,7 +125,7 @@ mod tests {
     #[test]
     fn labels_are_fixed_and_name_one_operation_each() {
         let labels: Vec<u64> = Operation::ALL.iter().map(|operation| operation.label()).collect();
-        assert_eq!(labels, [1, 2, 0x10, 0x11, 0x20, 0x21, 0x30, 0x31, 0x40, 0x50, 0x51, 0x53]);
+        assert_eq!(labels, [1, 2, 0x10, 0x11, 0x20, 0x21, 0x30, 0x31, 0x40, 0x41, 0x50, 0x51, 0x53]);
         for operation in Operation::ALL {
             assert_eq!(Operation::from_label(operation.label()), Some(operation));
         }

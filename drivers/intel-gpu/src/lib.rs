@@ -18,7 +18,7 @@
 //! | timelines | [`timeline_create`](Gpu::timeline_create), [`timeline_destroy`](Gpu::timeline_destroy), [`timeline_completed`](Gpu::timeline_completed), [`timeline_issued`](Gpu::timeline_issued), [`is_signalled`](Gpu::is_signalled) |
 //! | contexts | [`context_create`](Gpu::context_create), [`context_destroy`](Gpu::context_destroy), [`context_set_priority`](Gpu::context_set_priority), [`context_ban`](Gpu::context_ban), [`context_is_busy`](Gpu::context_is_busy) |
 //! | work | [`submit`](Gpu::submit), [`submit_fence`](Gpu::submit_fence) |
-//! | recovery | [`reset`](Gpu::reset), [`is_wedged`](Gpu::is_wedged) |
+//! | recovery | [`reset`](Gpu::reset), [`is_wedged`](Gpu::is_wedged), [`error_state`](Gpu::error_state), [`error_state_clear`](Gpu::error_state_clear) |
 //! | queries | [`engines`](Gpu::engines), [`engine`](Gpu::engine), [`platform`](Gpu::platform), [`fuses`](Gpu::fuses), [`ggtt_bytes`](Gpu::ggtt_bytes), [`vm_bytes`](Gpu::vm_bytes), [`statistics`](Gpu::statistics) |
 //!
 //! # Rules

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use gpu_model::VecMemory;
 use gpu_protocol::{Errno, PAGE_SIZE, TIMELINES_PER_CLIENT};
 use intel_gpu::address::DeviceAddress;
 use intel_gpu::uapi::{ClientId, FrameError};
@@ -96,6 +97,8 @@ pub struct Domain {
     pub(crate) message: Option<u64>,
     held: HashMap<u32, Held>,
     iommu: Iommu,
+    /// Everybody's memory.
+    memory: VecMemory,
     /// `map_frame` succeeds this often, then it fails.
     pub(crate) maps_left: u32,
     /// Frames taken since the start.
@@ -103,13 +106,14 @@ pub struct Domain {
 }
 
 impl Domain {
-    pub(crate) fn new(clients: usize, area: usize, iommu: Iommu) -> Self {
+    pub(crate) fn new(clients: usize, area: usize, iommu: Iommu, memory: VecMemory) -> Self {
         Self {
             clients: (0..clients).map(|_| ClientSide::new(area)).collect(),
             cnodes: Vec::new(),
             message: None,
             held: HashMap::new(),
             iommu,
+            memory,
             maps_left: u32::MAX,
             taken: 0,
         }
@@ -208,6 +212,16 @@ impl intel_gpu::uapi::Domain for Domain {
         held.mapped = true;
         self.iommu.with(|pages| pages.insert(physical, writable));
         Ok(DeviceAddress::new(physical))
+    }
+
+    fn read_frame(&mut self, slot: u32, offset: usize, bytes: &mut [u8]) -> bool {
+        let Some(held) = self.held.get(&slot) else { return false };
+        assert!(offset + bytes.len() <= 4096, "more than the page");
+        for (at, word) in (held.frame.physical + offset as u64..).step_by(4).zip(bytes.chunks_exact_mut(4)) {
+            let Some(value) = self.memory.get_u32(at) else { return false };
+            word.copy_from_slice(&value.to_le_bytes());
+        }
+        true
     }
 
     fn release_frame(&mut self, slot: u32) {

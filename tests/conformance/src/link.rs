@@ -56,6 +56,10 @@ impl Transport for Link {
         self.rig.rig().write_area(self.client, offset, bytes);
     }
 
+    fn read_area(&self, offset: usize, bytes: &mut [u8]) {
+        bytes.copy_from_slice(self.rig.rig().read_area(self.client, offset, bytes.len()));
+    }
+
     fn completed_point(&self, timeline: u32) -> u64 {
         self.rig.rig().point(self.client, u64::from(timeline))
     }

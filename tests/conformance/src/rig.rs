@@ -143,7 +143,7 @@ impl Rig {
         });
         let rows: Vec<_> = rows.collect();
         let driver = Driver::new(gpu, settings.driver, &clients, &rows).expect("room for the clients");
-        let domain = Domain::new(count, settings.area, iommu);
+        let domain = Domain::new(count, settings.area, iommu, memory.clone());
         Self { driver, domain, memory, used: vec![0; count] }
     }
 

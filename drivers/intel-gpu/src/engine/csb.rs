@@ -77,6 +77,11 @@ impl StatusBuffer {
         Self { page, base, generation, last: entries(generation) - 1 }
     }
 
+    /// The engine's status page.
+    pub(crate) const fn page(&self) -> DmaPage {
+        self.page
+    }
+
     /// After an engine reset or at start: both pointers to the last entry, so that the first event comes
     /// into entry 0, and no entry looks written.
     pub(crate) fn reset<H: Hardware>(&mut self, bus: &mut Bus<H>) {

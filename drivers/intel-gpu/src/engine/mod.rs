@@ -47,7 +47,7 @@ pub(crate) struct Engine {
     pub(crate) id: EngineId,
     pub(crate) base: EngineBase,
     pub(crate) dialect: Dialect,
-    status_page: GgttOffset,
+    pub(crate) status_page: GgttOffset,
     pub(crate) status: StatusBuffer,
     pub(crate) ports: Ports,
     pub(crate) queue: Queue<Context>,

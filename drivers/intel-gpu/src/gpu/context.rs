@@ -45,7 +45,7 @@ pub struct Context {
     /// Number of its last request that is ready.
     pub(super) ready_seqno: u64,
     /// Pages of the image, in order.
-    pages: PageList,
+    pub(super) pages: PageList,
     /// Page 1 of the image, the register state.
     pub(super) state: DmaPage,
     /// Image and ring in the GGTT.

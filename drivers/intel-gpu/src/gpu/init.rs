@@ -7,6 +7,7 @@
 
 use alloc::vec::Vec;
 
+use super::error_state::ErrorState;
 use super::power::Power;
 use super::query::Statistics;
 use super::submit::RequestList;
@@ -155,6 +156,7 @@ impl<H: Hardware> Gpu<H> {
             power: Power::Awake { idle_since_ns: None },
             completed: RequestList::default(),
             statistics: Statistics::default(),
+            error: ErrorState::new(),
             own_population: [0; 4],
         })
     }

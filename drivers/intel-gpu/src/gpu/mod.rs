@@ -6,6 +6,7 @@ mod address_space;
 mod complete;
 mod config;
 mod context;
+mod error_state;
 mod init;
 mod interrupt;
 mod object;
@@ -20,6 +21,7 @@ mod timeline;
 pub use address_space::{Vm, VmId};
 pub use config::Config;
 pub use context::{Context, ContextId};
+pub(crate) use error_state::{BATCH_BYTES, ErrorState as ErrorText, Hang};
 pub use query::{EngineIndex, EngineInfo, Statistics};
 pub use submit::{Completion, Request, RequestId, Status, Submission, Submitted};
 pub(crate) use tick::Progress;
@@ -38,6 +40,7 @@ use crate::memory::ranges::Ranges;
 use crate::memory::tlb::Tlb;
 use crate::mmio::{Bus, DomainSet};
 use crate::platform::Hardware;
+use error_state::ErrorState;
 use power::Power;
 use submit::RequestList;
 use timeline::Wait;
@@ -91,6 +94,8 @@ pub struct Gpu<H> {
     /// Finished requests that the upper half has not taken yet.
     completed: RequestList,
     statistics: Statistics,
+    /// The first hang.
+    error: ErrorState,
     /// Of what is in the pools, the driver's own.
     own_population: [u32; 4],
 }

@@ -31,6 +31,7 @@ impl<H: Hardware> Gpu<H> {
         let ports = &self.engines[engine].ports;
         let guilty = ports.active[0].or(ports.pending.and_then(|(elements, _)| elements[0]));
         if let Some(request) = guilty.and_then(|id| self.contexts.get(id)).and_then(|context| context.first) {
+            self.record_hang(engine, request);
             self.blame(request);
         }
         self.reset_engine(engine);

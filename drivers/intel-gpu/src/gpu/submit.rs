@@ -61,6 +61,13 @@ pub struct Request {
     pub(super) next: Option<RequestId>,
 }
 
+impl Request {
+    /// What [`Submission::cookie`] was.
+    pub(super) const fn cookie(&self) -> u64 {
+        self.cookie
+    }
+}
+
 /// Handle of a request; valid until its completion has been taken.
 pub type RequestId = Id<Request>;
 

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use gpu_protocol::{
     Connect, ContextCreate, ContextDestroy, Errno, GemClose, GetParam, Grant, GrantEntry, Operation, Param,
-    Refuse, Reply, Submit, UserptrCreate, VERSION, VmCreate, VmDestroy,
+    ReadErrorState, Refuse, Reply, Submit, UserptrCreate, VERSION, VmCreate, VmDestroy,
 };
 
 use super::area::{self, Argument};
@@ -63,6 +63,8 @@ pub struct Driver<H: Hardware> {
     /// Ranges of objects in clients' address spaces.
     pub(crate) ranges: IntervalPool<Id<Object>>,
     pub(crate) lent: LentPages,
+    /// Whose request the error state is of.
+    pub(crate) hung: Option<ClientId>,
     /// Where the list of the submission that is being served is kept.
     pub(crate) listed: Objects,
     /// Address spaces that nothing refers to any more, but that the hardware still has. Never longer than
@@ -112,6 +114,7 @@ impl<H: Hardware> Driver<H> {
             uses: Slab::new(uses),
             ranges: IntervalPool::with_capacity(objects),
             lent: LentPages::with_capacity(config.lent_pages),
+            hung: None,
             listed: Objects::with_room(),
             dying: Vec::with_capacity(spaces.saturating_add(contexts) as usize),
             unconfirmed: Vec::with_capacity(objects as usize),
@@ -178,6 +181,10 @@ impl<H: Hardware> Driver<H> {
             Operation::Submit => {
                 let submit = area::read::<Submit, D>(domain, client, argument)?;
                 self.submit(domain, client, &submit)
+            }
+            Operation::ErrorState => {
+                let read = area::read::<ReadErrorState, D>(domain, client, argument)?;
+                self.read_error_state(domain, client, &read)
             }
             Operation::NextPageRequest => Ok(self.next_page_request(client)),
             Operation::GrantCnode => {

@@ -100,6 +100,15 @@ impl LentPages {
         Some(slot)
     }
 
+    /// The number of the page at `index` of a chain.
+    pub(crate) fn slot_at(&self, chain: &Chain, index: u32) -> Option<u32> {
+        let mut slot = chain.first;
+        for _ in 0..index {
+            slot = self.pages.get(slot as usize)?.next;
+        }
+        (index < chain.len).then_some(slot)
+    }
+
     /// Appends all of `tail` to `chain`.
     pub(crate) fn join(&mut self, chain: &mut Chain, tail: Chain) {
         if tail.len == 0 {

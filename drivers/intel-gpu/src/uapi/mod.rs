@@ -9,6 +9,7 @@
 //!     ├─ objects.rs, object.rs      userptr objects: create, close, reclaim
 //!     ├─ pages.rs, lent.rs          page requests, grants, the pool of lent pages
 //!     ├─ placing.rs                where the objects of a submission go
+//!     ├─ error_state.rs             reading what was recorded of the first hang
 //!     └─ submit.rs, job.rs          submission, completion, what a request keeps alive
 //!   Driver::census ─ census.rs      counts of everything, for leak checks
 //!   Domain ─ domain.rs              what the domain around the core supplies
@@ -24,6 +25,7 @@ mod context;
 mod contexts;
 mod domain;
 mod driver;
+mod error_state;
 mod errors;
 mod handles;
 pub mod interval;

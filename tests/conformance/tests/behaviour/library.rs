@@ -5,6 +5,7 @@ use conformance::{Rig, Settings, Shared, batch};
 use gpu_client::blit::{Commands, Rectangle, Surface};
 use gpu_client::{Access, Error, Gpu, Param, UsedObject};
 use gpu_protocol::Errno;
+use intel_gpu::Config;
 
 const TARGET: Surface = Surface { address: 0x4000_0000, pitch: 256, width: 64, height: 64 };
 const CODE: u64 = 0x7f00_0000_0000;
@@ -125,4 +126,33 @@ fn a_request_of_another_object_is_refused_by_the_library_and_reported_once() {
     assert_eq!(shared.rig().submit(0, 1, BLITTER, &list, &[]), Err(Errno::Again));
     shared.rig().settle();
     shared.rig().check();
+}
+
+#[test]
+fn what_was_recorded_of_a_hang_is_read_in_pieces() {
+    let mut settings = Settings::new("tgl");
+    settings.options.instant_budget = 2_000;
+    settings.config = Config { hang_ns: 50_000_000, preempt_timeout_ns: 20_000_000, ..settings.config };
+    let shared = Shared::new(Rig::unconnected(settings));
+    let mut gpu = Gpu::connect(shared.link(0)).unwrap();
+    assert_eq!(gpu.error_state(0, &mut [0; 100]), Ok((0, 0)));
+    let vm = gpu.create_vm().unwrap();
+    let context = gpu.create_context(&vm).unwrap();
+    let region = shared.rig().region(0, 1);
+    shared.rig().poke(region.physical, &batch::endless(CODE));
+    let object = gpu.create_userptr(region.into()).unwrap();
+    let used = UsedObject { object: &object, address: CODE, access: Access::Read };
+    let fence = gpu.submit(&context, BLITTER, used, 0..16, &[]).unwrap();
+    let done = |rig: &Rig| rig.point(0, 0) != 0;
+    assert!(shared.rig().wait(60_000_000_000, done) && gpu.is_complete(fence));
+    let (mut text, mut piece) = (Vec::new(), [0; 1000]);
+    loop {
+        let (count, total) = gpu.error_state(text.len() as u64, &mut piece).unwrap();
+        text.extend_from_slice(&piece[..count]);
+        if text.len() as u64 == total {
+            break;
+        }
+    }
+    let driver = shared.rig().driver.error_state().unwrap().to_owned();
+    assert_eq!(String::from_utf8(text).unwrap(), driver);
 }

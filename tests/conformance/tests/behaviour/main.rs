@@ -7,6 +7,7 @@ mod clients;
 mod completion;
 mod connect;
 mod contexts;
+mod error_state;
 mod fuzz;
 mod grants;
 mod hang;
