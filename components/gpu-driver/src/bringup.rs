@@ -105,7 +105,7 @@ pub(crate) fn start(
     let config = DriverConfig { lent_pages: 1 << crate::frames::KEPT_BITS, ..DriverConfig::DEFAULT };
     let mut clients = alloc::vec::Vec::with_capacity(channels.len());
     for channel in channels {
-        clients.push(ClientConfig { channel: *channel, limits: ClientLimits::DEFAULT });
+        clients.push(ClientConfig { channel: *channel, limits: ClientLimits::DEFAULT, privileged: false });
     }
     Driver::new(gpu, config, &clients, grants).map_err(BringUpError::Clients)
 }

@@ -79,12 +79,153 @@ pub struct ContextParam {
 }
 
 impl ContextParam {
-    /// Address-space size in bytes, read only.
+    /// Address-space size in bytes; get only.
     pub const GTT_SIZE: u64 = 3;
-    /// Scheduling priority, −1023..=1023.
+    /// No error state is captured when the context hangs: 0 or not.
+    pub const NO_ERROR_CAPTURE: u64 = 4;
+    /// Hangs can ban the context: 0 (`EPERM` unless the client is privileged) or not.
+    pub const BANNABLE: u64 = 5;
+    /// Scheduling priority, a signed number in −1023..=1023; above 0 only for a privileged client.
     pub const PRIORITY: u64 = 6;
-    /// Handle of the address space.
+    /// A structure: [`ContextSseu`].
+    pub const SSEU: u64 = 7;
+    /// The context goes on after a hang: 0 (its first hang bans it) or not.
+    pub const RECOVERABLE: u64 = 8;
+    /// Handle of the address space. Get makes a new handle.
     pub const VM: u64 = 9;
+    /// A structure: [`EnginesHeader`] and the map's [`EngineClassInstance`]s. Size 0 sets the default map.
+    pub const ENGINES: u64 = 10;
+    /// Requests outlive the context's destruction: 0 (they are cancelled) or not.
+    pub const PERSISTENCE: u64 = 11;
+    /// This driver's own: microseconds that one request may run before its engine is reset and the context
+    /// is guilty; 0: only the driver's own rules count. i915 has it for the administrator alone.
+    pub const WATCHDOG: u64 = 1 << 32;
+}
+
+/// An engine as i915 names it: class (render 0, copy 1, video 2, video enhance 3) and instance within it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct EngineClassInstance {
+    /// Class.
+    pub class: u16,
+    /// Present engines of the class, counted from 0.
+    pub instance: u16,
+}
+
+impl EngineClassInstance {
+    /// An empty slot of a map.
+    pub const NONE: Self = Self { class: u16::MAX, instance: u16::MAX };
+    /// What a map that is read back has as the instance of a load-balanced engine.
+    pub const VIRTUAL: u16 = 0xfffe;
+
+    /// An engine.
+    #[must_use]
+    pub const fn new(class: u16, instance: u16) -> Self {
+        Self { class, instance }
+    }
+}
+
+/// Most slots of a map of engines (i915: `I915_EXEC_RING_MASK` + 1).
+pub const MAX_ENGINE_SLOTS: usize = 64;
+
+/// Begins the structure of [`ContextParam::ENGINES`]; [`EngineClassInstance`]s follow, as many as the
+/// parameter's size says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct EnginesHeader {
+    /// Offset of the first of a chain of [`LoadBalance`] and [`Bond`], or 0.
+    pub extensions: u64,
+}
+
+/// Extension of a map of engines, name [`LoadBalance::NAME`]: an empty slot becomes an engine that is any
+/// of its siblings. `num_siblings` [`EngineClassInstance`]s follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct LoadBalance {
+    /// Name 0.
+    pub base: ExtensionHeader,
+    /// The slot.
+    pub engine_index: u16,
+    /// Engines that follow.
+    pub num_siblings: u16,
+    /// 0.
+    pub flags: u32,
+    /// 0.
+    pub mbz: u64,
+}
+
+impl LoadBalance {
+    /// Its name.
+    pub const NAME: u32 = 0;
+}
+
+/// Extension of a map of engines, name [`Bond::NAME`]: a request on the load-balanced slot that follows one on
+/// `master` by a submit fence runs on one of the engines given here. `num_bonds` [`EngineClassInstance`]s
+/// follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Bond {
+    /// Name 1.
+    pub base: ExtensionHeader,
+    /// The engine of the other request.
+    pub master: EngineClassInstance,
+    /// The load-balanced slot.
+    pub virtual_index: u16,
+    /// Engines that follow.
+    pub num_bonds: u16,
+    /// 0.
+    pub flags: u64,
+    /// 0.
+    pub mbz: [u64; 4],
+}
+
+impl Bond {
+    /// Its name.
+    pub const NAME: u32 = 1;
+}
+
+/// The structure of [`ContextParam::SSEU`]: how much of the part a context's engine powers. Settable on
+/// Gen11 only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct ContextSseu {
+    /// The engine, or with [`ContextSseu::ENGINE_INDEX`] the slot in `instance`.
+    pub engine: EngineClassInstance,
+    /// [`ContextSseu::ENGINE_INDEX`] exactly if the context has a map of its own.
+    pub flags: u32,
+    /// Bit s: slice s.
+    pub slice_mask: u64,
+    /// Bit n: subslice n of every slice.
+    pub subslice_mask: u64,
+    /// Fewest execution units of a subslice.
+    pub min_eus_per_subslice: u16,
+    /// Most execution units of a subslice.
+    pub max_eus_per_subslice: u16,
+    /// 0.
+    pub rsvd: u32,
+}
+
+impl ContextSseu {
+    /// `engine.instance` is a slot of the context's map.
+    pub const ENGINE_INDEX: u32 = 1 << 0;
+}
+
+/// Asks how often a context was hit by resets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct ResetStats {
+    /// The context.
+    pub ctx_id: u32,
+    /// 0.
+    pub flags: u32,
+    /// Ignored; in the reply: resets of the GPU since the start, 0 unless the client is privileged.
+    pub reset_count: u32,
+    /// Ignored; in the reply: how often a batch of the context was found guilty of a hang.
+    pub batch_active: u32,
+    /// Ignored; in the reply: how often a batch of the context was lost to another one's hang and executed again.
+    pub batch_pending: u32,
+    /// 0.
+    pub pad: u32,
 }
 
 /// Extension: set a parameter of the context that is being created.
@@ -153,6 +294,17 @@ mod tests {
         assert_eq!(size_of::<CreateClone>(), 48);
         assert_eq!(offset_of!(CreateClone, clone_id), 32);
         assert_eq!(offset_of!(CreateClone, rsvd), 40);
+        assert_eq!(size_of::<EngineClassInstance>(), 4);
+        assert_eq!(size_of::<EnginesHeader>(), 8);
+        assert_eq!(size_of::<LoadBalance>(), 48);
+        assert_eq!(offset_of!(LoadBalance, mbz), 40);
+        assert_eq!(size_of::<Bond>(), 80);
+        assert_eq!(offset_of!(Bond, virtual_index), 36);
+        assert_eq!(offset_of!(Bond, flags), 40);
+        assert_eq!(size_of::<ContextSseu>(), 32);
+        assert_eq!(offset_of!(ContextSseu, min_eus_per_subslice), 24);
+        assert_eq!(size_of::<ResetStats>(), 24);
+        assert_eq!(offset_of!(ResetStats, batch_active), 12);
     }
 
     #[test]

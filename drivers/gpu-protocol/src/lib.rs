@@ -35,8 +35,9 @@ mod param;
 mod submit;
 
 pub use context::{
-    CLONE_ALL, CloneFlags, ContextCreate, ContextDestroy, ContextParam, CreateClone, CreateSetParam,
-    Extension, ExtensionHeader, MAX_EXTENSIONS,
+    Bond, CLONE_ALL, CloneFlags, ContextCreate, ContextDestroy, ContextParam, ContextSseu, CreateClone,
+    CreateSetParam, EngineClassInstance, EnginesHeader, Extension, ExtensionHeader, LoadBalance,
+    MAX_ENGINE_SLOTS, MAX_EXTENSIONS, ResetStats,
 };
 pub use errno::Errno;
 pub use error_state::{ReadErrorState, ReadErrorStateFlags};

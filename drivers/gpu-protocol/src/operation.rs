@@ -24,6 +24,12 @@ pub enum Operation {
     ContextCreate = 0x20,
     /// [`crate::ContextDestroy`]; reply: nothing.
     ContextDestroy = 0x21,
+    /// [`crate::ContextParam`]; reply: the size of the structure that was read, or 0.
+    ContextSetParam = 0x22,
+    /// [`crate::ContextParam`]; reply: the value, and the size of a parameter that is a structure.
+    ContextGetParam = 0x23,
+    /// [`crate::ResetStats`]; reply: its three counts.
+    ContextResetStats = 0x24,
     /// [`crate::UserptrCreate`]; reply: the object's handle.
     UserptrCreate = 0x30,
     /// [`crate::GemClose`]; reply: nothing.
@@ -44,13 +50,16 @@ pub enum Operation {
 
 impl Operation {
     /// Every operation.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Connect,
         Self::GetParam,
         Self::VmCreate,
         Self::VmDestroy,
         Self::ContextCreate,
         Self::ContextDestroy,
+        Self::ContextSetParam,
+        Self::ContextGetParam,
+        Self::ContextResetStats,
         Self::UserptrCreate,
         Self::GemClose,
         Self::Submit,
@@ -125,7 +134,10 @@ mod tests {
     #[test]
     fn labels_are_fixed_and_name_one_operation_each() {
         let labels: Vec<u64> = Operation::ALL.iter().map(|operation| operation.label()).collect();
-        assert_eq!(labels, [1, 2, 0x10, 0x11, 0x20, 0x21, 0x30, 0x31, 0x40, 0x41, 0x50, 0x51, 0x53]);
+        assert_eq!(
+            labels,
+            [1, 2, 0x10, 0x11, 0x20, 0x21, 0x22, 0x23, 0x24, 0x30, 0x31, 0x40, 0x41, 0x50, 0x51, 0x53]
+        );
         for operation in Operation::ALL {
             assert_eq!(Operation::from_label(operation.label()), Some(operation));
         }

@@ -94,6 +94,9 @@ impl<T> Slab<T> {
 
     /// Puts `value` in; gives it back when the pool is full.
     pub(crate) fn insert(&mut self, value: T) -> Result<Id<T>, T> {
+        if crate::fail::point() {
+            return Err(value);
+        }
         let index = self.free;
         match self.slots.get_mut(index as usize) {
             Some(Slot { generation, content: content @ Content::Free { .. } }) => {

@@ -16,7 +16,8 @@
 //! | mappings | [`bind`](Gpu::bind), [`bind_object`](Gpu::bind_object), [`unbind`](Gpu::unbind), [`release`](Gpu::release), [`try_release`](Gpu::try_release), [`translate`](Gpu::translate) |
 //! | driver memory | [`object_allocate`](Gpu::object_allocate), [`object_free`](Gpu::object_free), [`object_write`](Gpu::object_write), [`object_read`](Gpu::object_read) |
 //! | timelines | [`timeline_create`](Gpu::timeline_create), [`timeline_destroy`](Gpu::timeline_destroy), [`timeline_completed`](Gpu::timeline_completed), [`timeline_issued`](Gpu::timeline_issued), [`is_signalled`](Gpu::is_signalled) |
-//! | contexts | [`context_create`](Gpu::context_create), [`context_destroy`](Gpu::context_destroy), [`context_set_priority`](Gpu::context_set_priority), [`context_ban`](Gpu::context_ban), [`context_is_busy`](Gpu::context_is_busy) |
+//! | contexts | [`context_create`](Gpu::context_create), [`context_destroy`](Gpu::context_destroy), [`context_set_priority`](Gpu::context_set_priority), [`context_set_vm`](Gpu::context_set_vm), [`context_set_sseu`](Gpu::context_set_sseu), [`context_set_watchdog`](Gpu::context_set_watchdog), [`context_select`](Gpu::context_select), [`context_is_busy`](Gpu::context_is_busy) |
+//! | ending them | [`context_ban`](Gpu::context_ban), [`context_ban_before`](Gpu::context_ban_before), [`context_cancel`](Gpu::context_cancel) |
 //! | work | [`submit`](Gpu::submit), [`submit_fence`](Gpu::submit_fence) |
 //! | recovery | [`reset`](Gpu::reset), [`is_wedged`](Gpu::is_wedged), [`error_state`](Gpu::error_state), [`error_state_clear`](Gpu::error_state_clear) |
 //! | queries | [`engines`](Gpu::engines), [`engine`](Gpu::engine), [`platform`](Gpu::platform), [`fuses`](Gpu::fuses), [`ggtt_bytes`](Gpu::ggtt_bytes), [`vm_bytes`](Gpu::vm_bytes), [`statistics`](Gpu::statistics) |
@@ -40,13 +41,17 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, feature = "fail-points"))]
 extern crate std;
 
 pub mod address;
 pub mod device;
 mod engine;
 mod error;
+#[cfg(feature = "fail-points")]
+pub mod fail;
+#[cfg(not(feature = "fail-points"))]
+mod fail;
 mod gpu;
 pub mod handle;
 pub mod memory;

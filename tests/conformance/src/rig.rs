@@ -29,6 +29,8 @@ pub struct Settings {
     pub limits: Vec<ClientLimits>,
     /// Bytes of each message area.
     pub area: usize,
+    /// The clients may do what Linux asks capabilities for.
+    pub privileged: bool,
 }
 
 impl Settings {
@@ -42,6 +44,7 @@ impl Settings {
             driver: DriverConfig::DEFAULT,
             limits: vec![ClientLimits::DEFAULT; 2],
             area: 32 << 10,
+            privileged: false,
         }
     }
 }
@@ -130,7 +133,11 @@ impl Rig {
         let channel = |client: usize| 10 + client as u64;
         let clients = settings.limits.iter().enumerate();
         let clients: Vec<_> = clients
-            .map(|(client, limits)| ClientConfig { channel: channel(client), limits: *limits })
+            .map(|(client, limits)| ClientConfig {
+                channel: channel(client),
+                limits: *limits,
+                privileged: settings.privileged,
+            })
             .collect();
         // The last eighth of a client's memory may only be read by the GPU.
         let rows = (0..count).flat_map(|client| {

@@ -2,9 +2,10 @@
 //! Operations on the wire: the shortest way to make each of them, right or wrong.
 
 use gpu_protocol::{
-    Connect, ContextCreate, ContextDestroy, ContextParam, CreateSetParam, Errno, Extension, ExtensionHeader,
-    Fence, GemClose, Grant, GrantFlags, ObjectFlags, Operation, PageRequest, Refuse, Submit, SubmitObject,
-    UserptrCreate, VERSION, VmCreate, VmDestroy,
+    CloneFlags, Connect, ContextCreate, ContextDestroy, ContextParam, CreateClone, CreateSetParam,
+    EngineClassInstance, EnginesHeader, Errno, Extension, ExtensionHeader, Fence, GemClose, Grant,
+    GrantFlags, ObjectFlags, Operation, PageRequest, Refuse, ResetStats, Submit, SubmitObject, UserptrCreate,
+    VERSION, VmCreate, VmDestroy,
 };
 use zerocopy::{Immutable, IntoBytes};
 
@@ -14,6 +15,10 @@ use crate::rig::{Region, Rig};
 pub const PAYLOAD: usize = 1024;
 /// Where fences are written.
 pub const FENCES: usize = 4096;
+/// Where the structure that a parameter's value points to is written.
+pub const STRUCTURE: usize = 8192;
+/// Where the extensions of a map of engines are written.
+pub const MAP_EXTENSIONS: usize = 9216;
 
 /// What a successful operation returns: the reply's words.
 pub type Words = [u64; 4];
@@ -135,6 +140,115 @@ impl Rig {
         }
     }
 
+    /// Creates a context with extensions in the order of the slice.
+    ///
+    /// # Errors
+    /// What the driver answers.
+    pub fn context_with(&mut self, client: usize, flags: u32, chain: &[Link]) -> Result<u32, Errno> {
+        let create = self.write_chain(client, flags, chain);
+        self.op(client, Operation::ContextCreate, &create).map(handle)
+    }
+
+    /// Writes a chain of extensions into the message area; the structure that begins it.
+    pub fn write_chain(&mut self, client: usize, flags: u32, chain: &[Link]) -> ContextCreate {
+        for (index, link) in chain.iter().enumerate() {
+            let at = PAYLOAD + index * EXTENSION_BYTES;
+            let next = if index + 1 == chain.len() { 0 } else { (at + EXTENSION_BYTES) as u64 };
+            match *link {
+                Link::Set(param) => self.write_area(client, at, set_param(next, param).as_bytes()),
+                Link::Clone(source, flags) => {
+                    self.write_area(client, at, clone_of(next, source, flags.bits()).as_bytes());
+                }
+            }
+        }
+        let used = if chain.is_empty() { 0 } else { ContextCreate::USE_EXTENSIONS };
+        let extensions = if chain.is_empty() { 0 } else { PAYLOAD as u64 };
+        ContextCreate { ctx_id: 0, flags: flags | used, extensions }
+    }
+
+    /// Sets a parameter of a context.
+    ///
+    /// # Errors
+    /// What the driver answers.
+    pub fn set(&mut self, client: usize, context: u32, name: u64, value: u64) -> Result<(), Errno> {
+        let param = ContextParam { ctx_id: context, ..param(name, value) };
+        self.op(client, Operation::ContextSetParam, &param).map(drop)
+    }
+
+    /// Reads a parameter of a context that is no structure.
+    ///
+    /// # Errors
+    /// What the driver answers.
+    pub fn get(&mut self, client: usize, context: u32, name: u64) -> Result<u64, Errno> {
+        let param = ContextParam { ctx_id: context, ..param(name, 0) };
+        self.op(client, Operation::ContextGetParam, &param).map(|words| words[0])
+    }
+
+    /// Writes a map of engines; the parameter that names it.
+    pub fn write_engines(
+        &mut self,
+        client: usize,
+        context: u32,
+        extensions: u64,
+        engines: &[EngineClassInstance],
+    ) -> ContextParam {
+        self.write_area(client, STRUCTURE, EnginesHeader { extensions }.as_bytes());
+        self.write_area(client, STRUCTURE + 8, engines.as_bytes());
+        let size = u32::try_from(8 + 4 * engines.len()).unwrap_or(u32::MAX);
+        ContextParam { ctx_id: context, size, param: ContextParam::ENGINES, value: STRUCTURE as u64 }
+    }
+
+    /// Sets the map of engines of a context.
+    ///
+    /// # Errors
+    /// What the driver answers.
+    pub fn set_engines(
+        &mut self,
+        client: usize,
+        context: u32,
+        engines: &[EngineClassInstance],
+    ) -> Result<(), Errno> {
+        let param = self.write_engines(client, context, 0, engines);
+        self.op(client, Operation::ContextSetParam, &param).map(drop)
+    }
+
+    /// Reads the map of engines of a context; `None` for the default map.
+    ///
+    /// # Panics
+    /// The driver refuses.
+    #[expect(clippy::expect_used, reason = "part of tests")]
+    pub fn engines(&mut self, client: usize, context: u32) -> Option<Vec<EngineClassInstance>> {
+        let ask = ContextParam { ctx_id: context, ..param(ContextParam::ENGINES, STRUCTURE as u64) };
+        let size = self.op(client, Operation::ContextGetParam, &ask).expect("a size")[1];
+        if size == 0 {
+            return None;
+        }
+        let ask = ContextParam { size: u32::try_from(size).unwrap_or(u32::MAX), ..ask };
+        let words = self.op(client, Operation::ContextGetParam, &ask).expect("a map");
+        assert_eq!(words[1], size);
+        let bytes = self.read_area(client, STRUCTURE, usize::try_from(size).unwrap_or(0));
+        let half = |pair: &[u8]| u16::from_le_bytes([pair[0], pair[1]]);
+        let engines = bytes[8..].chunks_exact(4);
+        Some(engines.map(|raw| EngineClassInstance::new(half(&raw[..2]), half(&raw[2..]))).collect())
+    }
+
+    /// Reset statistics of a context: resets, guilty, innocent.
+    ///
+    /// # Errors
+    /// What the driver answers.
+    pub fn reset_stats(&mut self, client: usize, context: u32) -> Result<[u64; 3], Errno> {
+        let stats = ResetStats {
+            ctx_id: context,
+            flags: 0,
+            reset_count: 0,
+            batch_active: 0,
+            batch_pending: 0,
+            pad: 0,
+        };
+        let words = self.op(client, Operation::ContextResetStats, &stats)?;
+        Ok([words[0], words[1], words[2]])
+    }
+
     /// Creates a context in an address space.
     ///
     /// # Panics
@@ -244,6 +358,26 @@ impl Rig {
             rsvd: 0,
         }
     }
+}
+
+/// An extension of context creation.
+#[derive(Clone, Copy, Debug)]
+pub enum Link {
+    /// Sets a parameter.
+    Set(ContextParam),
+    /// Takes parts of another context.
+    Clone(u32, CloneFlags),
+}
+
+/// Bytes from one extension to the next.
+const EXTENSION_BYTES: usize = size_of::<CreateSetParam>();
+const _: () = assert!(size_of::<CreateClone>() <= EXTENSION_BYTES);
+
+/// An extension that clones, with flags as they are on the wire.
+#[must_use]
+pub const fn clone_of(next: u64, clone_id: u32, flags: u32) -> CreateClone {
+    let base = ExtensionHeader { next, name: Extension::Clone as u32, flags: 0, rsvd: [0; 4] };
+    CreateClone { base, clone_id, flags, rsvd: 0 }
 }
 
 /// The only word of a reply that is a handle.

@@ -39,6 +39,31 @@ impl Topology {
     }
 }
 
+/// What of the render engine a context powers: a part of what is there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sseu {
+    /// Bit s: slice s.
+    pub slices: u8,
+    /// Bit n: subslice n of every slice.
+    pub subslices: u8,
+    /// Fewest execution units of a subslice.
+    pub min_eus: u8,
+    /// Most execution units of a subslice.
+    pub max_eus: u8,
+}
+
+impl Sseu {
+    /// Nothing.
+    pub const NONE: Self = Self { slices: 0, subslices: 0, min_eus: 0, max_eus: 0 };
+
+    /// Everything that a part has (i915: `intel_sseu_from_device_info`).
+    #[must_use]
+    pub const fn full(platform: &Platform, topology: &Topology) -> Self {
+        let eus = platform.max_sseu.2;
+        Self { slices: topology.slices, subslices: topology.subslices[0], min_eus: eus, max_eus: eus }
+    }
+}
+
 /// All that [`Fuses::read`] found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Fuses {

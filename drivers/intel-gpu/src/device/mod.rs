@@ -9,7 +9,7 @@ mod ids;
 mod platforms;
 
 pub use engines::{EngineClass, EngineId, EngineSet};
-pub use fuses::{Fuses, Topology};
+pub use fuses::{Fuses, Sseu, Topology};
 pub use platforms::{Generation, GtLevel, MocsTable, Platform, PlatformName};
 
 use crate::error::InitError;

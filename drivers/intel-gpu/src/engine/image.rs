@@ -8,7 +8,7 @@
 
 use super::commands::{self, LRI_CS_RELATIVE, LRI_FORCE_POSTED};
 use crate::address::GgttOffset;
-use crate::device::{EngineClass, Generation, Topology};
+use crate::device::{EngineClass, Generation, Sseu, Topology};
 use crate::mmio::EngineBase;
 
 /// Dwords of the register state that a new image defines.
@@ -220,14 +220,14 @@ pub(crate) fn set_pdps(pdps: &[u64; 4], put: &mut impl FnMut(u32, u32)) {
     }
 }
 
-/// R_PWR_CLK_STATE for everything that the part has (PRM vol 2c; i915: intel_sseu.c,
-/// `intel_sseu_make_rpcs`).
-pub(crate) fn power_clock_state(generation: Generation, topology: &Topology) -> u32 {
+/// R_PWR_CLK_STATE of a context that powers `sseu` of a part (PRM vol 2c; i915: intel_sseu.c,
+/// `intel_sseu_make_rpcs`). Only Gen11 lets contexts choose.
+pub(crate) fn power_clock_state(generation: Generation, topology: &Topology, sseu: Sseu) -> u32 {
     const ENABLE: u32 = 1 << 31;
     const SLICE_ENABLE: u32 = 1 << 18;
     const SUBSLICE_ENABLE: u32 = 1 << 11;
-    let slices = topology.slices.count_ones();
-    let subslices = topology.subslices[0].count_ones();
+    let slices = sseu.slices.count_ones();
+    let subslices = sseu.subslices.count_ones();
     let eus = 8 << 4 | 8;
     match generation {
         Generation::Gen8 => 0,
@@ -235,7 +235,8 @@ pub(crate) fn power_clock_state(generation: Generation, topology: &Topology) -> 
         Generation::Gen9Lp => ENABLE | eus | if subslices > 1 { SUBSLICE_ENABLE | subslices << 8 } else { 0 },
         Generation::Gen11 => {
             // More than half the subslices cannot be asked for by count: two slices mean all.
-            if slices == 1 && subslices > (subslices / 2).min(4) {
+            let half = topology.subslices[0].count_ones() / 2;
+            if slices == 1 && subslices > half.min(4) {
                 ENABLE | SLICE_ENABLE | (2 * slices) << 12 | eus
             } else {
                 ENABLE | SLICE_ENABLE | slices << 12 | SUBSLICE_ENABLE | (subslices << 8 & 0x700) | eus

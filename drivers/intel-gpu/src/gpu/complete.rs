@@ -2,7 +2,6 @@
 //! What the hardware has done since we looked: context switches and finished requests.
 
 use super::context::Place;
-use super::submit::Status;
 use super::{ContextId, Gpu};
 use crate::engine::csb::Event;
 use crate::engine::image::{self, slot};
@@ -89,8 +88,25 @@ impl<H: Hardware> Gpu<H> {
             self.bus.publish(at, 4);
         }
         context.place = Place::Idle;
+        let rewind = core::mem::take(&mut context.rewind_when_off);
         self.retire(id);
+        if rewind {
+            self.rewind(id, true);
+        }
+        self.settle_image(id);
         self.requeue(id, how == Left::Preempted);
+    }
+
+    /// Brings the image of a context that is off the hardware up to date, and lets the request that waited for
+    /// that go on.
+    fn settle_image(&mut self, id: ContextId) {
+        let Some(context) = self.contexts.get_mut(id) else { return };
+        if context.first == context.first_unready && core::mem::take(&mut context.reload) {
+            self.context_write_sseu(id);
+        }
+        if self.contexts.get(id).is_some_and(|context| context.first_unready.is_some()) {
+            self.advance_ready(id);
+        }
     }
 
     /// Queues a context that is off the hardware again if it has work: before the others of its priority
@@ -110,22 +126,6 @@ impl<H: Hardware> Gpu<H> {
             self.kick(engine);
         } else {
             self.context_free_if_done(id);
-        }
-    }
-
-    /// Cancels what a context has not finished. Requests that are not on the hardware are skipped; for
-    /// one that is, the engine is reset.
-    pub(super) fn cancel_requests(&mut self, id: ContextId) {
-        let Some(context) = self.contexts.get(id) else { return };
-        let (place, engine) = (context.place, context.engine);
-        if context.first.is_none() {
-            return;
-        }
-        self.skip_requests(id, Status::Cancelled);
-        self.unpark(id);
-        self.advance_ready(id);
-        if place == Place::OnHardware {
-            self.reset_engine(engine);
         }
     }
 }

@@ -41,7 +41,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             accounts: 64,
-            vms: 256,
+            vms: 272,
             contexts: 512,
             timelines: 512,
             requests: 4096,

@@ -10,8 +10,9 @@
 //! A context is freed when it is destroyed, has no request left, and is off the hardware, which saves
 //! into the image after the last breadcrumb.
 
-use super::{EngineIndex, Gpu, RequestId, TimelineId, VmId};
+use super::{EngineIndex, EngineSelection, Gpu, RequestId, TimelineId, VmId};
 use crate::address::{DmaPage, PAGE_SHIFT};
+use crate::device::{EngineClass, Sseu};
 use crate::engine::image::{self, Parameters, slot};
 use crate::engine::queue::{Linked, Links, MAX_PRIORITY, MIN_PRIORITY};
 use crate::engine::ring::Ring;
@@ -78,6 +79,18 @@ pub struct Context {
     pub(super) parked: bool,
     closing: bool,
     pub(super) banned: bool,
+    /// A hang before this time bans it (`cancel`).
+    pub(super) ban_before_ns: u64,
+    /// It is to start behind its skipped requests when it has left the hardware (`cancel`).
+    pub(super) rewind_when_off: bool,
+    /// How long a request of it may run; 0: as long as it lets others run.
+    pub(super) watchdog_ns: u64,
+    /// What it powers of the render engine.
+    pub(super) sseu: Sseu,
+    /// The image is behind `sseu`: the next request must find the context off the hardware.
+    pub(super) reload: bool,
+    /// The engines that may execute it.
+    pub(super) selection: EngineSelection,
 }
 
 /// Handle of a context.
@@ -177,6 +190,12 @@ impl<H: Hardware> Gpu<H> {
             parked: false,
             closing: false,
             banned: false,
+            ban_before_ns: 0,
+            rewind_when_off: false,
+            watchdog_ns: 0,
+            sseu: Sseu::full(self.platform, &self.fuses.topology),
+            reload: false,
+            selection: EngineSelection::one(engine),
         };
         let context = match self.contexts.insert(context) {
             Ok(id) => id,
@@ -233,7 +252,11 @@ impl<H: Hardware> Gpu<H> {
             ring: context.ring.ggtt,
             ring_bytes: context.ring.size(),
             pdps: vm.ppgtt.pdp_registers(&self.pool),
-            power_clock_state: image::power_clock_state(self.platform.generation, &self.fuses.topology),
+            power_clock_state: image::power_clock_state(
+                self.platform.generation,
+                &self.fuses.topology,
+                context.sseu,
+            ),
         };
         let saved = self.pool.blocks(&engine.default_state).map(|(page, _)| Some(page));
         let mut saved = saved.chain(core::iter::repeat(None));
@@ -254,6 +277,9 @@ impl<H: Hardware> Gpu<H> {
         } else {
             put(slot::CONTEXT_CONTROL, image::context_control(parameters.generation, false));
             put(slot::CONTEXT_TIMESTAMP, 0);
+            if parameters.class == EngineClass::Render {
+                put(slot::POWER_CLOCK_STATE, parameters.power_clock_state);
+            }
             image::set_ring(&parameters, &mut put);
             image::set_pdps(&parameters.pdps, &mut put);
             if let Some(slot) = image::mi_mode_slot(parameters.generation, parameters.class) {
@@ -280,6 +306,8 @@ impl<H: Hardware> Gpu<H> {
     pub fn context_destroy(&mut self, id: ContextId) -> Result<(), Error> {
         let context = self.contexts.get_mut(id).filter(|context| !context.closing).ok_or(Error::NotFound)?;
         context.closing = true;
+        // Nobody is left who would go on with it.
+        context.ban_before_ns = u64::MAX;
         let timeline = context.timeline;
         if let Some(timeline) = self.timelines.get_mut(timeline) {
             timeline.contexts -= 1;
@@ -321,18 +349,6 @@ impl<H: Hardware> Gpu<H> {
             self.engines[engine].queue.push_back(&mut self.contexts, id, priority);
         }
         self.kick(engine);
-    }
-
-    /// Bans a context: what it has queued is skipped and finishes as cancelled, what it is executing is
-    /// stopped by resetting the engine, and it takes no new request.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`].
-    pub fn context_ban(&mut self, id: ContextId) -> Result<(), Error> {
-        self.context_mut(id)?.banned = true;
-        self.cancel_requests(id);
-        self.run_scheduler();
-        Ok(())
     }
 
     /// Whether a context has requests that are not complete.

@@ -3,6 +3,7 @@
 //! operations of one subject to [`Gpu`].
 
 mod address_space;
+mod cancel;
 mod complete;
 mod config;
 mod context;
@@ -12,8 +13,10 @@ mod interrupt;
 mod object;
 mod power;
 mod query;
+mod reconfigure;
 mod recover;
 mod schedule;
+mod selection;
 mod submit;
 mod tick;
 mod timeline;
@@ -23,6 +26,7 @@ pub use config::Config;
 pub use context::{Context, ContextId};
 pub(crate) use error_state::{BATCH_BYTES, ErrorState as ErrorText, Hang};
 pub use query::{EngineIndex, EngineInfo, Statistics};
+pub use selection::EngineSelection;
 pub use submit::{Completion, Request, RequestId, Status, Submission, Submitted};
 pub(crate) use tick::Progress;
 pub use timeline::{Fence, Timeline, TimelineId};

@@ -34,6 +34,10 @@ impl<H: Hardware> Gpu<H> {
             self.record_hang(engine, request);
             self.blame(request);
         }
+        if let Some(guilty) = guilty {
+            let now = self.bus.hw.now_ns();
+            self.ban_for_hang(guilty, now);
+        }
         self.reset_engine(engine);
         self.run_scheduler();
     }
@@ -187,7 +191,7 @@ impl<H: Hardware> Gpu<H> {
     }
 
     /// Prepares a context to run again after its engine was reset under it.
-    fn rewind(&mut self, id: ContextId, was_running: bool) {
+    pub(super) fn rewind(&mut self, id: ContextId, was_running: bool) {
         if was_running {
             // The reset may have torn the image: start from the default state.
             self.context_write_image(id);

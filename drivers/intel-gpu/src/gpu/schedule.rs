@@ -118,7 +118,7 @@ impl<H: Hardware> Gpu<H> {
         let mine = self.priority(running);
         if waiting.is_some_and(|waiting| waiting > mine) {
             let first = self.dequeue(engine);
-            return Some([first, self.dequeue_above(engine, mine).or(Some(running))]);
+            return Some([first, self.dequeue_above(engine, mine).or(self.behind(running))]);
         }
         match next {
             Some(next) => {
@@ -154,7 +154,12 @@ impl<H: Hardware> Gpu<H> {
         if let Some(context) = self.contexts.get_mut(running).filter(|_| second.is_some()) {
             context.yielded = true;
         }
-        Some([Some(first), second.or(Some(running))])
+        Some([Some(first), second.or(self.behind(running))])
+    }
+
+    /// The running context as the one that comes after what takes its place; one that was cancelled has to leave.
+    fn behind(&self, running: ContextId) -> Option<ContextId> {
+        self.contexts.get(running).is_some_and(|context| !context.rewind_when_off).then_some(running)
     }
 
     /// Takes the most urgent waiting context if it is more urgent than `priority`.

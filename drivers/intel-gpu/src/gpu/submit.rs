@@ -55,6 +55,8 @@ pub struct Request {
     pub(super) status: Status,
     /// It was on the hardware when its engine was reset, and was not to blame.
     pub(super) disturbed: bool,
+    /// The context must have left the hardware before: its image is changed for this request.
+    reload: bool,
     /// The driver's own: nobody is told of it.
     internal: bool,
     /// Next request of the context; of the completion list once it is finished.
@@ -191,6 +193,7 @@ impl<H: Hardware> Gpu<H> {
             polls: [None; MAX_POLLS],
             status: Status::Done,
             disturbed: false,
+            reload: found.reload,
             internal,
             next: None,
         };
@@ -414,7 +417,9 @@ impl<H: Hardware> Gpu<H> {
     pub(super) fn advance_ready(&mut self, context_id: ContextId) {
         let Some(context) = self.contexts.get_mut(context_id) else { return };
         while let Some(request) = context.first_unready.and_then(|id| self.requests.get(id)) {
-            if request.waits != 0 {
+            // What changes the image runs alone, from when the context is off the hardware.
+            let first = context.first == context.first_unready;
+            if request.waits != 0 || request.reload && context.reload && !(first && context.ports == 0) {
                 break;
             }
             context.next_tail = request.tail;

@@ -4,7 +4,8 @@
 //!
 //! A request may run for ever as long as it lets others run: one that has been running for
 //! `Config::hang_ns` gets a knock, a request of the driver's own at the highest priority. If it is not
-//! preempted for that within `Config::preempt_timeout_ns`, it hangs (i915: intel_engine_heartbeat.c).
+//! preempted for that within `Config::preempt_timeout_ns`, it hangs (i915: intel_engine_heartbeat.c). A context
+//! can have a watchdog: then its requests may not run longer than that, whether they let others run or not.
 
 use super::{Gpu, RequestId};
 use crate::engine::emit::Payload;
@@ -70,6 +71,7 @@ impl<H: Hardware> Gpu<H> {
         let polling = running.is_some_and(|id| self.is_polling(id));
         let context = running.filter(|_| !polling).and_then(|id| self.contexts.get(id));
         let request = context.and_then(|context| context.first);
+        let watchdog_ns = context.map_or(0, |context| context.watchdog_ns);
         let found = &mut self.engines[engine];
         if request != found.progress.request {
             found.progress = Progress { request, since_ns: now };
@@ -79,7 +81,8 @@ impl<H: Hardware> Gpu<H> {
         let ran_ns = now.saturating_sub(found.ports.running_since_ns);
         let patience =
             if self.platform.preempts_batches { self.config.preempt_timeout_ns } else { self.config.hang_ns };
-        if waits_ns >= patience {
+        let too_long = watchdog_ns != 0 && request.is_some() && stuck_ns >= watchdog_ns;
+        if waits_ns >= patience || too_long {
             self.hang(engine);
         } else if request.is_some() && stuck_ns >= self.config.hang_ns {
             self.knock(engine, now);

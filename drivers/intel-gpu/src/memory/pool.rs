@@ -156,7 +156,7 @@ impl Pool {
 
     /// Allocates `1 << order` pages in a row, aligned to their length. The content is whatever was there.
     pub(crate) fn allocate(&mut self, order: u8, account: AccountId) -> Result<DmaPage, Error> {
-        if order > MAX_ORDER {
+        if order > MAX_ORDER || crate::fail::point() {
             return Err(Error::NoMemory);
         }
         let count = 1u32 << order;

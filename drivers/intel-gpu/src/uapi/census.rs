@@ -16,8 +16,10 @@ pub struct Census {
     pub spaces: u32,
     /// Address spaces that nothing refers to any more, but that the hardware still has.
     pub dying_spaces: u32,
-    /// Contexts.
+    /// Contexts, with the one that every client has.
     pub contexts: u32,
+    /// Blocks of their maps of engines.
+    pub map_blocks: u32,
     /// Objects, including closed ones that only wait for the hardware.
     pub objects: u32,
     /// Bindings of objects in address spaces.
@@ -70,6 +72,7 @@ impl<H: Hardware> Driver<H> {
             spaces: self.spaces.len(),
             dying_spaces: u32::try_from(self.dying.len()).unwrap_or(u32::MAX),
             contexts: self.contexts.len(),
+            map_blocks: self.map_blocks.len(),
             objects: self.objects.len(),
             bindings: self.bindings.len(),
             jobs: self.jobs.len(),

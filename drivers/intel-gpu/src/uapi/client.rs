@@ -4,18 +4,19 @@
 use alloc::vec::Vec;
 
 use super::context::Context;
-use super::handles::Handles;
+use super::handles::{Handles, Places};
 use super::interval::IntervalTree;
 use super::object::Object;
 use super::space::AddressSpace;
 use crate::gpu::TimelineId;
+use crate::handle::Id;
 use crate::memory::AccountId;
 use gpu_protocol::TIMELINES_PER_CLIENT;
 
 /// What a client may have at a time. Beyond it the client gets `ENOMEM`, and nobody else notices.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientLimits {
-    /// Contexts.
+    /// Contexts, besides the one that every client has.
     pub contexts: u32,
     /// Handles of address spaces.
     pub spaces: u32,
@@ -45,7 +46,7 @@ pub(crate) struct Timeline {
     pub(crate) issued: u64,
     /// Last point that the client has been told of.
     pub(crate) published: u64,
-    /// Contexts on engines that use it.
+    /// Logical states on it, and contexts whose engines share it.
     pub(crate) users: u32,
 }
 
@@ -58,6 +59,8 @@ pub(crate) struct Share {
     pub(crate) jobs: u32,
     /// Objects that they name.
     pub(crate) uses: u32,
+    /// Blocks of its contexts' maps of engines.
+    pub(crate) map_blocks: u32,
 }
 
 /// State of one client.
@@ -73,6 +76,13 @@ pub(crate) struct Client {
     /// The channel, as rows of the grant table name it.
     pub(crate) channel: u64,
     pub(crate) connected: bool,
+    /// It may do what Linux asks `CAP_SYS_ADMIN` or `CAP_SYS_NICE` for.
+    pub(crate) privileged: bool,
+    /// How much harm its contexts have done, and when last (`context/ban.rs`).
+    pub(crate) ban_score: u32,
+    pub(crate) last_hang_ns: u64,
+    /// The context that handle 0 names.
+    pub(crate) default_context: Option<Id<Context>>,
     pub(crate) contexts: Handles<Context>,
     pub(crate) spaces: Handles<AddressSpace>,
     pub(crate) objects: Handles<Object>,
@@ -90,12 +100,19 @@ pub(crate) struct Client {
     pub(crate) next_sequence: u64,
     /// Its timelines, by their index in the page of completed points.
     pub(crate) timelines: Vec<Timeline>,
+    timeline_places: Places,
     /// Something of this client completed since it was last woken.
     pub(crate) wake: bool,
 }
 
 impl Client {
-    pub(crate) fn new(channel: u64, limits: ClientLimits, share: Share, account: AccountId) -> Self {
+    pub(crate) fn new(
+        channel: u64,
+        limits: ClientLimits,
+        privileged: bool,
+        share: Share,
+        account: AccountId,
+    ) -> Self {
         let mut timelines = Vec::new();
         timelines.resize_with(TIMELINES_PER_CLIENT, Timeline::default);
         Self {
@@ -105,6 +122,10 @@ impl Client {
             account,
             channel,
             connected: false,
+            privileged,
+            ban_score: 0,
+            last_hang_ns: 0,
+            default_context: None,
             contexts: Handles::with_capacity(limits.contexts),
             spaces: Handles::with_capacity(limits.spaces),
             objects: Handles::with_capacity(limits.objects),
@@ -115,12 +136,31 @@ impl Client {
             open_requests: 0,
             next_sequence: 1,
             timelines,
+            timeline_places: Places::with_capacity(TIMELINES_PER_CLIENT),
             wake: false,
         }
     }
 
     /// A free index in the page of completed points.
     pub(crate) fn free_timeline(&self) -> Option<usize> {
-        self.timelines.iter().position(|timeline| timeline.id.is_none())
+        self.timeline_places.lowest_free()
+    }
+
+    /// Gives a free index to a timeline, with one user.
+    pub(crate) fn use_timeline(&mut self, index: usize, id: TimelineId) {
+        if let Some(timeline) = self.timelines.get_mut(index) {
+            timeline.id = Some(id);
+            timeline.base = timeline.issued;
+            timeline.users = 1;
+            self.timeline_places.set(index);
+        }
+    }
+
+    /// Frees an index.
+    pub(crate) fn unuse_timeline(&mut self, index: usize) {
+        if let Some(timeline) = self.timelines.get_mut(index) {
+            timeline.id = None;
+            self.timeline_places.clear(index);
+        }
     }
 }

@@ -4,13 +4,15 @@
 use alloc::vec::Vec;
 
 use gpu_protocol::{
-    Connect, ContextCreate, ContextDestroy, Errno, GemClose, GetParam, Grant, GrantEntry, Operation, Param,
-    ReadErrorState, Refuse, Reply, Submit, UserptrCreate, VERSION, VmCreate, VmDestroy,
+    Connect, ContextCreate, ContextDestroy, ContextParam, Errno, GemClose, GetParam, Grant, GrantEntry,
+    Operation, Param, ReadErrorState, Refuse, Reply, ResetStats, Submit, UserptrCreate, VERSION, VmCreate,
+    VmDestroy,
 };
 
 use super::area::{self, Argument};
 use super::client::{Client, ClientLimits, Share};
 use super::context::Context;
+use super::context::map::{Block, Slot, default_slots};
 use super::domain::{ClientId, Domain};
 use super::interval::IntervalPool;
 use super::job::{Job, Use};
@@ -29,6 +31,9 @@ pub struct ClientConfig {
     pub channel: u64,
     /// What it may have.
     pub limits: ClientLimits,
+    /// It may do what Linux asks `CAP_SYS_ADMIN` or `CAP_SYS_NICE` for: be more urgent than others, be above
+    /// bans, learn of resets that do not concern it.
+    pub privileged: bool,
 }
 
 /// Sizes of what all clients share, equally: none can take another's part.
@@ -56,6 +61,10 @@ pub struct Driver<H: Hardware> {
     pub(crate) grants: Vec<GrantEntry>,
     pub(crate) spaces: Slab<AddressSpace>,
     pub(crate) contexts: Slab<Context>,
+    /// What their maps of engines are made of.
+    pub(crate) map_blocks: Slab<Block>,
+    /// The map of a context that was given none.
+    pub(crate) default_slots: [Slot; 5],
     pub(crate) objects: Slab<Object>,
     pub(crate) bindings: Slab<Binding>,
     pub(crate) jobs: Slab<Job>,
@@ -81,7 +90,7 @@ impl<H: Hardware> Driver<H> {
     /// Puts the clients' side on top of a GPU that is up. Every pool is allocated here.
     ///
     /// # Errors
-    /// [`Error`] if the GPU's pools cannot hold the clients' accounts.
+    /// [`Error`] if the GPU's pools cannot hold the clients' accounts and their first contexts.
     pub fn new(
         mut gpu: Gpu<H>,
         config: DriverConfig,
@@ -91,23 +100,35 @@ impl<H: Hardware> Driver<H> {
         let total = |limit: fn(&ClientLimits) -> u32| {
             clients.iter().fold(0_u32, |sum, client| sum.saturating_add(limit(&client.limits)))
         };
-        let (spaces, contexts) = (total(|limits| limits.spaces), total(|limits| limits.contexts));
+        // Every client has one context more than it makes.
+        let contexts = total(|limits| limits.contexts.saturating_add(1));
+        let spaces = total(|limits| limits.spaces);
+        let map_blocks = |limits: &ClientLimits| limits.contexts.saturating_mul(2).saturating_add(9);
         let objects = total(|limits| limits.objects);
         let uses = config.jobs.saturating_mul(USES_PER_JOB);
         let part = |all: u32| all / u32::try_from(clients.len().max(1)).unwrap_or(u32::MAX);
-        let share = Share { bindings: part(config.bindings), jobs: part(config.jobs), uses: part(uses) };
+        let share = Share {
+            bindings: part(config.bindings),
+            jobs: part(config.jobs),
+            uses: part(uses),
+            map_blocks: 0,
+        };
         let mut states = Vec::with_capacity(clients.len());
         for client in clients {
             let account = gpu.account_create(client.limits.driver_pages)?;
-            states.push(Client::new(client.channel, client.limits, share, account));
+            let share = Share { map_blocks: map_blocks(&client.limits), ..share };
+            states.push(Client::new(client.channel, client.limits, client.privileged, share, account));
         }
-        Ok(Self {
+        let default_slots = default_slots(&gpu);
+        let mut driver = Self {
             gpu,
             clients: states,
             grants: grants.to_vec(),
             // Every context may have an address space that no handle names.
             spaces: Slab::new(spaces.saturating_add(contexts)),
             contexts: Slab::new(contexts),
+            map_blocks: Slab::new(total(map_blocks)),
+            default_slots,
             objects: Slab::new(objects),
             bindings: Slab::new(config.bindings),
             jobs: Slab::new(config.jobs),
@@ -118,7 +139,11 @@ impl<H: Hardware> Driver<H> {
             listed: Objects::with_room(),
             dying: Vec::with_capacity(spaces.saturating_add(contexts) as usize),
             unconfirmed: Vec::with_capacity(objects as usize),
-        })
+        };
+        for client in 0..driver.clients.len() {
+            driver.context_create_default(client).map_err(|_| Error::NoMemory)?;
+        }
+        Ok(driver)
     }
 
     /// The hardware half.
@@ -171,6 +196,17 @@ impl<H: Hardware> Driver<H> {
             Operation::ContextDestroy => {
                 self.context_destroy(client, &area::read::<ContextDestroy, D>(domain, client, argument)?)
             }
+            Operation::ContextSetParam => {
+                let param = area::read::<ContextParam, D>(domain, client, argument)?;
+                self.context_set_param(domain, client, &param)
+            }
+            Operation::ContextGetParam => {
+                let param = area::read::<ContextParam, D>(domain, client, argument)?;
+                self.context_get_param(domain, client, &param)
+            }
+            Operation::ContextResetStats => {
+                self.reset_stats(client, &area::read::<ResetStats, D>(domain, client, argument)?)
+            }
             Operation::UserptrCreate => {
                 self.userptr_create(client, &area::read::<UserptrCreate, D>(domain, client, argument)?)
             }
@@ -208,6 +244,7 @@ impl<H: Hardware> Driver<H> {
             return Reply::error(Errno::Io);
         }
         self.clients[client].connected = true;
+        self.clients[client].last_hang_ns = self.gpu.now_ns();
         let engines = self.gpu.engines().count() as u64;
         Reply::ok(&[u64::from(VERSION), domain.area_len(client) as u64, engines])
     }

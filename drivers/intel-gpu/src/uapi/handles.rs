@@ -5,11 +5,49 @@ use alloc::vec::Vec;
 
 use crate::handle::Id;
 
+/// Which places of a table are in use. Finding the lowest free one looks at 64 places at a time.
+#[derive(Debug)]
+pub(crate) struct Places {
+    words: Vec<u64>,
+    capacity: usize,
+}
+
+impl Places {
+    /// `capacity` free places.
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
+        let mut words = Vec::new();
+        words.resize(capacity.div_ceil(64), 0);
+        Self { words, capacity }
+    }
+
+    /// The first place that is not in use.
+    pub(crate) fn lowest_free(&self) -> Option<usize> {
+        let word = self.words.iter().position(|word| *word != u64::MAX)?;
+        let place = word * 64 + self.words.get(word)?.trailing_ones() as usize;
+        (place < self.capacity).then_some(place)
+    }
+
+    /// Takes a place.
+    pub(crate) fn set(&mut self, place: usize) {
+        if let Some(word) = self.words.get_mut(place / 64) {
+            *word |= 1 << (place % 64);
+        }
+    }
+
+    /// Gives a place back.
+    pub(crate) fn clear(&mut self, place: usize) {
+        if let Some(word) = self.words.get_mut(place / 64) {
+            *word &= !(1 << (place % 64));
+        }
+    }
+}
+
 /// A client's names for things of one kind: small numbers from 1 upward, lowest free first, as Linux's
 /// idr hands them out.
 #[derive(Debug)]
 pub(crate) struct Handles<T> {
     slots: Vec<Option<Id<T>>>,
+    places: Places,
 }
 
 impl<T> Handles<T> {
@@ -17,13 +55,15 @@ impl<T> Handles<T> {
     pub(crate) fn with_capacity(capacity: u32) -> Self {
         let mut slots = Vec::new();
         slots.resize(capacity as usize, None);
-        Self { slots }
+        let places = Places::with_capacity(slots.len());
+        Self { slots, places }
     }
 
     /// Names an entry; `None` when the table is full.
     pub(crate) fn insert(&mut self, id: Id<T>) -> Option<u32> {
-        let position = self.slots.iter().position(Option::is_none)?;
+        let position = self.places.lowest_free().filter(|_| !crate::fail::point())?;
         *self.slots.get_mut(position)? = Some(id);
+        self.places.set(position);
         u32::try_from(position + 1).ok()
     }
 
@@ -36,7 +76,9 @@ impl<T> Handles<T> {
     /// Forgets a handle and returns what it named.
     pub(crate) fn remove(&mut self, handle: u32) -> Option<Id<T>> {
         let position = usize::try_from(handle).ok()?.checked_sub(1)?;
-        self.slots.get_mut(position)?.take()
+        let removed = self.slots.get_mut(position)?.take()?;
+        self.places.clear(position);
+        Some(removed)
     }
 
     /// Number of handles.
@@ -46,7 +88,7 @@ impl<T> Handles<T> {
 
     /// Whether another handle can be made.
     pub(crate) fn has_room(&self) -> bool {
-        self.slots.iter().any(Option::is_none)
+        self.places.lowest_free().is_some()
     }
 }
 
@@ -71,5 +113,19 @@ mod tests {
         assert_eq!(handles.insert(id(11)), Some(2));
         assert_eq!(handles.get(0), None);
         assert_eq!(handles.get(u32::MAX), None);
+    }
+
+    #[test]
+    fn the_lowest_free_place_is_found_across_words_and_none_beyond_the_end() {
+        let mut places = Places::with_capacity(130);
+        for place in 0..130 {
+            assert_eq!(places.lowest_free(), Some(place));
+            places.set(place);
+        }
+        assert_eq!(places.lowest_free(), None);
+        for place in [129, 64, 63, 0] {
+            places.clear(place);
+            assert_eq!(places.lowest_free(), Some(place));
+        }
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Requests in flight: what each of them keeps alive.
 
+use super::context::Context;
 use super::domain::ClientId;
 use super::object::Object;
 use super::space::AddressSpace;
@@ -17,6 +18,8 @@ pub(crate) struct Use {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Job {
     pub(crate) client: ClientId,
+    /// Whose request it is; it may have been destroyed meanwhile.
+    pub(crate) context: Id<Context>,
     /// Keeps the address space alive.
     pub(crate) space: Id<AddressSpace>,
     /// Index of its timeline in the client's page of completed points.

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!   Driver::call ─ driver.rs        one operation: read its structure once, check, do, reply
-//!     ├─ contexts.rs, context.rs    contexts and their chain of extensions
+//!     ├─ context/                   contexts: values, clone, parameters, bans
 //!     ├─ spaces.rs, space.rs        address spaces and their references
 //!     ├─ objects.rs, object.rs      userptr objects: create, close, reclaim
 //!     ├─ pages.rs, lent.rs          page requests, grants, the pool of lent pages
@@ -22,7 +22,6 @@ mod area;
 mod census;
 mod client;
 mod context;
-mod contexts;
 mod domain;
 mod driver;
 mod error_state;

@@ -41,7 +41,7 @@ impl<H: Hardware> Driver<H> {
     pub(crate) fn space_new(&mut self, client: ClientId) -> Result<Id<AddressSpace>, Errno> {
         let state = &mut self.clients[client];
         // Every context may have one that no handle names.
-        if state.live_spaces >= state.limits.spaces.saturating_add(state.limits.contexts) {
+        if state.live_spaces >= state.limits.spaces.saturating_add(state.limits.contexts).saturating_add(1) {
             return Err(Errno::NoMem);
         }
         let vm = self.gpu.vm_create(state.account)?;

@@ -6,7 +6,7 @@ use gpu_protocol::{
 };
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::context::{Context, EngineContext, engine_of_slot};
+use super::context::{Context, EngineContext};
 use super::domain::{ClientId, Domain};
 use super::driver::Driver;
 use super::job::{Job, Use};
@@ -25,7 +25,7 @@ struct Checked {
     client: ClientId,
     context: Id<Context>,
     space: Id<AddressSpace>,
-    slot: u32,
+    slot: usize,
     /// Which object is the batch, and where it begins in it.
     batch: (usize, u64),
     waits: Fences,
@@ -81,10 +81,11 @@ impl<H: Hardware> Driver<H> {
         if !submit.batch_start.is_multiple_of(8) || !submit.batch_len.is_multiple_of(8) {
             return Err(Errno::Inval);
         }
-        let context = self.clients[client].contexts.get(submit.context).ok_or(Errno::NoEnt)?;
-        let space = self.contexts.get(context).ok_or(Errno::NoEnt)?.space;
-        engine_of_slot(&self.gpu, submit.engine)?;
-        if self.gpu.is_wedged() {
+        let context = self.context_of(client, submit.context)?;
+        let found = self.contexts.get(context).ok_or(Errno::NoEnt)?;
+        let (space, banned) = (found.value.space.ok_or(Errno::NoEnt)?, found.banned);
+        let slot = self.slot_of(context, submit.engine)?;
+        if banned || self.gpu.is_wedged() {
             return Err(Errno::Io);
         }
         let batch_index = if flags.contains(SubmitFlags::BATCH_FIRST) { 0 } else { count - 1 };
@@ -96,7 +97,6 @@ impl<H: Hardware> Driver<H> {
                 let batch = (batch_index, batch_start(submit, &objects, batch_index)?);
                 let waits = self.read_fences(domain, client, submit)?;
                 self.need_all_pages(&objects)?;
-                let slot = submit.engine;
                 let checked = Checked { client, context, space, slot, batch, waits };
                 let started = self.start(domain, &checked, &mut objects)?;
                 self.tell_places(domain, &checked, submit, &objects);
@@ -162,7 +162,7 @@ impl<H: Hardware> Driver<H> {
             started
         });
         if started.is_err() && made {
-            self.engine_context_undo(checked.context, engine);
+            self.engine_context_undo(checked.context, checked.slot);
         }
         started.map(|point| (engine.timeline, point))
     }
@@ -179,7 +179,8 @@ impl<H: Hardware> Driver<H> {
         let (_, range) = batch.ok_or(Errno::Inval)?;
         let batch = GpuVirtual::new(range.start().canonical() + start).ok_or(Errno::Inval)?;
         let point = self.clients[client].timelines[engine.timeline].issued + 1;
-        let job = Job { client, space, timeline: engine.timeline, point, uses: None };
+        let job =
+            Job { client, context: checked.context, space, timeline: engine.timeline, point, uses: None };
         let job = self.jobs.insert(job).map_err(|_| Errno::Again)?;
         self.clients[client].used.jobs += 1;
         if let Err(errno) = self.hold_objects(client, job, objects) {
@@ -193,6 +194,9 @@ impl<H: Hardware> Driver<H> {
             return Err(error.into());
         }
         self.space_get(space);
+        if let Some(context) = self.contexts.get_mut(checked.context) {
+            context.jobs += 1;
+        }
         self.clients[client].timelines[engine.timeline].issued = point;
         Ok(point)
     }
@@ -333,6 +337,10 @@ impl<H: Hardware> Driver<H> {
         let Some(job) = self.drop_job(domain, Id::from_raw(completion.cookie)) else {
             return;
         };
+        if let Some(context) = self.contexts.get_mut(job.context) {
+            context.jobs -= 1;
+        }
+        self.judge(job.context, completion);
         self.space_put(job.space);
         domain.publish_point(job.client, job.timeline, job.point);
         self.clients[job.client].timelines[job.timeline].published = job.point;

@@ -4,7 +4,7 @@
 use std::cell::Cell;
 
 use conformance::{Rig, Settings};
-use gpu_protocol::{Errno, Operation};
+use gpu_protocol::{ContextParam, Errno, Operation};
 use intel_gpu::uapi::ClientLimits;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -84,9 +84,16 @@ fn run(platform: &'static str, calls: &[Call]) -> usize {
         let _ = rig.vm_destroy(0, handle);
     }
     assert!(rig.wait(60_000_000_000, |rig| !busy(rig)));
+    // What the default context has used stays as long as its map of engines.
+    rig.write_area(0, AREA / 2, &[0; 8]);
+    let none = ContextParam { ctx_id: 0, size: 8, param: ContextParam::ENGINES, value: AREA as u64 / 2 };
+    rig.op(0, Operation::ContextSetParam, &none).unwrap();
+    rig.set(0, 0, ContextParam::ENGINES, 0).unwrap();
+    assert!(rig.wait(60_000_000_000, |rig| !busy(rig)));
     let end = rig.snapshot().census;
     assert_eq!(end.clients, start.clients);
-    assert_eq!((end.objects, end.contexts, end.spaces, end.bindings), (0, 0, 0, 0));
+    assert_eq!((end.objects, end.bindings, end.jobs), (0, 0, 0));
+    assert_eq!((end.contexts, end.spaces, end.map_blocks), (start.contexts, start.spaces, start.map_blocks));
     assert_eq!(rig.domain.held(), 0);
     accepted
 }

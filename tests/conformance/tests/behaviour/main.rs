@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests stop at what is not as it should be")]
 
 mod clients;
+mod clone;
 mod completion;
 mod connect;
 mod contexts;
@@ -12,6 +13,7 @@ mod fuzz;
 mod grants;
 mod hang;
 mod library;
+mod params;
 mod placing;
 mod property;
 mod seed;

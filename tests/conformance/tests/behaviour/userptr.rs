@@ -236,6 +236,7 @@ fn pages_stay_lent_while_the_gpu_does_not_confirm_that_it_forgot_them() {
     rig.model().injection().stuck_tlb_invalidation = true;
     rig.close(0, objects[0]).unwrap();
     assert_eq!(rig.domain.held(), 2);
+    let spaces = rig.driver.census().spaces;
     // No other way round gives them back either, while the engine may remember them.
     rig.context_destroy(0, context).unwrap();
     rig.vm_destroy(0, vm).unwrap();
@@ -245,6 +246,6 @@ fn pages_stay_lent_while_the_gpu_does_not_confirm_that_it_forgot_them() {
     rig.driver.tick(&mut rig.domain);
     assert_eq!(rig.domain.held(), 1, "confirmed at last");
     rig.close(0, objects[1]).unwrap();
-    assert_eq!(rig.driver.census().spaces, 0);
+    assert_eq!(rig.driver.census().spaces, spaces - 1);
     assert_eq!(rig.domain.held(), 0);
 }

@@ -171,13 +171,26 @@ fn three_level_roots_fill_all_four_pointers() {
     assert_eq!((words[0x31], words[0x33]), (0, 0x1000));
 }
 
+fn everything(generation: Generation, topology: Topology, eus: u8) -> u32 {
+    let Topology { slices, subslices: [subslices, ..], .. } = topology;
+    power_clock_state(generation, &topology, Sseu { slices, subslices, min_eus: eus, max_eus: eus })
+}
+
 #[test]
 fn the_power_clock_state_asks_for_everything() {
     let full = Topology { slices: 1, subslices: [0xff, 0, 0], eu_total: 64 };
-    assert_eq!(power_clock_state(Generation::Gen8, &full), 0);
-    assert_eq!(power_clock_state(Generation::Gen11, &full), 0x8004_2088);
+    assert_eq!(everything(Generation::Gen8, full, 8), 0);
+    assert_eq!(everything(Generation::Gen11, full, 8), 0x8004_2088);
     let one = Topology { slices: 1, subslices: [0x3f, 0, 0], eu_total: 96 };
-    assert_eq!(power_clock_state(Generation::Gen12, &one), 0x8004_1000);
+    assert_eq!(everything(Generation::Gen12, one, 16), 0x8004_1000);
     let gt3 = Topology { slices: 3, subslices: [7, 7, 0], eu_total: 48 };
-    assert_eq!(power_clock_state(Generation::Gen9, &gt3), 0x8005_0088);
+    assert_eq!(everything(Generation::Gen9, gt3, 8), 0x8005_0088);
+}
+
+/// The count of subslices goes into three bits, with its enable bit.
+#[test]
+fn half_of_ice_lakes_subslices_are_asked_for_by_their_count() {
+    let full = Topology { slices: 1, subslices: [0xff, 0, 0], eu_total: 64 };
+    let half = Sseu { slices: 1, subslices: 0x0f, min_eus: 8, max_eus: 8 };
+    assert_eq!(power_clock_state(Generation::Gen11, &full, half), 0x8004_1c88);
 }
