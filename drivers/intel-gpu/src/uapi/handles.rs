@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Per-client tables of handles: the names that clients give and get for what is in the driver's pools.
 
+use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::handle::Id;
@@ -15,9 +16,7 @@ pub(crate) struct Places {
 impl Places {
     /// `capacity` free places.
     pub(crate) fn with_capacity(capacity: usize) -> Self {
-        let mut words = Vec::new();
-        words.resize(capacity.div_ceil(64), 0);
-        Self { words, capacity }
+        Self { words: vec![0; capacity.div_ceil(64)], capacity }
     }
 
     /// The first place that is not in use.

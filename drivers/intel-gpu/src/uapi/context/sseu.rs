@@ -142,13 +142,10 @@ fn check(wanted: &ContextSseu, topology: &Topology, max_eus: u8) -> Result<Sseu,
     if sseu.slices & !topology.slices != 0 || sseu.subslices & !there != 0 || sseu.max_eus > max_eus {
         return Err(Errno::Inval);
     }
-    let (slices, subslices) = (sseu.slices.count_ones(), sseu.subslices.count_ones());
-    let (all_slices, all) = (topology.slices.count_ones(), there.count_ones());
-    let possible = (slices == 1 || slices == all_slices)
-        && (slices == 1 || subslices == all)
+    // Every Gen11 part has one slice: what i915 checks of several cannot come up.
+    let (subslices, all) = (sseu.subslices.count_ones(), there.count_ones());
+    let possible = (subslices == all || 2 * subslices == all)
         && (subslices <= 4 || subslices.is_multiple_of(2))
-        && (slices != 1 || all_slices != 1 || subslices == all || subslices == all / 2)
-        && (slices != 1 || subslices == all || subslices <= all / 2)
         && sseu.min_eus == max_eus
         && sseu.max_eus == max_eus;
     if possible { Ok(sseu) } else { Err(Errno::Inval) }
