@@ -5,6 +5,10 @@
 GPU ?= tgl
 DEMO ?= paint
 KERNEL ?= debug
+# The folder of a Microkit SDK, and which of its configurations: without, the embedded kernel is used.
+MICROKIT_SDK ?=
+CONFIG ?= debug
+SDK = $(if $(MICROKIT_SDK),--microkit-sdk $(MICROKIT_SDK) --config $(CONFIG))
 CARGO ?= cargo
 XTASK = $(CARGO) run -q -p xtask --
 
@@ -17,11 +21,11 @@ help: ## list the verbs
 setup: ## install what the machine lacks (as root), or say what to install
 	@toolchain/setup.sh
 
-run: setup ## boot the demonstration, with a picture in target/run/frame.png [GPU=tgl|skl] [DEMO=paint]
-	@$(XTASK) run --gpu $(GPU) --demo $(DEMO)
+run: setup ## boot the demonstration, with a picture in target/run/frame.png [GPU=tgl|skl] [DEMO=paint] [MICROKIT_SDK=DIR]
+	@$(XTASK) run --gpu $(GPU) --demo $(DEMO) $(SDK)
 
-image: setup ## build the kernel and the image, and say where they are [DEMO=paint] [KERNEL=debug|release]
-	@$(XTASK) image --demo $(DEMO) --kernel $(KERNEL)
+image: setup ## build the kernel and the image, and say where they are [DEMO=paint] [KERNEL=debug|release] [MICROKIT_SDK=DIR CONFIG=debug|release]
+	@$(XTASK) image --demo $(DEMO) --kernel $(KERNEL) $(SDK)
 
 test: setup ## run the host tests and the boot tests
 	@$(XTASK) test

@@ -81,6 +81,8 @@ enum Verb {
         #[arg(long, value_name = "FILE")]
         registers: Option<PathBuf>,
     },
+    /// List the platforms, a name a line
+    Platforms,
 }
 
 fn device_id(text: &str) -> Result<u16, String> {
@@ -138,8 +140,13 @@ fn repeat(file: &Path, registers: Option<&Path>) -> Result<bool> {
 
 /// Runs the model; answers whether no rule was broken.
 fn run(arguments: &Arguments) -> Result<bool> {
-    if let Some(Verb::Replay { file, registers }) = &arguments.command {
-        return repeat(file, registers.as_deref());
+    match &arguments.command {
+        Some(Verb::Replay { file, registers }) => return repeat(file, registers.as_deref()),
+        Some(Verb::Platforms) => {
+            PLATFORMS.iter().for_each(|platform| println!("{}", platform.name));
+            return Ok(true);
+        }
+        None => {}
     }
     let Some(platform) = by_name(&arguments.gpu) else {
         let names: Vec<_> = PLATFORMS.iter().map(|platform| platform.name).collect();

@@ -9,11 +9,12 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use image::sdk::Sdk;
 
 use crate::frame::Frame;
 use crate::machine::{Ending, Machine, Outcome};
 use crate::serial::Line;
-use crate::system::{Image, Kernel, Pieces};
+use crate::system::{Image, Kernel, Pieces, SdkPieces};
 use crate::workspace::Workspace;
 
 /// The memory region that a demonstration's picture is in.
@@ -61,6 +62,15 @@ impl Demo {
     /// When a build fails.
     pub fn build(&self, workspace: &Workspace, kernel: Kernel, folder: &Path) -> Result<Image> {
         let pieces = Pieces::build(workspace, kernel, self.packages)?;
+        pieces.image(workspace, &workspace.root().join(self.description), folder)
+    }
+
+    /// Builds its image in `folder` with a Microkit SDK.
+    ///
+    /// # Errors
+    /// When a build fails.
+    pub fn build_with_sdk(&self, workspace: &Workspace, sdk: &Sdk, folder: &Path) -> Result<Image> {
+        let pieces = SdkPieces::build(workspace, sdk, self.packages)?;
         pieces.image(workspace, &workspace.root().join(self.description), folder)
     }
 

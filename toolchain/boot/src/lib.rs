@@ -16,9 +16,10 @@ mod workspace;
 
 pub use demo::{Demo, Shown};
 pub use frame::Frame;
+pub use image::sdk::Sdk;
 pub use machine::{Ending, Machine, Outcome, RunError};
 pub use model::{Gpu, ModelFiles, Timing, Verdict, build_model};
 pub use ram::GuestRam;
 pub use serial::Line;
-pub use system::{Image, Kernel, Pieces, Region};
+pub use system::{Image, Kernel, Pieces, Region, SdkPieces};
 pub use workspace::{Verbosity, Workspace};

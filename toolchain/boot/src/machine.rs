@@ -229,13 +229,13 @@ impl Machine {
                 let said = running.model.as_ref().map(Model::said).unwrap_or_default();
                 return Err(RunError::Model { status, said });
             }
-            Ended::Qemu(status) => match exit_code(status, &running.lines) {
-                Some(code) => Ending::Exit(code),
-                None => {
-                    let said = fs::read_to_string(self.folder.join("qemu.log")).unwrap_or_default();
-                    return Err(RunError::Qemu { status, said, tail: tail() });
+            Ended::Qemu(status) => {
+                let said = fs::read_to_string(self.folder.join("qemu.log")).unwrap_or_default();
+                match exit_code(status, &running.lines, &said) {
+                    Some(code) => Ending::Exit(code),
+                    None => return Err(RunError::Qemu { status, said, tail: tail() }),
                 }
-            },
+            }
         };
         let verdict = match running.model {
             Some(model) => Some(model.finish().map_err(io_error("the device model"))?),
@@ -310,11 +310,12 @@ impl Machine {
     }
 }
 
-/// The guest's exit code `c` makes QEMU end with status `c << 1 | 1`. Its own failures end with 1 too, but before the
-/// kernel has printed anything.
-fn exit_code(status: ExitStatus, lines: &[Line]) -> Option<u8> {
+/// The guest's exit code `c` makes QEMU end with status `c << 1 | 1`. Its own failures end with 1 too, which would be
+/// code 0; but then it has said so, or nothing has been printed by the guest yet.
+fn exit_code(status: ExitStatus, lines: &[Line], said: &str) -> Option<u8> {
     let code = u8::try_from(status.code()?).ok()?;
-    (code & 1 == 1 && !lines.is_empty()).then_some(code >> 1)
+    let gave_up = || said.lines().any(|line| line.starts_with(QEMU) && !line.contains(": warning: "));
+    (code & 1 == 1 && !lines.is_empty() && !(code == 1 && gave_up())).then_some(code >> 1)
 }
 
 /// How a run came to its end.
@@ -400,5 +401,29 @@ impl Running {
             let Ok(line) = self.incoming.recv_timeout(silence) else { return };
             self.lines.push(line);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    use super::*;
+
+    fn code(status: i32, printed: &str, said: &str) -> Option<u8> {
+        let lines: Vec<_> =
+            printed.lines().map(|text| Line { text: text.into(), at: Duration::ZERO }).collect();
+        exit_code(ExitStatus::from_raw(status << 8), &lines, said)
+    }
+
+    #[test]
+    fn qemus_own_failure_is_not_the_guests_exit_code_0() {
+        assert_eq!(code(1, "up", ""), Some(0));
+        assert_eq!(code(1, "", ""), None, "nothing was booted");
+        assert_eq!(code(1, "up", "qemu-system-x86_64: terminating: the proxy's socket is gone\n"), None);
+        let warning = "qemu-system-x86_64: warning: TCG doesn't support requested feature\n";
+        assert_eq!(code(1, "up", warning), Some(0));
+        assert_eq!(code(85, "up", "qemu-system-x86_64: whatever\n"), Some(42), "only a guest says that");
+        assert_eq!(code(2, "up", ""), None, "no guest's code");
     }
 }

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use anyhow::{Context as _, ensure};
+
 use crate::process::{self, Process};
 use crate::workspace::Workspace;
 
@@ -66,6 +68,24 @@ impl Gpu {
             lost_interrupts: 0,
             options: vec![],
         }
+    }
+
+    /// Asks the device model whether it knows the part, before anything is booted.
+    ///
+    /// # Errors
+    /// When it does not; the error lists the parts that there are.
+    pub fn check(&self, program: &Path) -> anyhow::Result<()> {
+        let output = Command::new(program).arg("platforms").stdin(Stdio::null()).output();
+        let output = output.with_context(|| format!("cannot start {}", program.display()))?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let known: Vec<_> = text.lines().collect();
+        ensure!(
+            known.contains(&self.part.as_str()),
+            "there is no GPU {}; there is {}",
+            self.part,
+            known.join(", ")
+        );
+        Ok(())
     }
 }
 
@@ -170,7 +190,8 @@ impl Model {
             (None, _) => format!("it did not end within {FINISH_LIMIT:?} after QEMU"),
             (Some(Some(0)), _) | (Some(Some(1)), false) => String::new(),
             (Some(Some(1)), true) => "it says that rules were broken, and not which".into(),
-            (Some(code), _) => format!("it ended with code {code:?}"),
+            (Some(Some(code)), _) => format!("it ended with exit status {code}"),
+            (Some(None), _) => "it was ended by a signal".into(),
         };
         if !complaint.is_empty() {
             return Err(io::Error::other(format!("{complaint}\n{}", self.said())));

@@ -15,10 +15,11 @@ pub struct Line {
     pub at: Duration,
 }
 
-/// What lines contain that report a program which cannot go on: of the monitor, of a domain's runtime, of the kernel when
-/// nobody handles a fault, and of the kernel about itself.
-const BREAKS: [&str; 5] = [
+/// What lines contain that report a program which cannot go on: of the monitor, of Microkit's monitor, of a domain's
+/// runtime, of the kernel when nobody handles a fault, and of the kernel about itself.
+const BREAKS: [&str; 6] = [
     "monitor: fault in ",
+    "MON|ERROR: faulting PD: ",
     ": panicked at ",
     ": terminated with error: ",
     "Caught cap fault in send phase",
@@ -148,6 +149,7 @@ mod tests {
         for text in [
             "monitor: fault in paint: read of address 0x0",
             "paint: panicked at components/paint/src/main.rs:1:2: no",
+            "MON|ERROR: faulting PD: paint",
             "Caught cap fault in send phase at address 0x0",
         ] {
             assert!(line(text).tells_of_a_break(), "{text}");

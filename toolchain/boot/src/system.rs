@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use image::sdk::{Sdk, SdkRequest};
 
 use crate::workspace::Workspace;
 
@@ -80,26 +81,93 @@ impl Pieces {
         let request = image::Request {
             system: description.to_owned(),
             search_paths: vec![self.programs.clone(), beside],
-            board: workspace.root().join("toolchain/image/boards/qemu-q35.toml"),
+            board: workspace.root().join(DEFAULT_BOARD),
             initialiser: self.initialiser.clone(),
         };
         let built = image::build(&request)?;
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let system = folder.join("system.elf");
-        let report = folder.join("report.json");
         let changed = write(&system, &built.elf)?;
-        write(&report, built.report.to_json().as_bytes())?;
-        write(&image::text_report_path(&report), built.report.to_string().as_bytes())?;
-        for warning in &built.warnings {
-            workspace.step(&format!("warning: {warning}"));
-        }
         let state = if changed { "" } else { " is up to date" };
         workspace.step(&format!("image: {}{state}", workspace.shown(&system)));
-        let regions = built.report.regions.into_iter();
-        let regions =
-            regions.map(|region| Region { name: region.name, paddr: region.paddr, size: region.size });
-        Ok(Image { kernel: self.kernel.clone(), system, report, regions: regions.collect() })
+        finish(workspace, self.kernel.clone(), system, &built.report, &built.warnings, folder)
     }
+}
+
+/// The programs out of which a Microkit SDK's tool puts images together.
+#[derive(Clone, Debug)]
+pub struct SdkPieces {
+    sdk: Sdk,
+    programs: PathBuf,
+}
+
+impl SdkPieces {
+    /// Builds the programs of `packages` for the SDK's kernel, as far as they are not up to date.
+    ///
+    /// # Errors
+    /// When the build fails.
+    pub fn build(workspace: &Workspace, sdk: &Sdk, packages: &[&str]) -> Result<Self> {
+        workspace.step(&format!(
+            "domains: {} for Microkit {}, {}, {}",
+            packages.join(", "),
+            sdk.version(),
+            sdk.board(),
+            sdk.config()
+        ));
+        let mut cargo = workspace.sdk_cargo("build", sdk);
+        cargo.arg("-q");
+        for package in packages {
+            cargo.args(["-p", package]);
+        }
+        workspace.run("domains", &mut cargo)?;
+        let programs = workspace.sdk_dir(sdk);
+        name_programs(&programs)
+            .with_context(|| format!("cannot name programs in {}", programs.display()))?;
+        Ok(Self { sdk: sdk.clone(), programs })
+    }
+
+    /// Lets the SDK's tool put the system that the file `description` describes together, in `folder`.
+    ///
+    /// # Errors
+    /// When one of the tools refuses the system.
+    pub fn image(&self, workspace: &Workspace, description: &Path, folder: &Path) -> Result<Image> {
+        let beside = description.parent().unwrap_or(Path::new(".")).to_owned();
+        let built = image::sdk::build(&SdkRequest {
+            system: description.to_owned(),
+            search_paths: vec![self.programs.clone(), beside],
+            board: workspace.root().join(DEFAULT_BOARD),
+            sdk: self.sdk.clone(),
+            folder: folder.to_owned(),
+        })?;
+        workspace.step(&format!("image: {}", workspace.shown(&built.image)));
+        finish(workspace, built.kernel, built.image, &built.report, &built.warnings, folder)
+    }
+}
+
+/// The board that QEMU is.
+const DEFAULT_BOARD: &str = "toolchain/image/boards/qemu-q35.toml";
+
+/// Writes the reports and says what there is to say of an image.
+fn finish(
+    workspace: &Workspace,
+    kernel: PathBuf,
+    system: PathBuf,
+    report: &image::Report,
+    warnings: &[image::Diagnostic],
+    folder: &Path,
+) -> Result<Image> {
+    let json = folder.join("report.json");
+    write(&json, report.to_json().as_bytes())?;
+    write(&image::text_report_path(&json), report.to_string().as_bytes())?;
+    for warning in warnings {
+        workspace.step(&format!("warning: {warning}"));
+    }
+    let region = |region: &image::RegionReport| Region {
+        name: region.name.clone(),
+        paddr: region.paddr,
+        size: region.size,
+    };
+    Ok(Image { kernel, system, report: json, regions: report.regions.iter().map(region).collect() })
 }
 
 /// Writes a file unless it has these contents already; whether it had not.

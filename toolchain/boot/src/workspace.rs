@@ -7,6 +7,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use image::sdk::Sdk;
+
 use crate::system::Kernel;
 
 /// How much is said about the steps of a build.
@@ -114,6 +116,34 @@ impl Workspace {
         // It would take the place of domain.toml's flags.
         command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
         command
+    }
+
+    /// Cargo, as for protection domains on the kernel of a Microkit SDK. The packages follow, with `-p`.
+    #[must_use]
+    pub fn sdk_cargo(&self, verb: &str, sdk: &Sdk) -> Command {
+        let mut command = self.bare_cargo(Kernel::Debug);
+        command
+            .arg(verb)
+            .arg("--config")
+            .arg(self.root.join("toolchain/domain.toml"))
+            .arg("--target-dir")
+            .arg(self.sdk_target(sdk))
+            .args(["--profile", "domain", "-p", "sel4", "--features", "sel4/mcs"]);
+        // Where the crate `sel4` learns that kernel's numbers.
+        command.env("MICROKIT_SDK", sdk.folder());
+        command.env("MICROKIT_BOARD", sdk.board()).env("MICROKIT_CONFIG", sdk.config());
+        command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+        command
+    }
+
+    /// Where cargo puts programs of protection domains for an SDK's kernel.
+    #[must_use]
+    pub fn sdk_dir(&self, sdk: &Sdk) -> PathBuf {
+        self.sdk_target(sdk).join("x86_64-unknown-linux-gnu/domain")
+    }
+
+    fn sdk_target(&self, sdk: &Sdk) -> PathBuf {
+        self.target.join(format!("domain-sdk-{}", sdk.config()))
     }
 
     fn bare_cargo(&self, kernel: Kernel) -> Command {

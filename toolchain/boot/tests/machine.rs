@@ -203,3 +203,15 @@ fn a_device_model_that_gives_up_is_an_error_with_what_it_said() -> Result<()> {
     ensure!(error.to_string().contains("no such part"), "{error}");
     Ok(())
 }
+
+#[test]
+fn a_part_that_the_device_model_does_not_know_is_told_before_anything_boots() -> Result<()> {
+    let program = folder("parts").join("model.sh");
+    fs::create_dir_all(folder("parts"))?;
+    fs::write(&program, "#!/bin/sh\n[ \"$1\" = platforms ] && printf 'skl\\ntgl\\n'\n")?;
+    fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    Gpu::new("tgl").check(&program)?;
+    let Err(error) = Gpu::new("xyz").check(&program) else { bail!("it is taken for a part") };
+    ensure!(error.to_string() == "there is no GPU xyz; there is skl, tgl", "{error}");
+    Ok(())
+}

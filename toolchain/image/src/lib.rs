@@ -63,6 +63,7 @@ mod placement;
 mod program;
 mod programs;
 mod report;
+pub mod sdk;
 mod search;
 mod xml;
 
@@ -75,6 +76,7 @@ use thiserror::Error;
 use crate::board::{Board, BoardError};
 use crate::budget::Budget;
 use crate::diagnostic::Sink;
+use crate::model::System;
 use crate::program::Program;
 
 pub use crate::diagnostic::{Diagnostic, Place};
@@ -120,6 +122,12 @@ pub enum BuildError {
     /// The board file is of no use.
     #[error("{}: {}", .0.display(), .1)]
     Board(PathBuf, #[source] BoardError),
+    /// A result cannot be written.
+    #[error("{}: cannot write it: {}", .0.display(), .1)]
+    Unwritable(PathBuf, #[source] std::io::Error),
+    /// The SDK's tool refuses the system.
+    #[error("{} failed:\n{}", .0.display(), .1)]
+    Tool(PathBuf, String),
     /// The initialiser is of no use.
     #[error("{}: {}", .0.display(), .1)]
     Initialiser(PathBuf, #[source] ProgramError),
@@ -150,15 +158,14 @@ pub fn build(request: &Request) -> Result<Image, BuildError> {
     Ok(Image { elf, report, warnings: sink.into_warnings() })
 }
 
-/// From the description's text to the specification and the report.
-fn compile(
+/// From the description's text to a system that keeps all rules, with the physical address of each region.
+fn place_system(
     text: &str,
-    request: &Request,
+    search_paths: &[PathBuf],
     board: &Board,
-    initialiser: &Program,
     sink: &Sink<'_>,
-) -> Result<(Vec<u8>, Report), Vec<Diagnostic>> {
-    let parsed = parse::parse(text, &request.search_paths, sink);
+) -> Result<(System, Vec<u64>), Vec<Diagnostic>> {
+    let parsed = parse::parse(text, search_paths, sink);
     sink.finish_stage()?;
     let mut system = parsed.unwrap_or_default();
     check::check(&system, sink);
@@ -168,6 +175,18 @@ fn compile(
     let paddrs = placement::place(&system, board, sink);
     sink.finish_stage()?;
     lower::check_io_memory(&system, &paddrs, sink);
+    Ok((system, paddrs))
+}
+
+/// From the description's text to the specification and the report.
+fn compile(
+    text: &str,
+    request: &Request,
+    board: &Board,
+    initialiser: &Program,
+    sink: &Sink<'_>,
+) -> Result<(Vec<u8>, Report), Vec<Diagnostic>> {
+    let (system, paddrs) = place_system(text, &request.search_paths, board, sink)?;
     let programs = programs::load(&system, &request.search_paths, &paddrs, sink);
     sink.finish_stage()?;
 
@@ -190,7 +209,7 @@ fn compile(
         capability_slots: budget.slots,
         object_memory: budget.object_memory,
     };
-    Ok((bytes, Report::new(&system, &programs, &paddrs, board, image)))
+    Ok((bytes, Report::new(&system, &programs, &paddrs, board, Some(image))))
 }
 
 /// Where the text form of a report goes: beside the JSON form, with the extension `txt`.

@@ -12,7 +12,8 @@ use crate::program::{Program, Symbols};
 ///   channel            id of the channel over which this range may be lent
 ///   paddr              first physical address
 ///   size               bytes
-///   rights and pages   bit 0 read, bit 1 write, bits 15..8 log2 of the page size
+///   rights and pages   bit 0 read, bit 1 write, bit 2 mapped for the device from the start,
+///                      bits 15..8 log2 of the page size
 /// ```
 const GRANT_ENTRY: u64 = 32;
 
@@ -55,8 +56,28 @@ pub(crate) fn patch(system: &System, id: DomainId, paddrs: &[u64], target: &mut 
         };
         target.word(&setvar.symbol.value, value, &setvar.symbol.place);
     }
-    for table in &domain.grant_tables {
-        grant_table(system, table, paddrs, target);
+    grant_tables(system, id, paddrs, Grants::MappedWhenLent, target);
+}
+
+/// When the device reaches what may be lent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Grants {
+    /// The domain maps each page when it is lent.
+    MappedWhenLent,
+    /// It is mapped from the start, at its physical address; bit 2 of the rights says so.
+    MappedFromTheStart,
+}
+
+/// Writes the grant tables of a domain.
+pub(crate) fn grant_tables(
+    system: &System,
+    id: DomainId,
+    paddrs: &[u64],
+    grants: Grants,
+    target: &mut Target<'_>,
+) {
+    for table in &system.domains[id].grant_tables {
+        grant_table(system, table, paddrs, grants, target);
     }
 }
 
@@ -81,11 +102,12 @@ fn runtime(system: &System, id: DomainId, target: &mut Target<'_>) {
     }
 }
 
-fn grant_table(system: &System, table: &GrantTable, paddrs: &[u64], target: &mut Target<'_>) {
+fn grant_table(system: &System, table: &GrantTable, paddrs: &[u64], grants: Grants, target: &mut Target<'_>) {
+    let mapped = u64::from(grants == Grants::MappedFromTheStart) << 2;
     let mut bytes = Vec::new();
     for grant in &table.grants {
         let region = &system.regions[grant.region];
-        let rights = u64::from(grant.perms.read) | u64::from(grant.perms.write) << 1;
+        let rights = u64::from(grant.perms.read) | u64::from(grant.perms.write) << 1 | mapped;
         let words = [
             u64::from(grant.channel.value),
             paddrs[grant.region],

@@ -121,7 +121,8 @@ impl Program {
         Self::parse(&fs::read(path)?)
     }
 
-    fn parse(bytes: &[u8]) -> Result<Self, ProgramError> {
+    /// Reads a program image out of the bytes of its file.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, ProgramError> {
         let file = ElfFile64::<LittleEndian>::parse(bytes)?;
         let endian = LittleEndian;
         let header = file.elf_header();

@@ -36,6 +36,18 @@ pub(crate) fn load(
     programs
 }
 
+/// A program with the bytes of its file.
+pub(crate) fn read_with_file(
+    path: &Placed<String>,
+    search_paths: &[PathBuf],
+    sink: &Sink<'_>,
+) -> Option<(Program, Vec<u8>)> {
+    read(path, search_paths, sink, |file| {
+        let bytes = std::fs::read(file)?;
+        Ok((Program::parse(&bytes)?, bytes))
+    })
+}
+
 fn read<T>(
     path: &Placed<String>,
     search_paths: &[PathBuf],
@@ -56,7 +68,7 @@ fn read<T>(
 }
 
 /// Segments lie below the stack and apart from maps.
-fn check_layout(system: &System, domain: &ProtectionDomain, program: &Program, sink: &Sink<'_>) {
+pub(crate) fn check_layout(system: &System, domain: &ProtectionDomain, program: &Program, sink: &Sink<'_>) {
     let top = layout::map_top(domain.stack_size);
     for segment in &program.segments {
         let (start, end) = (segment.first_page(), segment.end_page());

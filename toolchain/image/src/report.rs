@@ -15,8 +15,9 @@ use crate::program::{Program, Segment};
 pub struct Report {
     /// Name of the board.
     pub board: String,
-    /// The image as a whole.
-    pub image: ImageReport,
+    /// The image as a whole; not there when a Microkit SDK's tool made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageReport>,
     /// Memory regions in the order of the description.
     pub regions: Vec<RegionReport>,
     /// Protection domains, parents before children.
@@ -190,7 +191,7 @@ impl Report {
         programs: &[Program],
         paddrs: &[u64],
         board: &Board,
-        image: ImageReport,
+        image: Option<ImageReport>,
     ) -> Self {
         let domains = system.domains.iter().zip(programs).enumerate();
         Self {
@@ -330,13 +331,14 @@ impl DomainReport {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let image = &self.image;
         writeln!(f, "Board {}", self.board)?;
-        writeln!(
-            f,
-            "Image of {:#x} bytes, {:#x} of them specification; {} capability slots, {:#x} bytes of objects",
-            image.memory, image.specification, image.capability_slots, image.object_memory
-        )?;
+        if let Some(image) = &self.image {
+            writeln!(
+                f,
+                "Image of {:#x} bytes, {:#x} of them specification; {} capability slots, {:#x} bytes of objects",
+                image.memory, image.specification, image.capability_slots, image.object_memory
+            )?;
+        }
         writeln!(f, "\nMemory regions")?;
         for region in &self.regions {
             let kind = if region.device { "device" } else { "memory" };

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! `image`: what a user would put on a boot medium.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
-use boot::{Demo, Workspace};
+use boot::{Demo, Sdk, Workspace};
 use clap::Args;
 
 use crate::KernelChoice;
@@ -15,11 +17,34 @@ pub(crate) struct Options {
     /// Which configuration of the kernel
     #[arg(long, value_enum, default_value = "debug")]
     kernel: KernelChoice,
+    #[command(flatten)]
+    sdk: SdkOptions,
+}
+
+/// The Microkit SDK to build with, instead of the embedded kernel.
+#[derive(Args)]
+pub(crate) struct SdkOptions {
+    /// The folder of a Microkit SDK
+    #[arg(long, value_name = "DIR")]
+    microkit_sdk: Option<PathBuf>,
+    /// The SDK's configuration of the kernel, such as debug or release
+    #[arg(long, value_name = "NAME", default_value = "debug")]
+    config: String,
+}
+
+impl SdkOptions {
+    /// The SDK, looked through; `None` for the embedded kernel.
+    pub(crate) fn sdk(&self) -> Result<Option<Sdk>> {
+        Ok(self.microkit_sdk.as_deref().map(|folder| Sdk::open(folder, &self.config)).transpose()?)
+    }
 }
 
 pub(crate) fn image(workspace: &Workspace, options: &Options) -> Result<String> {
-    let folder = workspace.target().join("image");
-    let image = Demo::named(&options.demo)?.build(workspace, options.kernel.into(), &folder)?;
+    let demo = Demo::named(&options.demo)?;
+    let image = match options.sdk.sdk()? {
+        Some(sdk) => demo.build_with_sdk(workspace, &sdk, &workspace.target().join("image-sdk"))?,
+        None => demo.build(workspace, options.kernel.into(), &workspace.target().join("image"))?,
+    };
     Ok(format!(
         "image: kernel {}, image {}, report {}",
         workspace.shown(&image.kernel),

@@ -7,12 +7,14 @@ use anyhow::Result;
 use boot::{Demo, Gpu, Kernel, Machine, Workspace};
 use clap::Args;
 
+use crate::image::SdkOptions;
+
 /// Generous: a run takes a few seconds, and the machine may be busy with something else.
 const DEADLINE: Duration = Duration::from_secs(120);
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// The part that the device model is: tgl (Tiger Lake) or skl (Skylake)
+    /// The part that the device model is, such as tgl (Tiger Lake) or skl (Skylake)
     #[arg(long, default_value = "tgl")]
     gpu: String,
     /// Which demonstration
@@ -24,6 +26,8 @@ pub(crate) struct Options {
     /// Let the GPU show this PCI device id, such as 0xffff
     #[arg(long, value_parser = device_id, conflicts_with = "no_gpu")]
     device_id: Option<u16>,
+    #[command(flatten)]
+    sdk: SdkOptions,
 }
 
 fn device_id(text: &str) -> Result<u16, String> {
@@ -33,14 +37,20 @@ fn device_id(text: &str) -> Result<u16, String> {
 
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<String> {
     let demo = Demo::named(&options.demo)?;
-    let image = demo.build(workspace, Kernel::Debug, &workspace.target().join("image"))?;
+    let sdk = options.sdk.sdk()?;
     let mut machine = Machine::new(workspace.target().join("run")).deadline(DEADLINE);
     let mut attached = "no GPU".to_owned();
     if !options.no_gpu {
         let gpu = Gpu { device_id: options.device_id, ..Gpu::new(&options.gpu) };
-        machine = machine.gpu(gpu, boot::build_model(workspace)?);
+        let model = boot::build_model(workspace)?;
+        gpu.check(&model)?;
+        machine = machine.gpu(gpu, model);
         attached = format!("GPU {}", options.gpu);
     }
+    let image = match &sdk {
+        Some(sdk) => demo.build_with_sdk(workspace, sdk, &workspace.target().join("image-sdk"))?,
+        None => demo.build(workspace, Kernel::Debug, &workspace.target().join("image"))?,
+    };
     workspace.step(&format!("boot: {} with {attached}", demo.name));
     let outcome = demo.run(&machine, &image, |line| {
         if !line.is_noise() {

@@ -217,13 +217,22 @@ pub(crate) fn refused(body: &str, message: &str) {
     assert_eq!(found, message, "for\n{body}");
 }
 
-/// The system with one of everything.
-pub(crate) fn golden() -> Image {
+/// A bench with everything that the golden system needs.
+pub(crate) fn golden_bench() -> Bench {
     let bench = Bench::new();
     bench.file("table.bin", &table());
     let symbols = [("x", 8), ("y", 8), ("z", 8), ("q", 8), ("grants", 128), ("count", 8)];
-    bench.elf("a.elf", &Elf::program(&symbols));
-    bench.build_whole(include_str!("golden/system.xml")).unwrap()
+    let mut elf = Elf::program(&symbols);
+    // All of it is in the file, as an SDK's tool needs it.
+    let size = usize::try_from(elf.segments[1].3).unwrap();
+    elf.segments[1].2.resize(size, 0);
+    bench.elf("a.elf", &elf);
+    bench
+}
+
+/// The system with one of everything.
+pub(crate) fn golden() -> Image {
+    golden_bench().build_whole(include_str!("golden/system.xml")).unwrap()
 }
 
 /// What its region `table` is filled with: five bytes more than two pages, nothing of it zero.

@@ -11,4 +11,5 @@ mod maps;
 mod programs;
 mod properties;
 mod report;
+mod sdk;
 mod specification;

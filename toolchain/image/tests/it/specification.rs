@@ -124,8 +124,9 @@ fn the_image_is_the_initialiser_with_the_specification_behind_it() {
     let len = spec.bytes.len() as u64;
     // Address, length, and the failure exit of the board: 1 << 48 | port << 32 | value.
     assert_eq!([0, 8, 16].map(|at| word(&data.bytes, at)), [0x40_3000, len, 0x1_00f4_0000_007d]);
-    assert_eq!(image.report.image.specification, len);
-    assert_eq!(image.report.image.memory, 0x3000 + len.next_multiple_of(0x1000));
+    let sizes = image.report.image.unwrap();
+    assert_eq!(sizes.specification, len);
+    assert_eq!(sizes.memory, 0x3000 + len.next_multiple_of(0x1000));
 }
 
 #[test]
