@@ -53,7 +53,7 @@ pub enum Bar {
 pub struct Changes {
     /// MSI was switched on or unmasked: a pending cause must be signalled.
     pub msi: bool,
-    /// The function came back from D3hot to D0, which resets it.
+    /// The function came back from D3hot to D0.
     pub power_up: bool,
 }
 

@@ -82,7 +82,7 @@ impl Gpu {
         }
         let changes = self.device.config.write(offset, len, value);
         if changes.power_up {
-            self.device.power_on();
+            self.device.wake_from_d3();
         }
         if changes.msi && self.device.line() {
             self.device.send_msi();

@@ -6,13 +6,17 @@
 //! at, and the values that matter. A [`Notice`] is not a fault of the driver: something legal whose effect the
 //! model does not have.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use crate::commands;
 
-/// Most entries that one log keeps; beyond it only the counter runs, so that a driver in a loop cannot eat the
-/// host's memory.
-const LIMIT: usize = 4096;
+/// Most entries that one log keeps of the driver, and as many again of its clients; beyond it only the counter runs, so
+/// that a driver in a loop cannot eat the host's memory.
+const LIMIT: usize = 2048;
+
+/// Most entries of one rule at one place, so that a driver in a loop does not hide what else it does.
+const SAME: usize = 64;
 
 macro_rules! rules {
     ($($(#[$doc:meta])* $name:ident: $text:literal, $source:literal;)*) => {
@@ -205,12 +209,24 @@ pub struct Log {
     total: u64,
     notices: Vec<Notice>,
     new_reports: usize,
+    /// How many reports are kept of the driver, and of its clients.
+    of_driver: usize,
+    of_clients: usize,
+    /// How many reports are kept of a rule at a place.
+    kept: HashMap<(Rule, String), usize>,
 }
 
 impl Log {
     fn push(&mut self, report: Report) {
         self.total = self.total.saturating_add(1);
-        if self.reports.len() < LIMIT {
+        let of_these = if report.client { &mut self.of_clients } else { &mut self.of_driver };
+        if *of_these >= LIMIT {
+            return;
+        }
+        let kept = self.kept.entry((report.rule, report.subject.clone())).or_default();
+        if *kept < SAME {
+            *kept += 1;
+            *of_these += 1;
             self.reports.push(report);
         }
     }
@@ -287,6 +303,8 @@ impl Log {
     pub fn take(&mut self) -> Vec<Report> {
         self.total = 0;
         self.new_reports = 0;
+        (self.of_driver, self.of_clients) = (0, 0);
+        self.kept.clear();
         std::mem::take(&mut self.reports)
     }
 

@@ -15,6 +15,8 @@ use crate::trace::Track;
 
 /// GDRST.
 const GDRST: u32 = 0x941c;
+/// Fence registers.
+const FENCES: std::ops::Range<u32> = 0x10_0000..0x10_0100;
 /// GDRST: full reset.
 const FULL: u32 = 1 << 0;
 
@@ -33,6 +35,14 @@ impl Device {
         self.pat_written = false;
         self.render_registers.clear();
         self.update_line();
+    }
+
+    /// The function comes back from D3hot. An integrated GPU keeps what it would keep in RC6: Linux, when it resumes
+    /// from its runtime suspend, writes the fences anew and nothing else of the GT (i915: intel_gt_pm.c,
+    /// intel_gt_runtime_resume), and goes on with the same engines, GGTT and PAT.
+    pub(crate) fn wake_from_d3(&mut self) {
+        self.registers.clear(FENCES.start, FENCES.end);
+        self.forcewake.reset();
     }
 
     /// Loses an engine's state.

@@ -469,3 +469,24 @@ fn a_three_level_context_translates_by_its_four_directories() {
         rig.assert_clean();
     }
 }
+
+#[test]
+fn sleep_in_d3_keeps_engines_and_tables_and_loses_fences_and_forcewake() {
+    for name in ["skl", "tgl"] {
+        let mut rig = Rig::new(name);
+        let page = rig.pages(1);
+        let mut context = storer(&mut rig, "bcs0", 7);
+        rig.map(&context, VA, page);
+        rig.write(0x10_0000, 1);
+        rig.gpu.config_write(0xd4, 2, 3);
+        assert!(rig.gpu.reports().is_empty(), "asleep, and nobody asks anything");
+        rig.gpu.config_write(0xd4, 2, 0);
+        assert_eq!(rig.read(0x10_0000), 0, "{name}: a fence");
+        assert_eq!(rig.read(0x22080), 0, "{name}: forcewake is to be asked for again");
+        rig.assert_broken(&[Rule::Forcewake]);
+        rig.forcewake();
+        rig.submit(&mut context);
+        assert_eq!(rig.memory.get_u32(page), Some(7), "{name}");
+        rig.assert_clean();
+    }
+}
