@@ -201,6 +201,10 @@ fn finish(arguments: &Arguments, gpu: &Gpu, iommu: &Registers) -> Result<bool> {
         let client = if report.client { "client: " } else { "" };
         let _ = writeln!(text, "{client}{report}");
     }
+    let more = gpu.log().total().saturating_sub(gpu.reports().len() as u64);
+    if more > 0 {
+        let _ = writeln!(text, "note: {more} breaches more, of the same rules at the same places");
+    }
     for fault in iommu.faults() {
         let kind = if fault.write { "write" } else { "read" };
         let _ = writeln!(text, "iommu: {kind} of {:#x}: {}", fault.address, fault.reason);

@@ -7,7 +7,7 @@
 //!   PD entry bit 7: 2 MiB page.  PD entry bit 11: its table describes 64 KiB pages (entry of VA [20:16]).
 //! ```
 //!
-//! Source: PRM vol 5, per-process GTT; formats in HARDWARE facts section 7.
+//! Sources: PRM vol 5, per-process GTT; i915: intel_gtt.h.
 
 use crate::commands::{FaultKind, Generation};
 use crate::memory::GuestMemory;

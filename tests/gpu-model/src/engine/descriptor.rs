@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Context descriptor: the 64 bits that name a context in a submission.
 //!
-//! Source: PRM vol 2c, context descriptor format; HARDWARE facts sections 4.1 and 4.2.
+//! Source: PRM vol 2c, context descriptor format; i915: intel_lrc.h.
 
 use crate::commands::Generation;
 

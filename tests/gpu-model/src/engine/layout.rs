@@ -5,7 +5,7 @@
 //! between. What is listed here is what the model writes when it saves a context; when it restores one it reads
 //! whatever list is there. Offsets are relative to the engine's base.
 //!
-//! Source: PRM vol 3, execlist context format; HARDWARE facts sections 5.2 and 5.3.
+//! Sources: PRM vol 3, execlist context format; i915: intel_lrc.c.
 
 use crate::commands::{EngineClass, Generation};
 
@@ -213,7 +213,7 @@ pub const RENDER_EXTENSION_MAX: usize = 120;
 mod tests {
     use super::*;
 
-    /// Golden headers and list ends of HARDWARE facts 5.2 (source: i915: intel_lrc.c).
+    /// Golden headers (source: i915: intel_lrc.c).
     #[test]
     fn headers_are_those_of_the_drivers_that_run_on_real_parts() {
         let header = |generation, class, at| {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Context status events (CSB) and EXECLIST_STATUS, in the format of each generation.
 //!
-//! Source: PRM vol 2c, context status buffer and EXECLIST_STATUS; HARDWARE facts sections 4.5 to 4.7.
+//! Source: PRM vol 2c, context status buffer and EXECLIST_STATUS; i915:
+//! intel_execlists_submission.c.
 
 use super::Active;
 use super::descriptor::{Descriptor, NO_CONTEXT};

@@ -12,7 +12,7 @@ pub use rows::{PLATFORMS, by_device_id, by_name};
 
 use crate::commands::Generation;
 
-/// MSI capability of a part (HARDWARE: lspci dumps; where none was seen the usual place).
+/// MSI capability of a part (source: lspci dumps; where none was seen, the usual place).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MsiCapability {
     /// Offset in configuration space.

@@ -6,8 +6,7 @@
 //!   access outside an awake domain: reads 0, writes are dropped (and reported)
 //! ```
 //!
-//! The ranges are those of i915: intel_uncore.c as HARDWARE facts list them, section 2.3; shadowed registers
-//! (writes need no forcewake) section 2.4.
+//! Ranges and shadowed registers (writes to which need no forcewake) are those of i915: intel_uncore.c.
 
 use crate::commands::Generation;
 use crate::platform::Platform;
@@ -195,7 +194,7 @@ const GEN12_RANGES: Ranges = &[
     (0x1d_0000, 0x1d_3fff, VDBOX2),
 ];
 
-/// GDRST, which lies in a GT range but works without forcewake (section 11.1).
+/// GDRST, which lies in a GT range but works without forcewake (i915: intel_reset.c).
 const GDRST: u32 = 0x941c;
 
 /// Bits that a request register has: kernel, user, fallback.
@@ -360,7 +359,7 @@ impl Forcewake {
     }
 }
 
-/// Is a write to `offset` buffered so that it needs no forcewake (section 2.4)?
+/// Is a write to `offset` buffered so that it needs no forcewake?
 fn is_shadowed(generation: Generation, offset: u32) -> bool {
     const MEDIA_BASES: [u32; 6] = [0x1c_0000, 0x1c_4000, 0x1c_8000, 0x1d_0000, 0x1d_4000, 0x1d_8000];
     let media = || MEDIA_BASES.iter().filter_map(|base| offset.checked_sub(*base));

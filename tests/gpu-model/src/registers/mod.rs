@@ -152,13 +152,14 @@ impl RegisterFile {
 
     /// Sets every register of `[start, end)` to 0.
     pub(crate) fn clear(&mut self, start: u32, end: u32) {
-        let mut offset = start;
-        while offset < end {
-            let (page, _) = Self::index(offset);
-            if self.pages.get(page).is_some_and(Option::is_some) {
-                self.set(offset, 0);
+        let (first, last) = ((start / 4) as usize, (end / 4) as usize);
+        for (number, page) in self.pages.iter_mut().enumerate() {
+            let Some(page) = page else { continue };
+            let base = number * PAGE;
+            let (from, to) = (first.clamp(base, base + PAGE) - base, last.clamp(base, base + PAGE) - base);
+            if let Some(values) = page.values.get_mut(from..to) {
+                values.fill(0);
             }
-            offset += 4;
         }
     }
 }
@@ -187,6 +188,18 @@ mod tests {
             file.listing(),
             "0x000d00 reads=2 writes=0 last=0xe\n0x022550 reads=0 writes=1 last=0x1\n"
         );
+    }
+
+    #[test]
+    fn clearing_a_range_leaves_its_neighbours_and_the_counters() {
+        let mut file = RegisterFile::new();
+        for offset in [0xffc, 0x1000, 0x3ffc, 0x4000] {
+            file.set(offset, 7);
+            file.count(offset, true, 7);
+        }
+        file.clear(0x1000, 0x4000);
+        assert_eq!([0xffc, 0x1000, 0x3ffc, 0x4000].map(|offset| file.get(offset)), [7, 0, 0, 7]);
+        assert_eq!(file.touched().count(), 4);
     }
 
     #[test]
