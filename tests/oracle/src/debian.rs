@@ -199,40 +199,26 @@ impl Apt {
 
     /// The files of a package and of what it depends on.
     fn download(&self, package: &str) -> Result<Vec<PathBuf>> {
-        let plan = |words: &[&str]| {
-            let mut command = self.command();
-            command.args(["install", "--no-install-recommends", "--yes"]).args(words).arg(package);
-            command
-        };
-        let output = plan(&["--print-uris"]).output().context("starting apt-get")?;
+        let mut plan = self.command();
+        plan.args(["install", "--no-install-recommends", "--yes", "--print-uris", package]);
+        let output = plan.output().context("starting apt-get")?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         // 'ADDRESS' FILE SIZE HASH
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let names: Vec<_> = text.lines().filter_map(|line| line.split_whitespace().nth(1)).collect();
-        let archives = self.folder.join("var/cache/apt/archives");
-        let status = plan(&["--download-only"]).status().context("starting apt-get")?;
-        ensure!(status.success(), "apt-get could not download {package}");
+        let names = text.lines().filter_map(|line| line.split_whitespace().nth(1));
         // A kernel's dependencies are the tools that would install it.
-        let needed = |name: &&&str| !package.starts_with("linux-image") || name.starts_with("linux-image-6");
-        let mut files: Vec<_> = names.iter().filter(needed).map(|name| archives.join(name)).collect();
-        if files.is_empty() {
-            // Downloaded before by an interrupted run, and so in no plan of addresses.
-            files = archive_files(&archives)?;
-        }
-        ensure!(!files.is_empty(), "apt-get knows no package {package}");
-        Ok(files)
+        let needed = |name: &&str| !package.starts_with("linux-image") || name.starts_with("linux-image-6");
+        let names: Vec<_> = names.filter(needed).collect();
+        ensure!(!names.is_empty(), "apt-get knows no package {package}");
+        let downloads = self.folder.join("downloads");
+        fs::create_dir_all(&downloads)?;
+        let mut download = self.command();
+        let packages = names.iter().filter_map(|name| name.split('_').next());
+        download.arg("download").args(packages).current_dir(&downloads);
+        let status = download.status().context("starting apt-get")?;
+        ensure!(status.success(), "apt-get could not download {package}");
+        Ok(names.iter().map(|name| downloads.join(name)).collect())
     }
-}
-
-fn archive_files(archives: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = vec![];
-    for entry in fs::read_dir(archives)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "deb") {
-            files.push(path);
-        }
-    }
-    Ok(files)
 }
 
 #[cfg(test)]

@@ -21,8 +21,10 @@ const NEVER: &[&str] = &[
     "*ERROR*",
 ];
 
-/// What only a job that makes engines hang may bring about.
-const HANGS: &[&str] = &["GPU HANG", "Resetting "];
+/// What only a test that makes engines hang may bring about: the reset with its reason, and the story of the hang, which
+/// i915 writes when it has found time for it, with the process where one is known.
+const RESET: &str = "Resetting ";
+const HANG: &str = "GPU HANG";
 
 /// A rule that i915 breaks and that stays a rule for others.
 struct Excused {
@@ -39,14 +41,14 @@ impl Excused {
     }
 }
 
-/// - CONTEXT_STATUS_PTR is written with forcewake and then read without it, only to order the write (i915:
-///   intel_execlists_submission.c, reset_csb_pointers). i915 lets the domain sleep a millisecond after the write, which
-///   a processor never takes between two instructions and an emulated one may. The value is not used.
-/// - EXECLIST_STATUS_UDW is read without forcewake to learn what hangs (i915: intel_execlists_submission.c,
-///   active_context). The engine is running then, which keeps a real part's domain awake; ours shall not rely on it.
+/// Both are reads without forcewake of engines that run, which keeps a real part's domain awake; ours shall not rely on it.
+/// - CONTEXT_STATUS_PTR is read to pass some time between two stores to memory; the value is dropped (i915:
+///   intel_execlists_submission.c, process_csb). A short batch may have ended by then.
+/// - EXECLIST_STATUS_UDW names the context that waits for a semaphore or that is to be captured (i915:
+///   intel_execlists_submission.c, execlists_irq_handler and active_ccid), so its engine has to be at work.
 const EXCUSED: &[Excused] = &[
     Excused { start: "CONTEXT_STATUS_PTR ", part: "before it is accessed: read while" },
-    Excused { start: "EXECLIST_STATUS_UDW ", part: "before it is accessed: read while" },
+    Excused { start: "EXECLIST_STATUS_UDW ", part: "sleeps and its engine works" },
 ];
 
 /// What was found.
@@ -93,16 +95,21 @@ impl Judgement {
     pub(crate) fn of(lines: &[&str], reports: &[String], jobs: &[Job]) -> Self {
         let mut this = Self::default();
         let mut current: Option<(&Job, Vec<&str>)> = None;
+        let mut subtest = "";
         let mut ended = BTreeSet::new();
         let mut done = false;
         for line in lines {
             let text = text_of(line);
             let Some(said) = text.strip_prefix("oracle: ") else {
-                this.kernel_line(text, current.as_ref().map(|(job, _)| *job));
+                if let Some(name) = started_subtest(text) {
+                    subtest = name;
+                }
+                this.kernel_line(text, current.as_ref().map(|(job, _)| *job), subtest, jobs);
                 continue;
             };
             if let Some(name) = said.strip_prefix("begin ") {
                 current = jobs.iter().find(|job| job.name == name).map(|job| (job, vec![]));
+                subtest = "";
             } else if let Some(output) = said.strip_prefix("| ") {
                 if let Some((_, lines)) = &mut current {
                     lines.push(output);
@@ -145,11 +152,22 @@ impl Judgement {
         self.complaints.push(what.into());
     }
 
-    fn kernel_line(&mut self, text: &str, job: Option<&Job>) {
-        let hangs = job.is_some_and(|job| job.hangs);
-        let bad = NEVER.iter().any(|sign| text.contains(sign))
-            || (!hangs && HANGS.iter().any(|sign| text.contains(sign)));
-        if bad {
+    fn kernel_line(&mut self, text: &str, job: Option<&Job>, subtest: &str, jobs: &[Job]) {
+        let meant = if let Some((_, process)) =
+            text.split_once(HANG).and_then(|(_, rest)| rest.split_once(", in "))
+        {
+            let process = process.split(" [").next().unwrap_or(process);
+            jobs.iter().any(|job| job.process() == process && job.resets_at_all())
+        } else if text.contains(HANG) {
+            job.is_some_and(|job| job.resets(subtest, ""))
+        } else if let Some((_, reason)) =
+            text.split_once(RESET).and_then(|(_, rest)| rest.split_once(" for "))
+        {
+            job.is_some_and(|job| job.resets(subtest, reason))
+        } else {
+            true
+        };
+        if !meant || NEVER.iter().any(|sign| text.contains(sign)) {
             let when = job.map_or_else(|| "outside of jobs".into(), |job| format!("during {}", job.name));
             self.complain(format!("the kernel, {when}: {text}"));
         }
@@ -185,6 +203,11 @@ impl Judgement {
             }
         }
     }
+}
+
+/// The subtest that a program of IGT tells the kernel's log of: `[IGT] PROGRAM: starting subtest NAME`.
+fn started_subtest(line: &str) -> Option<&str> {
+    line.strip_prefix("[IGT] ")?.split_once(": starting subtest ").map(|(_, name)| name)
 }
 
 /// The tests of a program that say SUCCESS, by the names of the lists.
@@ -225,7 +248,7 @@ mod unit {
         "[    5.0] [drm] Initialized i915 1.6.0 20201103 for 0000:00:02.0 on minor 0",
         "[    6.1] oracle: begin checks",
         "[    6.2] oracle: | check one: ok",
-        "[    6.3] i915 0000:00:02.0: [drm] GPU HANG: ecode 12:1:85dffffb, in oracle-guest [130]",
+        "[    6.3] i915 0000:00:02.0: [drm] GPU HANG: ecode 12:1:85dffffb, in guest [130]",
         "[    6.4] oracle: | checks: 1 of 1 ok",
         "[    6.5] oracle: end checks 0\r",
         "[    7.0] oracle: begin t",
@@ -257,6 +280,7 @@ mod unit {
             (0, "[    5.0] i915 0000:00:02.0: [drm:add_taint_for_CI [i915]] CI tainted:0x9 by intel_gt_init"),
             (0, "[    5.0] i915 0000:00:02.0: [drm] *ERROR* rcs'0 reset request timed out"),
             (0, "[    5.0] i915 0000:00:02.0: [drm] GPU HANG: ecode 12:1:85dffffb"),
+            (3, "[    6.3] i915 0000:00:02.0: [drm] Resetting rcs0 for stopped heartbeat on rcs0"),
             (8, "[    7.2] oracle: | Dynamic subtest rcs0: SKIP (0.010s)"),
             (9, "[    7.3] oracle: | Subtest a: FAIL (0.012s)"),
             (11, "[    8.0] oracle: interrupts 0"),
@@ -268,6 +292,33 @@ mod unit {
         assert_eq!(with(2, "[    6.2] oracle: | check one: FAILED: why").complaints.len(), 1);
         let judgement = Judgement::of(GOOD, &["RCS0 TAIL: not aligned".into()], &jobs());
         assert_eq!(judgement.complaints, ["the device model: RCS0 TAIL: not aligned"]);
+    }
+
+    #[test]
+    fn a_reset_is_meant_where_a_test_does_it_on_purpose_and_nowhere_else() {
+        let jobs = crate::jobs::tests(&["gem_busy@busy".into(), "gem_busy@hang".into(), "t@a".into()])
+            .unwrap_or_default();
+        let complaints = |subtest: &str, line: &str| {
+            let started = format!("[IGT] gem_busy: starting subtest {subtest}");
+            let lines = ["oracle: begin gem_busy", &started, line];
+            let judgement = Judgement::of(&lines, &[], &jobs);
+            judgement.complaints.iter().filter(|complaint| complaint.contains("the kernel")).count()
+        };
+        let reset = "i915 0000:00:02.0: [drm] Resetting rcs0 for CS error";
+        assert_eq!(complaints("hang", reset), 0);
+        assert_eq!(complaints("hang", "i915 0000:00:02.0: [drm] GPU HANG: ecode 12:1:21524111"), 0);
+        assert_eq!(complaints("busy", reset), 1);
+        assert_eq!(complaints("busy", "i915 0000:00:02.0: [drm] GPU HANG: ecode 12:1:21524111"), 1);
+        assert_eq!(
+            complaints("hang", "i915 0000:00:02.0: [drm] Resetting rcs0 for stopped heartbeat on rcs0"),
+            1
+        );
+        // It may come late, and then says whose it is.
+        assert_eq!(
+            complaints("busy", "i915 0000:00:02.0: [drm] GPU HANG: ecode 12:1:0, in gem_busy [90]"),
+            0
+        );
+        assert_eq!(complaints("hang", "i915 0000:00:02.0: [drm] GPU HANG: ecode 12:1:0, in t [90]"), 1);
     }
 
     #[test]

@@ -45,6 +45,9 @@ const PROGRAMS: &str = "usr/libexec/igt-gpu-tools";
 /// The guest's memory. The programs lie in it twice while it boots.
 const MEMORY: u64 = 1536 << 20;
 
+/// The most seconds that a program may take of which is not known that it passes.
+const SURVEYED: u32 = 40;
+
 /// What shall be done.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -54,8 +57,18 @@ pub struct Options {
     pub quick: bool,
     /// Run these tests in place of those that are known to pass (`PROGRAM@SUBTEST`), and do not fail when they do.
     pub survey: Option<PathBuf>,
+    /// Only the jobs whose names contain one of these, where any are given.
+    pub only: Vec<String>,
+    /// Let the device model write a trace, for Perfetto.
+    pub trace: bool,
     /// How long a run may take.
     pub deadline: Duration,
+}
+
+impl Options {
+    fn wants(&self, job: &Job) -> bool {
+        self.only.is_empty() || self.only.iter().any(|part| job.name.contains(part.as_str()))
+    }
 }
 
 /// What was found, and where the files of the run are.
@@ -95,7 +108,14 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<Report> {
         if options.survey.is_none() {
             jobs.extend(jobs::benchmarks());
         }
-        jobs.extend(jobs::tests(&listed_tests(workspace, options)?)?);
+        let mut surveyed = jobs::tests(&listed_tests(workspace, options)?)?;
+        if options.survey.is_some() {
+            for test in &mut surveyed {
+                test.seconds = test.seconds.min(SURVEYED);
+            }
+        }
+        jobs.extend(surveyed);
+        jobs.retain(|job| options.wants(job));
         add_programs(&mut initramfs, "", &benchmarks, &jobs)?;
         add_programs(&mut initramfs, TESTS_ROOT, &tests, &jobs)?;
         roots = format!("{TESTS_ROOT}\n");
@@ -122,7 +142,7 @@ fn boot(
     versions: Vec<String>,
 ) -> Result<Report> {
     let folder = workspace.target().join("oracle");
-    let mut gpu = Gpu { timing: Timing::Realtime, trace: false, ..Gpu::new(&options.gpu) };
+    let mut gpu = Gpu { timing: Timing::Realtime, trace: options.trace, ..Gpu::new(&options.gpu) };
     // i915 does not restore what a full reset loses by the documentation, and real parts work with it. What the
     // batches of test programs do wrong is their own affair.
     gpu.options = vec!["--full-reset-keeps-power".into(), "--allow-client-errors".into()];
@@ -206,8 +226,8 @@ fn add_programs(initramfs: &mut Initramfs, place: &str, root: &Root, jobs: &[Job
     }
     programs.sort();
     programs.dedup();
-    for file in libraries::closure(root.path(), &programs)? {
-        initramfs.program(&format!("{place}/{}", file.display()), &root.path().join(&file))?;
+    for (file, from) in libraries::closure(root.path(), &programs)? {
+        initramfs.program(&format!("{place}/{}", file.display()), &root.path().join(from))?;
     }
     // Both releases have the folders of libraries in /usr and links to them.
     for link in ["lib", "lib64", "bin"] {

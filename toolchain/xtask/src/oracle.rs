@@ -23,6 +23,12 @@ pub(crate) struct Options {
     /// target/oracle/survey-GPU.txt
     #[arg(long, value_name = "FILE", conflicts_with = "quick")]
     survey: Option<PathBuf>,
+    /// Only the jobs whose names contain this; may be repeated
+    #[arg(long, value_name = "PART", conflicts_with = "quick")]
+    only: Vec<String>,
+    /// Let the device model write a trace for Perfetto
+    #[arg(long)]
+    trace: bool,
     /// Seconds that the machine may run
     #[arg(long, default_value_t = 900)]
     deadline: u64,
@@ -35,6 +41,8 @@ pub(crate) fn oracle(workspace: &Workspace, options: &Options) -> Result<Closing
             gpu: options.gpu.clone(),
             quick: options.quick,
             survey: options.survey.clone(),
+            only: options.only.clone(),
+            trace: options.trace,
             deadline: Duration::from_secs(options.deadline),
         },
     )?;
