@@ -42,22 +42,13 @@ impl Device {
         }
         let value = match self.forcewake.missing(offset, false) {
             Some(domain) => {
-                // A busy engine keeps a real part's domain awake, so that is worth telling apart.
-                let busy = if self.is_at_work(offset) { " and its engine works" } else { "" };
-                let detail = format!("read while {domain:?} sleeps{busy}");
-                self.register_violation(Rule::Forcewake, offset, detail);
+                self.register_violation(Rule::Forcewake, offset, format!("read while {domain:?} sleeps"));
                 0
             }
             None => self.register_read(offset, Agent::Cpu),
         };
         self.registers.count(offset, false, value);
         value
-    }
-
-    /// Has the engine that a register belongs to a context?
-    fn is_at_work(&self, offset: u32) -> bool {
-        let engine = self.engine_at(offset).and_then(|(index, _)| self.engines.get(index));
-        engine.is_some_and(|engine| engine.active.is_some())
     }
 
     /// A dword write of the CPU.

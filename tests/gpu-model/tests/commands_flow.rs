@@ -135,6 +135,17 @@ fn a_batch_returns_to_the_ring() {
 }
 
 #[test]
+fn a_batch_in_the_upper_half_may_be_named_canonically_or_by_its_plain_48_bits() {
+    for (high, broken) in [(0xffff_8000, false), (0x8000, false), (0x0001_8000, true)] {
+        let mut machine = machine();
+        let [header, ..] = bb_start(Space::Ppgtt, 0);
+        let Outcome::Fault(fault) = machine.ring(&[header, 0x1000, high]) else { panic!() };
+        assert_eq!(fault.fault.address, 0x8000_0000_1000, "{high:#x}");
+        assert_eq!(machine.bus.reports.len(), usize::from(broken), "{high:#x}: {:?}", machine.bus.reports);
+    }
+}
+
+#[test]
 fn the_stream_shows_where_it_is_inside_a_batch_through_its_registers() {
     let mut machine = machine();
     machine.load(Space::Ppgtt, BATCH, &[0, 0, BB_END]);

@@ -122,7 +122,6 @@ pub(crate) fn benchmarks() -> Vec<Job> {
         ("gem_userptr_benchmark", "--run-subtest userptr-sync"),
         ("intel_upload_blit_small", ""),
         ("intel_upload_blit_large", ""),
-        ("intel_upload_blit_large_gtt", ""),
         ("intel_upload_blit_large_map", ""),
     ];
     let job = |(number, (program, arguments)): (usize, &(&str, &str))| Job {

@@ -41,14 +41,18 @@ impl Excused {
     }
 }
 
-/// Both are reads without forcewake of engines that run, which keeps a real part's domain awake; ours shall not rely on it.
-/// - CONTEXT_STATUS_PTR is read to pass some time between two stores to memory; the value is dropped (i915:
-///   intel_execlists_submission.c, process_csb). A short batch may have ended by then.
-/// - EXECLIST_STATUS_UDW names the context that waits for a semaphore or that is to be captured (i915:
-///   intel_execlists_submission.c, execlists_irq_handler and active_ccid), so its engine has to be at work.
+/// Reads that i915 makes without forcewake on real parts too:
+/// - CONTEXT_STATUS_PTR, to pass some time between two stores to memory; the value is dropped (i915:
+///   intel_execlists_submission.c, process_csb).
+/// - EXECLIST_STATUS_UDW, in the handler of the interrupt that says that a batch waits for a semaphore, and when a hang is
+///   captured (i915: intel_execlists_submission.c, execlists_irq_handler and active_ccid). The value names the context that
+///   runs. A real part does not sleep while one does; ours shall not rely on it.
+/// - The render engine's RING_BUFFER_HEAD, to let writes through the aperture arrive; the value is dropped (i915: intel_gt.c,
+///   intel_gt_flush_ggtt_writes).
 const EXCUSED: &[Excused] = &[
     Excused { start: "CONTEXT_STATUS_PTR ", part: "before it is accessed: read while" },
-    Excused { start: "EXECLIST_STATUS_UDW ", part: "sleeps and its engine works" },
+    Excused { start: "EXECLIST_STATUS_UDW ", part: "before it is accessed: read while" },
+    Excused { start: "RING_BUFFER_HEAD (0x2034)", part: "before it is accessed: read while" },
 ];
 
 /// What was found.
@@ -319,6 +323,25 @@ mod unit {
             0
         );
         assert_eq!(complaints("hang", "i915 0000:00:02.0: [drm] GPU HANG: ecode 12:1:0, in t [90]"), 1);
+    }
+
+    #[test]
+    fn only_the_reads_that_linux_makes_without_forcewake_are_excused() {
+        let complaints = |register: &str, access: &str| {
+            let rule = "the register's forcewake domain must be awake before it is accessed";
+            let report =
+                format!("{register}: {rule}: {access} while Render sleeps [Forcewake; i915: intel_uncore.c]");
+            Judgement::of(GOOD, &[report], &jobs()).complaints.len()
+        };
+        for register in [
+            "RCS0 CONTEXT_STATUS_PTR (0x23a0)",
+            "BCS0 EXECLIST_STATUS_UDW (0x22238)",
+            "RCS0 RING_BUFFER_HEAD (0x2034)",
+        ] {
+            assert_eq!(complaints(register, "read"), 0, "{register}");
+            assert_eq!(complaints(register, "wrote 0x1"), 1, "{register}");
+        }
+        assert_eq!(complaints("BCS0 RING_BUFFER_HEAD (0x22034)", "read"), 1);
     }
 
     #[test]

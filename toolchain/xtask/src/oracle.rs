@@ -55,7 +55,7 @@ pub(crate) fn oracle(workspace: &Workspace, options: &Options) -> Result<Closing
         fs::write(&path, text).with_context(|| path.display().to_string())?;
         println!("oracle: {} tests pass, in {}", found.passed.len(), workspace.shown(&path));
     } else {
-        for name in &found.passed {
+        for name in found.programs.iter().chain(&found.passed) {
             println!("  {name}");
         }
     }

@@ -21,6 +21,12 @@ pub(super) const REGISTER_OFFSET: u32 = 0x007f_fffc;
 /// How many dwords of payload cost as much as one command.
 const DWORDS_PER_UNIT: u32 = 32;
 
+/// The upper dword of a 48-bit address with bit 47 repeated above.
+const fn sign_extended(high: u32) -> u32 {
+    const UNUSED: u32 = 64 - ADDRESS_BITS;
+    ((high << UNUSED).cast_signed() >> UNUSED).cast_unsigned()
+}
+
 /// What follows a completed command.
 pub(super) enum Flow {
     /// The next command in line.
@@ -299,6 +305,14 @@ impl<B: CommandBus + ?Sized> Exec<'_, B> {
             );
         }
         canonical(raw) & !u64::from(low_bits)
+    }
+
+    /// As `address`, but the bits above may also be clear: Linux writes the plain 48 bits where it starts a batch
+    /// (i915: gen8_engine_cs.c, gen8_emit_bb_start).
+    #[inline]
+    pub(super) fn plain_address(&mut self, low: u32, high: u32, low_bits: u32) -> u64 {
+        let plain = high >> (ADDRESS_BITS - 32) == 0;
+        self.address(low, if plain { sign_extended(high) } else { high }, low_bits)
     }
 
     /// Reads `buffer.len()` operand bytes; the range may cross pages.

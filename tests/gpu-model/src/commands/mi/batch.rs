@@ -57,7 +57,7 @@ pub(super) fn start<B: CommandBus + ?Sized>(exec: &mut Exec<'_, B>) -> Result<Fl
     if header & start::RESOURCE_STREAMER != 0 {
         exec.violation("the resource streamer bit must be 0", "PRM vol 2a", String::new());
     }
-    let mut address = exec.address(low, high, 3);
+    let mut address = exec.plain_address(low, high, 3);
     if header & start::ADD_OFFSET != 0 {
         address = canonical(address.wrapping_add(u64::from(exec.state.batch_offset & !3)));
     }
