@@ -66,6 +66,8 @@ pub struct Judgement {
     pub programs: Vec<String>,
     /// Every test that succeeded, listed or not.
     pub passed: BTreeSet<String>,
+    /// The jobs that were run a second time, after the first had failed.
+    pub repeated: Vec<String>,
     /// How many tests were listed.
     pub listed: usize,
     /// i915's interrupts.
@@ -112,8 +114,13 @@ impl Judgement {
                 continue;
             };
             if let Some(name) = said.strip_prefix("begin ") {
-                current = jobs.iter().find(|job| job.name == name).map(|job| (job, vec![]));
+                // What passed in a first attempt has passed.
+                let earlier = current.take().filter(|(job, _)| job.name == name);
+                let fresh = || jobs.iter().find(|job| job.name == name).map(|job| (job, vec![]));
+                current = earlier.or_else(fresh);
                 subtest = "";
+            } else if let Some(end) = said.strip_prefix("again ") {
+                this.repeated.push(end.split(' ').next().unwrap_or(end).to_owned());
             } else if let Some(output) = said.strip_prefix("| ") {
                 if let Some((_, lines)) = &mut current {
                     lines.push(output);
@@ -323,6 +330,19 @@ mod unit {
             0
         );
         assert_eq!(complaints("hang", "i915 0000:00:02.0: [drm] GPU HANG: ecode 12:1:0, in t [90]"), 1);
+    }
+
+    #[test]
+    fn a_test_that_passes_at_the_second_attempt_passes_and_is_told() {
+        let again =
+            ["[    7.4] oracle: again t 98", "[    7.5] oracle: begin t", "oracle: | Starting subtest: a"];
+        let fails = "[    7.2] oracle: | Dynamic subtest rcs0: FAIL (0.010s)";
+        let first = [&GOOD[..8], &[fails, "oracle: | Subtest a: FAIL (0.010s)"]].concat();
+        let passes = [&first[..], &again, &GOOD[8..]].concat();
+        let judgement = Judgement::of(&passes, &[], &jobs());
+        assert_eq!((judgement.complaints, judgement.repeated), (vec![], vec!["t".to_owned()]));
+        let fails = [&first[..], &again, &[fails], &GOOD[9..]].concat();
+        assert_eq!(Judgement::of(&fails, &[], &jobs()).complaints.len(), 1);
     }
 
     #[test]

@@ -59,6 +59,9 @@ pub(crate) fn oracle(workspace: &Workspace, options: &Options) -> Result<Closing
             println!("  {name}");
         }
     }
+    for name in &found.repeated {
+        println!("oracle: {name} was run a second time");
+    }
     for complaint in &found.complaints {
         println!("oracle: {complaint}");
     }

@@ -39,6 +39,7 @@ pub(crate) mod getparam {
     pub(crate) const CHIPSET_ID: i32 = 4;
     pub(crate) const HAS_LLC: i32 = 17;
     pub(crate) const HAS_ALIASING_PPGTT: i32 = 18;
+    pub(crate) const CMD_PARSER_VERSION: i32 = 28;
     pub(crate) const HAS_GPU_RESET: i32 = 35;
     pub(crate) const HAS_SCHEDULER: i32 = 41;
     pub(crate) const HAS_EXEC_FENCE: i32 = 44;

@@ -57,12 +57,18 @@ fn whole() -> Result<()> {
     }
     for line in fs::read_to_string("/oracle/jobs").context("/oracle/jobs")?.lines() {
         let job = Job::parse(line)?;
-        log.say(&format!("begin {}", job.name));
-        let end = match job.run(&mut log) {
-            Ok(end) => end,
-            Err(error) => format!("error {error:#}"),
-        };
-        log.say(&format!("end {} {end}", job.name));
+        for left in (0..job.attempts).rev() {
+            log.say(&format!("begin {}", job.name));
+            let end = match job.run(&mut log) {
+                Ok(end) => end,
+                Err(error) => format!("error {error:#}"),
+            };
+            if end == "0" || left == 0 {
+                log.say(&format!("end {} {end}", job.name));
+                break;
+            }
+            log.say(&format!("again {} {end}", job.name));
+        }
     }
     log.say(&format!("interrupts {}", interrupts()?));
     log.say("done");
@@ -106,9 +112,10 @@ fn interrupts() -> Result<u64> {
     Ok(rows.filter_map(|row| row.split_whitespace().nth(1)?.parse::<u64>().ok()).sum())
 }
 
-/// A line of `/oracle/jobs`: name, seconds, root folder, program, arguments; with tabs between.
+/// A line of `/oracle/jobs`: name, how often it may be tried, seconds, root folder, program, arguments; with tabs between.
 struct Job<'a> {
     name: &'a str,
+    attempts: u32,
     limit: Duration,
     root: &'a str,
     program: &'a str,
@@ -119,9 +126,10 @@ impl<'a> Job<'a> {
     fn parse(line: &'a str) -> Result<Self> {
         let mut fields = line.split('\t');
         let mut next = || fields.next().with_context(|| format!("a field is missing in {line:?}"));
-        let (name, seconds, root, program) = (next()?, next()?, next()?, next()?);
+        let (name, attempts, seconds, root, program) = (next()?, next()?, next()?, next()?, next()?);
+        let attempts = attempts.parse().with_context(|| format!("attempts in {line:?}"))?;
         let limit = Duration::from_secs(seconds.parse().with_context(|| format!("seconds in {line:?}"))?);
-        Ok(Self { name, limit, root, program, arguments: fields.collect() })
+        Ok(Self { name, attempts, limit, root, program, arguments: fields.collect() })
     }
 
     fn run(&self, log: &mut Log) -> Result<String> {

@@ -3,11 +3,12 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
 use super::batch::Batch;
-use super::finish;
+use super::{LIMIT, finish};
 use crate::i915::{Device, Engine, param};
 
 /// Milliseconds between the questions whether an engine still lives, and until one that does not give way is reset.
@@ -28,6 +29,18 @@ fn hurry(engine: Engine) -> Result<()> {
     Ok(())
 }
 
+/// Waits until the kernel has written down how the engine hung, and clears that. It does so in its own time, and its
+/// message would come in the middle of something else.
+fn await_record() -> Result<()> {
+    let path = "/sys/class/drm/card0/error";
+    let deadline = Instant::now() + LIMIT;
+    while fs::read(path)?.starts_with(b"No error state collected") {
+        ensure!(Instant::now() < deadline, "the hang is not in {path}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    fs::write(path, "1").context(path)
+}
+
 pub(super) fn hang_on_every_engine(device: &Device) -> Result<()> {
     for engine in device.engines()? {
         hurry(engine)?;
@@ -46,6 +59,7 @@ pub(super) fn hang_on_every_engine(device: &Device) -> Result<()> {
         after.submit(0, &store, &[&target])?;
         finish(&target)?;
         ensure!(target.memory.read(0) == 21, "{} is dead after its reset", engine.name());
+        await_record().with_context(|| engine.name())?;
     }
     Ok(())
 }
@@ -65,5 +79,5 @@ pub(super) fn innocent_survives(device: &Device) -> Result<()> {
     ensure!(target.memory.read(0) == 22, "the innocent one's work is lost: {:#x}", target.memory.read(0));
     ensure!(guilty.reset_stats()?.active == 1, "guilty: {:?}", guilty.reset_stats()?);
     ensure!(innocent.reset_stats()?.active == 0, "innocent: {:?}", innocent.reset_stats()?);
-    Ok(())
+    await_record()
 }
