@@ -77,8 +77,14 @@ fn drive(machine: &mut Machine, budget: u64) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// Cases of each property; `PROPTEST_CASES` asks for more.
+fn config() -> ProptestConfig {
+    let config = ProptestConfig::default();
+    ProptestConfig { cases: config.cases.max(4000), ..config }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn arbitrary_rings_and_batches_end_in_an_outcome(

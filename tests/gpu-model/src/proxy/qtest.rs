@@ -232,6 +232,19 @@ mod tests {
         assert!(shared.failed.load(Ordering::Relaxed));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_lines_of_the_socket_are_taken(lines in proptest::collection::vec("(OK ?(0x)?)?\\PC{0,20}", 0..20)) {
+            let (shared, registers) = (Shared::default(), Registers::default());
+            for (line, expected) in lines.iter().zip([Expected::Status, Expected::Root, Expected::Done].iter().cycle()) {
+                shared.expected.lock().unwrap().push_back(*expected);
+                shared.answer(line, &registers);
+            }
+            let refused = lines.iter().any(|line| !line.starts_with("OK"));
+            proptest::prop_assert_eq!(shared.failed.load(Ordering::Relaxed), refused);
+        }
+    }
+
     #[test]
     fn connecting_gives_up_at_its_deadline() {
         let path = std::env::temp_dir().join("gpu-model-nobody-listens-here");
