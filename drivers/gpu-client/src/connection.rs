@@ -2,19 +2,18 @@
 //! The connection and what is created through it.
 
 use gpu_protocol::{
-    Connect, ContextCreate, ContextDestroy, ContextParam, CreateSetParam, Errno, Extension, ExtensionHeader,
-    GemClose, GetParam, Grant, GrantFlags, MAX_OBJECTS, ObjectFlags, Operation, PageRequest, Param,
-    ReadErrorState, Refuse, Reply, Submit, SubmitObject, UserptrCreate, UserptrFlags, VERSION, VmCreate,
-    VmDestroy,
+    Connect, ContextDestroy, Errno, GemClose, GetParam, Grant, GrantFlags, MAX_OBJECTS, ObjectFlags,
+    Operation, PageRequest, Param, ReadErrorState, Refuse, Reply, Submit, SubmitObject, UserptrCreate,
+    UserptrFlags, VERSION, VmCreate, VmDestroy,
 };
 use zerocopy::{Immutable, IntoBytes};
 
-use crate::{Lendable, Transport};
+use crate::{ContextBuilder, Lendable, Transport};
 
 /// Offset in the message area of an operation's structure; what it points to follows.
 const ARGUMENT: usize = 0;
 /// Offset of what an argument structure points to.
-const PAYLOAD: usize = 256;
+pub(crate) const PAYLOAD: usize = 256;
 
 /// Tries of a submission that the driver answers with `EAGAIN`. Each try lends the pages of every open
 /// request, so one more than the objects of a submission is enough unless pages are taken back
@@ -64,13 +63,13 @@ impl core::error::Error for Error {}
 /// An address space of the GPU.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Vm {
-    handle: u32,
+    pub(crate) handle: u32,
 }
 
 /// A context: state on the GPU and the address space that it runs in.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Context {
-    handle: u32,
+    pub(crate) handle: u32,
 }
 
 /// An object made of the client's own pages.
@@ -162,24 +161,12 @@ impl<T: Transport> Gpu<T> {
         self.ask(Operation::VmDestroy, &VmDestroy { extensions: 0, flags: 0, vm_id: vm.handle }).map(drop)
     }
 
-    /// Creates a context in an address space.
+    /// Creates a context in an address space, otherwise with the defaults: see [`ContextBuilder`] for others.
     ///
     /// # Errors
-    /// `ENOMEM` when the client's quota is exhausted, `EIO` when the device is wedged.
+    /// `ENOMEM` when the client's quota is exhausted, `EIO` when the device is wedged or the client is banned.
     pub fn create_context(&mut self, vm: &Vm) -> Result<Context, Error> {
-        let extension = CreateSetParam {
-            base: ExtensionHeader { next: 0, name: Extension::SetParam as u32, flags: 0, rsvd: [0; 4] },
-            param: ContextParam { ctx_id: 0, size: 0, param: ContextParam::VM, value: u64::from(vm.handle) },
-        };
-        self.write(PAYLOAD, &extension)?;
-        let create = ContextCreate {
-            ctx_id: 0,
-            flags: ContextCreate::USE_EXTENSIONS,
-            // CAST: a small constant.
-            extensions: PAYLOAD as u64,
-        };
-        let handle = self.ask(Operation::ContextCreate, &create)?;
-        Ok(Context { handle: to_handle(handle)? })
+        self.create_context_with(&ContextBuilder::new().in_vm(vm))
     }
 
     /// Destroys a context. What it still runs is finished or cancelled by the driver.
@@ -355,7 +342,11 @@ impl<T: Transport> Gpu<T> {
     }
 
     /// Writes a structure into the message area.
-    fn write<A: IntoBytes + Immutable>(&mut self, offset: usize, value: &A) -> Result<(), Error> {
+    pub(crate) fn write<A: IntoBytes + Immutable + ?Sized>(
+        &mut self,
+        offset: usize,
+        value: &A,
+    ) -> Result<(), Error> {
         let bytes = value.as_bytes();
         if offset + bytes.len() > self.transport.area_len() {
             return Err(Error::TooLarge);
@@ -364,7 +355,7 @@ impl<T: Transport> Gpu<T> {
         Ok(())
     }
 
-    fn call<A: IntoBytes + Immutable>(
+    pub(crate) fn call<A: IntoBytes + Immutable>(
         &mut self,
         operation: Operation,
         argument: &A,
@@ -375,7 +366,11 @@ impl<T: Transport> Gpu<T> {
     }
 
     /// A call whose reply is one word, or none.
-    fn ask<A: IntoBytes + Immutable>(&mut self, operation: Operation, argument: &A) -> Result<u64, Error> {
+    pub(crate) fn ask<A: IntoBytes + Immutable>(
+        &mut self,
+        operation: Operation,
+        argument: &A,
+    ) -> Result<u64, Error> {
         let reply = self.call(operation, argument, None)?;
         reply.status?;
         Ok(reply.words[0])
@@ -383,6 +378,6 @@ impl<T: Transport> Gpu<T> {
 }
 
 /// A handle or an index out of a reply's word.
-fn to_handle(word: u64) -> Result<u32, Error> {
+pub(crate) fn to_handle(word: u64) -> Result<u32, Error> {
     u32::try_from(word).map_err(|_| Error::Protocol)
 }

@@ -8,22 +8,31 @@
 //! # The life of a batch
 //!
 //! 1. [`Gpu::connect`] checks the version; [`Gpu::create_vm`] and [`Gpu::create_context`] make an
-//!    address space and a context in it.
+//!    address space and a context in it. [`ContextBuilder`] makes contexts that differ from the defaults, or are
+//!    clones of others.
 //! 2. [`Gpu::create_userptr`] makes objects out of the client's own memory. No page is lent yet.
 //! 3. Commands are written into one of them with [`blit::Commands`].
 //! 4. [`Gpu::submit`] runs the batch. Where the driver lacks the pages of an object it asks for them;
 //!    the library lends them ([`Lendable`] says by which capabilities) and submits again.
 //! 5. The domain returns to its event loop; the driver notifies it; [`Gpu::is_complete`] reads the page
 //!    of completed points and costs no call.
+//!
+//! # After a hang
+//!
+//! A batch that does not end is stopped, and its point is reached all the same. [`Gpu::reset_counts`] tells whether
+//! the context was to blame. If it is banned ([`Gpu::submit`] answers `EIO`), a clone of it
+//! ([`ContextBuilder::clone_of`] with [`CLONE_ALL`]) goes on: fresh logical state, everything else as it was.
 #![cfg_attr(not(test), no_std)]
 #![deny(unsafe_code)]
 
 pub mod blit;
 mod connection;
+mod context;
 #[cfg(feature = "microkit")]
 pub mod microkit;
 mod transport;
 
 pub use connection::{Access, Context, Error, Fence, Gpu, Object, UsedObject, Vm};
-pub use gpu_protocol::{Errno, Param};
+pub use context::{ContextBuilder, ResetCounts};
+pub use gpu_protocol::{CLONE_ALL, CloneFlags, ContextParam, EngineClassInstance, Errno, Param};
 pub use transport::{Lendable, Transport};

@@ -32,8 +32,14 @@ pub struct Demo {
 }
 
 /// Every demonstration there is; the first one is what is run when none is named.
-const DEMOS: &[Demo] =
-    &[Demo { name: "paint", description: "system.xml", packages: &["gpu-driver", "paint"] }];
+const DEMOS: &[Demo] = &[
+    Demo { name: "paint", description: "system.xml", packages: &["gpu-driver", "paint"] },
+    Demo {
+        name: "recover",
+        description: "components/recover/system.xml",
+        packages: &["gpu-driver", "recover"],
+    },
+];
 
 /// What a successful run of a demonstration shows.
 #[derive(Debug)]
