@@ -21,10 +21,10 @@ help: ## list the verbs
 setup: ## install what the machine lacks (as root), or say what to install
 	@toolchain/setup.sh
 
-run: setup ## boot the demonstration, with a picture in target/run/frame.png [GPU=tgl|skl] [DEMO=paint] [MICROKIT_SDK=DIR]
+run: setup ## boot the demonstration, with a picture in target/run/frame.png [GPU=tgl|skl] [DEMO=paint|recover] [MICROKIT_SDK=DIR]
 	@$(XTASK) run --gpu $(GPU) --demo $(DEMO) $(SDK)
 
-image: setup ## build the kernel and the image, and say where they are [DEMO=paint] [KERNEL=debug|release] [MICROKIT_SDK=DIR CONFIG=debug|release]
+image: setup ## build the kernel and the image, and say where they are [DEMO=paint|recover] [KERNEL=debug|release] [MICROKIT_SDK=DIR CONFIG=debug|release]
 	@$(XTASK) image --demo $(DEMO) --kernel $(KERNEL) $(SDK)
 
 test: setup ## run the host tests and the boot tests

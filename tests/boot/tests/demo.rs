@@ -13,9 +13,13 @@ struct Run {
 
 /// Boots the demonstration in a folder of this test's own.
 fn run(test: &str, gpu: Option<Gpu>) -> Result<Run> {
+    run_demo(Demo::named("paint")?, test, gpu)
+}
+
+/// Boots any demonstration.
+fn run_demo(demo: &'static Demo, test: &str, gpu: Option<Gpu>) -> Result<Run> {
     let workspace = workspace()?;
     let folder = workspace.target().join("boot-tests").join(test);
-    let demo = Demo::named("paint")?;
     let image = demo.build(&workspace, Kernel::Debug, &folder.join("image"))?;
     let mut machine = Machine::new(folder.join("run")).deadline(DEADLINE);
     if let Some(gpu) = gpu {
@@ -102,4 +106,32 @@ fn without_a_gpu_the_demonstration_ends_with_an_error() -> Result<()> {
 fn with_an_unknown_gpu_the_demonstration_ends_with_an_error_that_names_it() -> Result<()> {
     let gpu = Gpu { device_id: Some(0xfffe), ..Gpu::new("tgl") };
     gave_up(&run("demo-unknown-gpu", Some(gpu))?, "8086:fffe")
+}
+
+fn recovers_with_a_clone(part: &str) -> Result<()> {
+    let demo = Demo::named("recover")?;
+    let Run { demo, image, outcome } = run_demo(demo, &format!("recover-{part}"), Some(demo.gpu(part)))?;
+    demo.judge(&image, &outcome)?;
+    let story = [
+        "recover: the context is guilty of 1 hang",
+        "recover: it is banned: the driver answers EIO",
+        "recover: cloned it; painting on",
+        "recover: all 307200 pixels are right",
+    ];
+    for line in story {
+        ensure!(outcome.line(line).is_some(), "nothing says {line:?}:\n{}", outcome.tail());
+    }
+    Ok(())
+}
+
+#[test]
+fn a_client_hangs_a_context_learns_it_is_guilty_and_finishes_its_picture_with_a_clone_on_tiger_lake()
+-> Result<()> {
+    recovers_with_a_clone("tgl")
+}
+
+#[test]
+fn a_client_hangs_a_context_learns_it_is_guilty_and_finishes_its_picture_with_a_clone_on_skylake()
+-> Result<()> {
+    recovers_with_a_clone("skl")
 }

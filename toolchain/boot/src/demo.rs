@@ -13,6 +13,7 @@ use image::sdk::Sdk;
 
 use crate::frame::Frame;
 use crate::machine::{Ending, Machine, Outcome};
+use crate::model::{Gpu, Timing};
 use crate::serial::Line;
 use crate::system::{Image, Kernel, Pieces, SdkPieces};
 use crate::workspace::Workspace;
@@ -29,15 +30,24 @@ pub struct Demo {
     description: &'static str,
     /// The packages with its domains' programs.
     packages: &'static [&'static str],
+    /// How the device model works for it.
+    timing: Timing,
 }
 
 /// Every demonstration there is; the first one is what is run when none is named.
 const DEMOS: &[Demo] = &[
-    Demo { name: "paint", description: "system.xml", packages: &["gpu-driver", "paint"] },
+    Demo {
+        name: "paint",
+        description: "system.xml",
+        packages: &["gpu-driver", "paint"],
+        timing: Timing::Instant,
+    },
+    // A batch without end has all the time there is to itself where work is done before it is asked after.
     Demo {
         name: "recover",
         description: "components/recover/system.xml",
         packages: &["gpu-driver", "recover"],
+        timing: Timing::Realtime,
     },
 ];
 
@@ -60,6 +70,12 @@ impl Demo {
             let known: Vec<_> = DEMOS.iter().map(|demo| demo.name).collect();
             format!("there is no demonstration {name}; there is {}", known.join(", "))
         })
+    }
+
+    /// The GPU to run it with.
+    #[must_use]
+    pub fn gpu(&self, part: &str) -> Gpu {
+        Gpu { timing: self.timing, ..Gpu::new(part) }
     }
 
     /// Builds its image in `folder`.

@@ -17,7 +17,7 @@ pub(crate) struct Options {
     /// The part that the device model is, such as tgl (Tiger Lake) or skl (Skylake)
     #[arg(long, default_value = "tgl")]
     gpu: String,
-    /// Which demonstration
+    /// Which demonstration: paint or recover
     #[arg(long, default_value = "paint")]
     demo: String,
     /// Attach no GPU at all
@@ -41,7 +41,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<String> {
     let mut machine = Machine::new(workspace.target().join("run")).deadline(DEADLINE);
     let mut attached = "no GPU".to_owned();
     if !options.no_gpu {
-        let gpu = Gpu { device_id: options.device_id, ..Gpu::new(&options.gpu) };
+        let gpu = Gpu { device_id: options.device_id, ..demo.gpu(&options.gpu) };
         let model = boot::build_model(workspace)?;
         gpu.check(&model)?;
         machine = machine.gpu(gpu, model);
