@@ -7,6 +7,7 @@
 #![allow(unsafe_code)]
 
 use core::ptr::NonNull;
+use core::sync::atomic::AtomicU64;
 
 use volatile::VolatilePtr;
 
@@ -107,6 +108,19 @@ impl Window {
         if let Some(word) = self.at(offset) {
             word.write(value);
         }
+    }
+
+    /// The `index`th quadword as an atomic, for what two domains agree upon by order. `None` outside.
+    #[must_use]
+    pub fn atomic(&self, index: usize) -> Option<&AtomicU64> {
+        let offset = index.checked_mul(size_of::<u64>())?;
+        if !self.contains(offset, size_of::<u64>()) {
+            return None;
+        }
+        // SAFETY: the word is inside the window and aligned, because the base is (`Window::new`); nobody
+        // holds a reference to plain memory there, and the window's own accesses are single instructions
+        // of x86-64, which are atomic for aligned words.
+        Some(unsafe { AtomicU64::from_ptr(self.base.add(offset).cast::<u64>().as_ptr()) })
     }
 
     /// Copies bytes out. Returns false, with nothing copied, if the range is not inside.
@@ -222,6 +236,17 @@ mod tests {
         assert!(!window.read_bytes(usize::MAX, &mut untouched));
         assert_eq!(untouched, [9; 4]);
         assert_eq!(window.read::<u8>(63), 40);
+    }
+
+    #[test]
+    fn an_atomic_is_the_word_itself_and_never_outside() {
+        let mut memory = [1, 2, 3];
+        let window = window(&mut memory);
+        let word = window.atomic(2).unwrap();
+        word.store(9, core::sync::atomic::Ordering::Release);
+        assert_eq!(window.read::<u64>(16), 9);
+        assert!(window.atomic(3).is_none() && window.atomic(usize::MAX).is_none());
+        assert!(window.atomic(usize::MAX / 8 + 1).is_none());
     }
 
     #[test]
