@@ -9,6 +9,8 @@ use sel4_microkit::ioport::IoPort;
 /// 10 ms at 1,193,182 Hz: ten of i915's timeslices, and a hundredth of the shortest of the core's other
 /// times.
 const COUNT: u16 = 11_932;
+/// 50 us.
+const SOON: u16 = 60;
 /// Port of channel 0's count.
 const COUNTER: u16 = 0x40;
 /// Port of the mode.
@@ -37,10 +39,19 @@ impl Alarm {
 
     /// Makes sure that the domain is woken within 10 ms. Costs nothing if it is so already.
     pub(crate) fn set(&mut self) {
-        if self.running {
-            return;
+        if !self.running {
+            self.program(COUNT);
         }
-        let [low, high] = COUNT.to_le_bytes();
+    }
+
+    /// Makes the domain be woken as soon as whatever waits for it has been served, because it has more to do
+    /// than one turn of its loop allows.
+    pub(crate) fn set_soon(&mut self) {
+        self.program(SOON);
+    }
+
+    fn program(&mut self, count: u16) {
+        let [low, high] = count.to_le_bytes();
         let written = self
             .port
             .out8(MODE, ONE_SHOT)

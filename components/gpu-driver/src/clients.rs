@@ -3,6 +3,7 @@
 //! capabilities.
 
 use gpu_protocol::Errno;
+use gpu_ring::Words;
 use intel_gpu::address::DeviceAddress;
 use intel_gpu::uapi::{ClientId, Domain, Frame, FrameError};
 use sel4_microkit::Channel;
@@ -16,6 +17,8 @@ pub(crate) struct Link {
     pub(crate) channel: Channel,
     pub(crate) area: Window,
     pub(crate) points: Window,
+    /// The rings, if system.xml gives the client any.
+    pub(crate) rings: Option<Window>,
 }
 
 /// All clients.
@@ -51,6 +54,11 @@ impl<const N: usize> Domain for Clients<N> {
         let link = self.links.get_mut(client).ok_or(Errno::Fault)?;
         let offset = usize::try_from(offset).map_err(|_| Errno::Fault)?;
         if link.area.write_bytes(offset, bytes) { Ok(()) } else { Err(Errno::Fault) }
+    }
+
+    fn rings(&self, client: ClientId) -> Option<&dyn Words> {
+        let rings = self.links.get(client)?.rings.as_ref()?;
+        Some(rings)
     }
 
     fn publish_point(&mut self, client: ClientId, timeline: usize, point: u64) {

@@ -5,6 +5,7 @@
 //!   init       ports ─► PCI function ─► Machine ─► Gpu ─► Driver
 //!   protected  client's call ─► Driver::call ─► reply
 //!   notified   MSI   ─► Driver::interrupt ─► points published, clients notified ─► acknowledge
+//!              client ─► Driver::serve_rings, as every time that the driver is woken
 //!              alarm ─► Driver::tick, while the GPU has work: what interrupts do not tell
 //! ```
 //!
@@ -167,6 +168,19 @@ impl GpuDriver {
         }
     }
 
+    /// Serves the clients' rings, whoever woke the driver: a look costs two reads for each client.
+    fn serve_rings(&mut self) {
+        let Some(driver) = &mut self.driver else {
+            return;
+        };
+        let left = driver.serve_rings(&mut self.clients);
+        if left {
+            self.alarm.set_soon();
+        } else if driver.is_busy() {
+            self.alarm.set();
+        }
+    }
+
     fn answer(&mut self, channel: Channel, message: &MessageInfo) -> Reply {
         let Some(client) = self.clients.of_channel(channel) else {
             return Reply::error(Errno::Perm);
@@ -200,6 +214,7 @@ impl Handler for GpuDriver {
             self.tick();
         }
         self.tell_of_hang();
+        self.serve_rings();
         Ok(())
     }
 
@@ -221,7 +236,9 @@ fn init() -> GpuDriver {
     let area =
         region(memory_region_symbol!(client_0_message: *mut u8), *var!(client_0_message_size: usize = 0));
     let points = region(memory_region_symbol!(client_0_points: *mut u8), 4096);
-    let link = Link { channel: Channel::new(CLIENT_CHANNELS[0]), area, points };
+    let rings = NonNull::new(*var!(client_0_rings: usize = 0) as *mut u8)
+        .map(|base| region(base, *var!(client_0_rings_size: usize = 0)));
+    let link = Link { channel: Channel::new(CLIENT_CHANNELS[0]), area, points, rings };
     let driver = match bring_up() {
         Ok(driver) => Some(driver),
         Err(error) => {

@@ -175,7 +175,7 @@ impl<'a> Commands<'a> {
         u32::try_from(self.used * 4).map_err(|_| BlitError::BatchFull)
     }
 
-    fn emit(&mut self, dwords: &[u32]) -> Result<(), BlitError> {
+    pub(crate) fn emit(&mut self, dwords: &[u32]) -> Result<(), BlitError> {
         let end = self.used + dwords.len();
         self.dwords.get_mut(self.used..end).ok_or(BlitError::BatchFull)?.copy_from_slice(dwords);
         self.used = end;

@@ -8,6 +8,7 @@ use gpu_protocol::{
 };
 use zerocopy::{Immutable, IntoBytes};
 
+use crate::queue::Queue;
 use crate::{ContextBuilder, Lendable, Transport};
 
 /// Offset in the message area of an operation's structure; what it points to follows.
@@ -34,6 +35,10 @@ pub enum Error {
     Protocol,
     /// The argument does not fit into the message area, or there are too many objects.
     TooLarge,
+    /// The queue is full: answers have to be taken out first.
+    QueueFull,
+    /// There is no queue: system.xml gives this client no memory for one.
+    NoQueue,
 }
 
 impl From<Errno> for Error {
@@ -53,6 +58,8 @@ impl core::fmt::Display for Error {
             }
             Self::Refused(errno) => write!(f, "the driver answered {errno}"),
             Self::Protocol => f.write_str("the driver's answer is not one of the interface"),
+            Self::QueueFull => f.write_str("the queue is full"),
+            Self::NoQueue => f.write_str("system.xml gives this client no queue"),
             Self::TooLarge => f.write_str("the request does not fit into the message area"),
         }
     }
@@ -75,15 +82,15 @@ pub struct Context {
 /// An object made of the client's own pages.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Object {
-    handle: u32,
-    lendable: Lendable,
+    pub(crate) handle: u32,
+    pub(crate) lendable: Lendable,
 }
 
 /// A point that a timeline reaches when a batch is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fence {
-    timeline: u32,
-    point: u64,
+    pub(crate) timeline: u32,
+    pub(crate) point: u64,
 }
 
 /// What a batch does with an object.
@@ -106,11 +113,23 @@ pub struct UsedObject<'a> {
     pub access: Access,
 }
 
+impl UsedObject<'_> {
+    /// As it is in a submission's list.
+    pub(crate) fn entry(&self) -> SubmitObject {
+        let flags = match self.access {
+            Access::Read => ObjectFlags::PINNED,
+            Access::Write => ObjectFlags::PINNED | ObjectFlags::WRITE,
+        };
+        SubmitObject { handle: self.object.handle, flags: flags.bits(), address: self.address }
+    }
+}
+
 /// A connection to the driver domain.
 #[derive(Debug)]
 pub struct Gpu<T> {
-    transport: T,
+    pub(crate) transport: T,
     engines: u64,
+    pub(crate) queue: Option<Queue>,
 }
 
 impl<T: Transport> Gpu<T> {
@@ -119,7 +138,8 @@ impl<T: Transport> Gpu<T> {
     /// # Errors
     /// [`Error::Version`] for a driver of another version; `ENODEV` when there is no usable GPU.
     pub fn connect(transport: T) -> Result<Self, Error> {
-        let mut gpu = Self { transport, engines: 0 };
+        let queue = Queue::new(&transport);
+        let mut gpu = Self { transport, engines: 0, queue };
         let reply = gpu.call(Operation::Connect, &Connect { version: VERSION, flags: 0 }, None)?;
         match reply.status {
             Ok(()) => {
@@ -223,13 +243,7 @@ impl<T: Transport> Gpu<T> {
         for attempt in 0..SUBMIT_TRIES {
             let mut offset = PAYLOAD;
             for used in core::iter::once(&batch).chain(objects) {
-                let flags = match used.access {
-                    Access::Read => ObjectFlags::PINNED,
-                    Access::Write => ObjectFlags::PINNED | ObjectFlags::WRITE,
-                };
-                let entry =
-                    SubmitObject { handle: used.object.handle, flags: flags.bits(), address: used.address };
-                self.write(offset, &entry)?;
+                self.write(offset, &used.entry())?;
                 offset += size_of::<SubmitObject>();
             }
             let submit = Submit {
@@ -285,13 +299,22 @@ impl<T: Transport> Gpu<T> {
         self.transport.completed_point(fence.timeline) >= fence.point
     }
 
+    /// Sleeps until a batch is done. The domain does nothing else meanwhile: one that has an event loop
+    /// returns to it instead, and asks [`Self::is_complete`] when it is notified.
+    pub fn wait(&mut self, fence: Fence) {
+        // No wake-up is lost: a notification that comes between the look and the sleep ends the sleep.
+        while !self.is_complete(fence) {
+            self.transport.sleep();
+        }
+    }
+
     /// The transport, for what the library does not do.
     pub const fn transport(&mut self) -> &mut T {
         &mut self.transport
     }
 
     /// Answers every open page request with the frames of the object that it is for.
-    fn lend_what_is_asked<'a>(
+    pub(crate) fn lend_what_is_asked<'a>(
         &mut self,
         objects: impl Iterator<Item = &'a UsedObject<'a>> + Clone,
     ) -> Result<(), Error> {

@@ -28,11 +28,16 @@
 pub mod blit;
 mod connection;
 mod context;
+pub mod mi;
 #[cfg(feature = "microkit")]
 pub mod microkit;
+mod queue;
+mod ranges;
 mod transport;
 
 pub use connection::{Access, Context, Error, Fence, Gpu, Object, UsedObject, Vm};
 pub use context::{ContextBuilder, ResetCounts};
 pub use gpu_protocol::{CLONE_ALL, CloneFlags, ContextParam, EngineClassInstance, Errno, Param};
+pub use queue::{Answer, Queued};
+pub use ranges::{FreeError, Range, Ranges};
 pub use transport::{Lendable, Transport};

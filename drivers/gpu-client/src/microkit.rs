@@ -6,6 +6,8 @@ use sel4::CPtr;
 use sel4_microkit::{Channel, MessageInfo, cap, get_mr, set_mr};
 use window::Window;
 
+use gpu_ring::Words;
+
 use crate::Transport;
 
 /// A channel to the driver domain and the two memories shared with it.
@@ -14,13 +16,20 @@ pub struct ChannelTransport {
     channel: Channel,
     area: Window,
     points: Window,
+    rings: Option<Window>,
 }
 
 impl ChannelTransport {
     /// `area` is the message area (read-write), `points` the page of completed points (read-only).
     #[must_use]
     pub const fn new(channel: Channel, area: Window, points: Window) -> Self {
-        Self { channel, area, points }
+        Self { channel, area, points, rings: None }
+    }
+
+    /// With the memory of the rings, which the domain shares with the driver (read-write).
+    #[must_use]
+    pub fn with_rings(self, rings: Window) -> Self {
+        Self { rings: Some(rings), ..self }
     }
 }
 
@@ -59,6 +68,19 @@ impl Transport for ChannelTransport {
     fn read_area(&self, offset: usize, bytes: &mut [u8]) {
         // As above; outside nothing is read.
         let _ = self.area.read_bytes(offset, bytes);
+    }
+
+    fn rings(&self) -> Option<&dyn Words> {
+        self.rings.as_ref().map(|rings| rings as &dyn Words)
+    }
+
+    fn notify(&mut self) {
+        self.channel.notify();
+    }
+
+    fn sleep(&mut self) {
+        // Whose notification it was does not matter: what the caller waits for is looked at again.
+        let _ = sel4_microkit::wait::notified();
     }
 
     fn completed_point(&self, timeline: u32) -> u64 {

@@ -2,6 +2,7 @@
 //! How a client reaches the driver.
 
 use gpu_protocol::{Operation, Reply};
+use gpu_ring::Words;
 
 /// A range of the client's memory that it can lend, and the capabilities to its frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,4 +37,15 @@ pub trait Transport {
     /// Last completed point of a timeline, from the page that the driver writes; 0 for an index
     /// outside it.
     fn completed_point(&self, timeline: u32) -> u64;
+
+    /// The memory of the rings that are shared with the driver, if there is one.
+    fn rings(&self) -> Option<&dyn Words> {
+        None
+    }
+
+    /// Notifies the driver.
+    fn notify(&mut self) {}
+
+    /// Sleeps until somebody notifies this client, or returns at once if somebody has since the last time.
+    fn sleep(&mut self);
 }

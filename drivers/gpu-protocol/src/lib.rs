@@ -14,6 +14,8 @@
 //! label is 0 or an [`Errno`]; results are in message registers, as each operation says. An operation
 //! that failed has changed nothing.
 //!
+//! Submissions can also go through a pair of rings in shared memory, see [`RingRequest`].
+//!
 //! Structures, flags and error numbers are those of Linux's i915 for the same thing, in the era of
 //! context clone (Linux 5.5 to 5.12), with "user pointer" read as "byte offset in the message area";
 //! offset 0 ends a chain of extensions, as a null pointer does there.
@@ -32,6 +34,7 @@ mod memory;
 mod operation;
 mod pages;
 mod param;
+mod rings;
 mod submit;
 
 pub use context::{
@@ -45,6 +48,7 @@ pub use memory::{GemClose, UserptrCreate, UserptrFlags, VmCreate, VmDestroy};
 pub use operation::{Connect, Operation, Reply};
 pub use pages::{Grant, GrantEntry, GrantFlags, PageRequest, Refuse};
 pub use param::{GetParam, Param};
+pub use rings::{RING_ANSWER_WORDS, RING_REQUEST_WORDS, RingAnswer, RingFlags, RingRequest};
 pub use submit::{
     CompletedPoints, Fence, MAX_OBJECTS, ObjectFlags, Submit, SubmitFlags, SubmitObject, TIMELINES_PER_CLIENT,
 };

@@ -20,7 +20,6 @@ impl Layout {
     /// capacity that is not a power of two, an entry without a word, and what no memory can hold.
     #[must_use]
     pub const fn new(first: usize, capacity: u64, entry: usize) -> Option<Self> {
-        // CAST: a capacity that does not fit into 32 bits is refused beforehand; `usize` has 64.
         if !capacity.is_power_of_two()
             || capacity > 1 << 32
             || entry == 0
@@ -42,7 +41,9 @@ impl Layout {
     #[must_use]
     pub const fn words(&self) -> usize {
         // CAST: `new` bounds the capacity.
-        Self::HEADER + self.capacity as usize * self.entry
+        #[allow(clippy::cast_possible_truncation)]
+        let capacity = self.capacity as usize;
+        Self::HEADER + capacity * self.entry
     }
 
     pub(crate) const fn tail(&self) -> usize {
@@ -64,7 +65,9 @@ impl Layout {
     /// First word of the slot of an entry.
     pub(crate) const fn slot(&self, index: u64) -> usize {
         // CAST: less than the capacity.
-        self.first + Self::HEADER + (index & (self.capacity - 1)) as usize * self.entry
+        #[allow(clippy::cast_possible_truncation)]
+        let place = (index & (self.capacity - 1)) as usize;
+        self.first + Self::HEADER + place * self.entry
     }
 }
 

@@ -101,17 +101,21 @@ impl<const N: usize> Producer<N> {
         passes(words.load(self.layout.wanted_tail(), Relaxed), old, self.tail)
     }
 
-    /// Asks to be notified when there is room for an entry. Returns whether to sleep: not if there is
-    /// room already.
+    /// Asks to be notified when there is room for `count` entries, 1 or more. Returns whether to sleep: not
+    /// if there is room already. There never is for more than the capacity: the consumer then notifies when
+    /// it takes out what is still to be appended, so many entries beyond the capacity.
     ///
     /// # Errors
     /// [`Corrupt`].
-    pub fn arm(&mut self, words: &(impl Words + ?Sized)) -> Result<bool, Corrupt> {
-        if self.room(words)? > 0 {
+    pub fn arm(&mut self, words: &(impl Words + ?Sized), count: u64) -> Result<bool, Corrupt> {
+        let count = count.max(1);
+        if self.room(words)? >= count {
             return Ok(false);
         }
-        words.store(self.layout.wanted_head(), self.head + 1, Relaxed);
+        // There is room for so many once the head is here; the entry before is the one that it passes.
+        let head = self.tail + count - self.layout.capacity();
+        words.store(self.layout.wanted_head(), head, Relaxed);
         words.fence();
-        Ok(self.room(words)? == 0)
+        Ok(self.room(words)? < count)
     }
 }

@@ -18,7 +18,7 @@ enum Step {
     Pop,
     Release,
     ConsumerSleeps(u64),
-    ProducerSleeps,
+    ProducerSleeps(u64),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -28,7 +28,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => Just(Step::Pop),
         2 => Just(Step::Release),
         1 => (0_u64..12).prop_map(Step::ConsumerSleeps),
-        1 => Just(Step::ProducerSleeps),
+        1 => (0_u64..12).prop_map(Step::ProducerSleeps),
     ]
 }
 
@@ -48,10 +48,11 @@ proptest! {
         let (mut producer, mut consumer) = (Producer::<2>::new(layout), Consumer::<2>::new(layout));
         // What the producer has appended and not shown, what the consumer can see, and slots not given back.
         let (mut hidden, mut visible, mut kept) = (VecDeque::new(), VecDeque::new(), 0);
-        let (mut next, mut asleep, mut blocked) = (0_u64, None, false);
+        let (mut next, mut asleep, mut blocked) = (0_u64, None, None);
         for step in steps {
             match step {
-                Step::Push => {
+                // A producer that appends has woken up by itself, and what it asked for holds no more.
+                Step::Push if blocked.is_none() => {
                     next += 1;
                     let full = hidden.len() + visible.len() + kept == 1 << bits;
                     let expected = if full { Err(PushError::Full) } else { Ok(()) };
@@ -74,9 +75,13 @@ proptest! {
                     prop_assert_eq!(consumer.pop(words), Ok(expected.map(|entry| [entry, !entry])));
                 }
                 Step::Release if asleep.is_none() => {
-                    prop_assert_eq!(consumer.release(words), blocked && kept > 0);
-                    blocked &= kept == 0;
                     kept = 0;
+                    let room = (1 << bits) - hidden.len() - visible.len();
+                    let enough = blocked.is_some_and(|wanted| room >= wanted);
+                    prop_assert_eq!(consumer.release(words), enough);
+                    if enough {
+                        blocked = None;
+                    }
                 }
                 Step::ConsumerSleeps(count) if asleep.is_none() => {
                     let most = ((1_u64 << bits) - kept as u64).max(1);
@@ -85,12 +90,13 @@ proptest! {
                     prop_assert_eq!(consumer.arm(words, count), Ok(sleeps));
                     asleep = sleeps.then_some(wanted);
                 }
-                Step::ProducerSleeps => {
-                    let full = hidden.len() + visible.len() + kept == 1 << bits;
-                    prop_assert_eq!(producer.arm(words), Ok(full));
-                    blocked |= full;
+                Step::ProducerSleeps(count) if blocked.is_none() => {
+                    let wanted = usize::try_from(count.max(1)).unwrap();
+                    let sleeps = (1 << bits) - hidden.len() - visible.len() - kept < wanted;
+                    prop_assert_eq!(producer.arm(words, count), Ok(sleeps));
+                    blocked = sleeps.then_some(wanted);
                 }
-                Step::Pop | Step::Release | Step::ConsumerSleeps(_) => {}
+                Step::Push | Step::ProducerSleeps(_) | Step::Pop | Step::Release | Step::ConsumerSleeps(_) => {}
             }
         }
         for index in (0..3).chain(3 + layout.words()..words.len()) {
@@ -129,7 +135,7 @@ proptest! {
             let pushed = (0..9).take_while(|_| producer.push(words, &[7, 7]).is_ok()).count();
             prop_assert!(pushed <= 4, "{} entries into a ring of four", pushed);
             let _ = producer.publish(words);
-            let _ = producer.arm(words);
+            let _ = producer.arm(words, value);
         }
     }
 }

@@ -56,10 +56,22 @@ impl System {
     /// # Errors
     /// When it cannot be built.
     pub fn variant(name: &str, variant: &str) -> Result<Self> {
+        Self::from_pieces(pieces()?, name, variant)
+    }
+
+    /// The same, out of pieces that the test has built.
+    ///
+    /// # Errors
+    /// When it cannot be put together.
+    pub fn of(pieces: &Pieces, name: &str) -> Result<Self> {
+        Self::from_pieces(pieces, name, "")
+    }
+
+    fn from_pieces(pieces: &Pieces, name: &str, variant: &str) -> Result<Self> {
         let workspace = workspace()?;
         let folder = workspace.target().join("boot-tests").join(format!("{name}{variant}"));
         let description = workspace.root().join("tests/boot/systems").join(name).with_extension("xml");
-        let image = pieces()?.image(&workspace, &description, &folder.join("image"))?;
+        let image = pieces.image(&workspace, &description, &folder.join("image"))?;
         Ok(Self { machine: Machine::new(folder.join("run")).deadline(DEADLINE), image })
     }
 

@@ -4,10 +4,12 @@
 //! refused, and what the driver must not ask it for fails the test.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gpu_model::VecMemory;
 use gpu_protocol::{Errno, PAGE_SIZE, TIMELINES_PER_CLIENT};
+use gpu_ring::Words;
 use intel_gpu::address::DeviceAddress;
 use intel_gpu::uapi::{ClientId, FrameError};
 
@@ -61,17 +63,38 @@ impl Iommu {
     }
 }
 
+/// Memory of a client's rings. Clones share it.
+#[derive(Clone, Debug)]
+pub struct RingMemory(Arc<[AtomicU64]>);
+
+impl Words for RingMemory {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn load(&self, index: usize, order: Ordering) -> u64 {
+        self.0.as_ref().load(index, order)
+    }
+
+    fn store(&self, index: usize, value: u64, order: Ordering) {
+        self.0.as_ref().store(index, value, order);
+    }
+}
+
 /// One client's side of the shared memories.
 #[derive(Clone, Debug)]
 pub(crate) struct ClientSide {
     pub(crate) area: Vec<u8>,
     pub(crate) points: Vec<u64>,
     pub(crate) notified: u64,
+    /// Memory of its rings; empty if it has none.
+    pub(crate) rings: RingMemory,
 }
 
 impl ClientSide {
-    pub(crate) fn new(area: usize) -> Self {
-        Self { area: vec![0; area], points: vec![0; TIMELINES_PER_CLIENT], notified: 0 }
+    pub(crate) fn new(area: usize, rings: usize) -> Self {
+        let rings = RingMemory((0..rings / 8).map(|_| AtomicU64::new(0)).collect());
+        Self { area: vec![0; area], points: vec![0; TIMELINES_PER_CLIENT], notified: 0, rings }
     }
 }
 
@@ -106,9 +129,14 @@ pub struct Domain {
 }
 
 impl Domain {
-    pub(crate) fn new(clients: usize, area: usize, iommu: Iommu, memory: VecMemory) -> Self {
+    pub(crate) fn new(
+        clients: usize,
+        (area, rings): (usize, usize),
+        iommu: Iommu,
+        memory: VecMemory,
+    ) -> Self {
         Self {
-            clients: (0..clients).map(|_| ClientSide::new(area)).collect(),
+            clients: (0..clients).map(|_| ClientSide::new(area, rings)).collect(),
             cnodes: Vec::new(),
             message: None,
             held: HashMap::new(),
@@ -158,6 +186,11 @@ impl intel_gpu::uapi::Domain for Domain {
         let end = start.checked_add(bytes.len()).ok_or(Errno::Fault)?;
         self.clients[client].area.get_mut(start..end).ok_or(Errno::Fault)?.copy_from_slice(bytes);
         Ok(())
+    }
+
+    fn rings(&self, client: ClientId) -> Option<&dyn Words> {
+        let rings = &self.clients[client].rings;
+        (!rings.is_empty()).then_some(rings as &dyn Words)
     }
 
     fn publish_point(&mut self, client: ClientId, timeline: usize, point: u64) {

@@ -7,6 +7,9 @@ use std::rc::Rc;
 use gpu_client::{Lendable, Transport};
 use gpu_protocol::{Operation, Reply};
 
+use gpu_ring::Words;
+
+use crate::domain::RingMemory;
 use crate::rig::{Region, Rig};
 
 /// A rig that several clients use by turns.
@@ -29,7 +32,9 @@ impl Shared {
     /// A client's connection.
     #[must_use]
     pub fn link(&self, client: usize) -> Link {
-        Link { rig: self.clone(), client, calls: 0 }
+        let rings = self.rig().rings(client);
+        let woken = self.rig().notified(client);
+        Link { rig: self.clone(), client, rings, woken, calls: 0, notifications: 0, sleeps: 0 }
     }
 }
 
@@ -38,8 +43,15 @@ impl Shared {
 pub struct Link {
     rig: Shared,
     client: usize,
+    rings: RingMemory,
+    /// Notifications that it has slept through to.
+    woken: u64,
     /// Calls made.
     pub calls: usize,
+    /// Notifications sent to the driver.
+    pub notifications: usize,
+    /// How often the client went to sleep.
+    pub sleeps: usize,
 }
 
 impl Transport for Link {
@@ -58,6 +70,27 @@ impl Transport for Link {
 
     fn read_area(&self, offset: usize, bytes: &mut [u8]) {
         bytes.copy_from_slice(self.rig.rig().read_area(self.client, offset, bytes.len()));
+    }
+
+    fn rings(&self) -> Option<&dyn Words> {
+        Some(&self.rings)
+    }
+
+    fn notify(&mut self) {
+        self.notifications += 1;
+        self.rig.rig().notify_driver();
+    }
+
+    fn sleep(&mut self) {
+        self.sleeps += 1;
+        let client = self.client;
+        let mut rig = self.rig.rig();
+        let seen = self.woken;
+        assert!(
+            rig.wait(60_000_000_000, |rig| rig.notified(client) > seen),
+            "client {client} sleeps and nobody wakes it"
+        );
+        self.woken = rig.notified(client);
     }
 
     fn completed_point(&self, timeline: u32) -> u64 {

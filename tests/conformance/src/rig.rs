@@ -8,7 +8,7 @@ use gpu_protocol::{GrantEntry, PAGE_SIZE, Reply};
 use intel_gpu::uapi::{Census, ClientConfig, ClientLimits, Driver, DriverConfig};
 use intel_gpu::{Config, Gpu};
 
-use crate::domain::{CNode, Capability, Domain, Frame, Iommu};
+use crate::domain::{CNode, Capability, Domain, Frame, Iommu, RingMemory};
 use crate::machine::{BASE, DRIVER_PAGES, Machine};
 
 /// Pages of memory that each client has.
@@ -31,6 +31,8 @@ pub struct Settings {
     pub area: usize,
     /// The clients may do what Linux asks capabilities for.
     pub privileged: bool,
+    /// Bytes of each client's rings; 0: there are none.
+    pub rings: usize,
 }
 
 impl Settings {
@@ -45,6 +47,7 @@ impl Settings {
             limits: vec![ClientLimits::DEFAULT; 2],
             area: 32 << 10,
             privileged: false,
+            rings: 4096,
         }
     }
 }
@@ -95,6 +98,8 @@ pub struct Rig {
     /// The domain around it.
     pub domain: Domain,
     memory: VecMemory,
+    /// The driver's last look at the rings left nothing.
+    pub served_in_full: bool,
     /// Pages of each client that regions have.
     used: Vec<u32>,
 }
@@ -150,8 +155,8 @@ impl Rig {
         });
         let rows: Vec<_> = rows.collect();
         let driver = Driver::new(gpu, settings.driver, &clients, &rows).expect("room for the clients");
-        let domain = Domain::new(count, settings.area, iommu, memory.clone());
-        Self { driver, domain, memory, used: vec![0; count] }
+        let domain = Domain::new(count, (settings.area, settings.rings), iommu, memory.clone());
+        Self { driver, domain, memory, served_in_full: true, used: vec![0; count] }
     }
 
     /// One protected call with a capability or without.
@@ -187,6 +192,17 @@ impl Rig {
     pub fn point(&self, client: usize, timeline: u64) -> u64 {
         let index = usize::try_from(timeline).unwrap_or(usize::MAX);
         self.domain.clients[client].points.get(index).copied().unwrap_or(0)
+    }
+
+    /// The memory of a client's rings.
+    #[must_use]
+    pub fn rings(&self, client: usize) -> RingMemory {
+        self.domain.clients[client].rings.clone()
+    }
+
+    /// A client notifies the driver.
+    pub fn notify_driver(&mut self) {
+        self.served_in_full = !self.driver.serve_rings(&mut self.domain);
     }
 
     /// How often a client was woken.

@@ -24,7 +24,7 @@
 //!
 //! Everything that rust-sel4's crate of the same name has, has the same name and signature here, so that
 //! a domain compiles with either. What this crate adds lies in modules of its own: [`cap`] (receiving
-//! and moving capabilities), [`ioport`], [`child`].
+//! and moving capabilities), [`ioport`], [`child`], [`wait`].
 //!
 //! The life of a domain: the image tool has written its name and the masks of its channels into symbols
 //! of the program (`symbols`); `_start` (`entry`) calls the initialisation function, acknowledges every
@@ -50,6 +50,7 @@ pub mod cap;
 pub mod child;
 pub mod ioport;
 pub mod panicking;
+pub mod wait;
 
 pub use channel::{Channel, Child, IrqAckError};
 pub use defer::{DeferredAction, DeferredActionInterface, DeferredActionSlot};

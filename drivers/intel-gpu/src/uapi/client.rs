@@ -7,6 +7,7 @@ use super::context::Context;
 use super::handles::{Handles, Places};
 use super::interval::IntervalTree;
 use super::object::Object;
+use super::rings::{Rings, Turn};
 use super::space::AddressSpace;
 use crate::gpu::TimelineId;
 use crate::handle::Id;
@@ -26,12 +27,21 @@ pub struct ClientLimits {
     pub lent_pages: u32,
     /// Pages of the driver's own memory: page tables, contexts, rings.
     pub driver_pages: u32,
+    /// Requests that are taken out of its ring before it is the others' turn to be waited for: a bound
+    /// on what a turn of the driver's loop does for it.
+    pub ring_budget: u32,
 }
 
 impl ClientLimits {
     /// What a client of a small system needs.
-    pub const DEFAULT: Self =
-        Self { contexts: 64, spaces: 64, objects: 256, lent_pages: 4096, driver_pages: 1024 };
+    pub const DEFAULT: Self = Self {
+        contexts: 64,
+        spaces: 64,
+        objects: 256,
+        lent_pages: 4096,
+        driver_pages: 1024,
+        ring_budget: 64,
+    };
 }
 
 /// One place of the page of completed points. Its points only grow, whichever timelines use it one after
@@ -83,6 +93,11 @@ pub(crate) struct Client {
     pub(crate) last_hang_ns: u64,
     /// The context that handle 0 names.
     pub(crate) default_context: Option<Id<Context>>,
+    /// How often it has connected.
+    pub(crate) connections: u64,
+    /// Its rings, if it has them and they are in order.
+    pub(crate) rings: Option<Rings>,
+    pub(crate) ring_turn: Turn,
     pub(crate) contexts: Handles<Context>,
     pub(crate) spaces: Handles<AddressSpace>,
     pub(crate) objects: Handles<Object>,
@@ -126,6 +141,9 @@ impl Client {
             ban_score: 0,
             last_hang_ns: 0,
             default_context: None,
+            connections: 0,
+            rings: None,
+            ring_turn: Turn::default(),
             contexts: Handles::with_capacity(limits.contexts),
             spaces: Handles::with_capacity(limits.spaces),
             objects: Handles::with_capacity(limits.objects),

@@ -4,6 +4,7 @@
 //! few vectors.
 
 use gpu_protocol::Errno;
+use gpu_ring::Words;
 
 use crate::address::DeviceAddress;
 
@@ -56,6 +57,11 @@ pub trait Domain {
     /// # Errors
     /// `EFAULT` if the range is not inside the area; nothing is written then.
     fn write_area(&mut self, client: ClientId, offset: u64, bytes: &[u8]) -> Result<(), Errno>;
+
+    /// The memory of a client's rings, if it has one.
+    fn rings(&self, _client: ClientId) -> Option<&dyn Words> {
+        None
+    }
 
     /// Writes the last completed point of one of a client's timelines where the client can read it.
     fn publish_point(&mut self, client: ClientId, timeline: usize, point: u64);

@@ -216,7 +216,8 @@ impl<H: Hardware> Driver<H> {
             }
             Operation::Submit => {
                 let submit = area::read::<Submit, D>(domain, client, argument)?;
-                self.submit(domain, client, &submit)
+                let (timeline, point) = self.submit(domain, client, &submit, None)?;
+                Ok(Reply::ok(&[timeline as u64, point]))
             }
             Operation::ErrorState => {
                 let read = area::read::<ReadErrorState, D>(domain, client, argument)?;
@@ -245,6 +246,7 @@ impl<H: Hardware> Driver<H> {
         }
         self.clients[client].connected = true;
         self.clients[client].last_hang_ns = self.gpu.now_ns();
+        self.open_rings(domain, client);
         let engines = self.gpu.engines().count() as u64;
         Reply::ok(&[u64::from(VERSION), domain.area_len(client) as u64, engines])
     }

@@ -4,6 +4,7 @@
 use super::context::Context;
 use super::domain::ClientId;
 use super::object::Object;
+use super::rings::Ticket;
 use super::space::AddressSpace;
 use crate::handle::Id;
 
@@ -28,4 +29,6 @@ pub(crate) struct Job {
     pub(crate) point: u64,
     /// Keeps the objects, and so their pages, alive.
     pub(crate) uses: Option<Id<Use>>,
+    /// The answer that is owed for it, if it came by a ring.
+    pub(crate) ticket: Option<Ticket>,
 }

@@ -11,6 +11,7 @@
 //!     ├─ placing.rs                where the objects of a submission go
 //!     ├─ error_state.rs             reading what was recorded of the first hang
 //!     └─ submit.rs, job.rs          submission, completion, what a request keeps alive
+//!   Driver::serve_rings ─ rings.rs  submissions out of shared memory, answers into it
 //!   Driver::census ─ census.rs      counts of everything, for leak checks
 //!   Domain ─ domain.rs              what the domain around the core supplies
 //! ```
@@ -34,6 +35,7 @@ mod object;
 mod objects;
 mod pages;
 mod placing;
+mod rings;
 mod space;
 mod spaces;
 mod submit;

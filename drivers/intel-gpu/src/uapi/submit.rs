@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Submission and completion.
 
-use gpu_protocol::{
-    Errno, Fence, MAX_OBJECTS, ObjectFlags, PAGE_SIZE, Reply, Submit, SubmitFlags, SubmitObject,
-};
+use gpu_protocol::{Errno, Fence, MAX_OBJECTS, ObjectFlags, PAGE_SIZE, Submit, SubmitFlags, SubmitObject};
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::context::{Context, EngineContext};
@@ -11,6 +9,7 @@ use super::domain::{ClientId, Domain};
 use super::driver::Driver;
 use super::job::{Job, Use};
 use super::placing::{Objects, Place};
+use super::rings::Ticket;
 use super::space::AddressSpace;
 use crate::address::{GpuVirtual, VaRange};
 use crate::gpu::{self, Completion, Submission};
@@ -29,6 +28,8 @@ struct Checked {
     /// Which object is the batch, and where it begins in it.
     batch: (usize, u64),
     waits: Fences,
+    /// For the answer, if it came by a ring.
+    ticket: Option<Ticket>,
 }
 
 /// Fences that are not reached yet.
@@ -72,7 +73,8 @@ impl<H: Hardware> Driver<H> {
         domain: &mut D,
         client: ClientId,
         submit: &Submit,
-    ) -> Result<Reply, Errno> {
+        ticket: Option<Ticket>,
+    ) -> Result<(usize, u64), Errno> {
         let flags = SubmitFlags::from_bits(submit.flags).ok_or(Errno::Inval)?;
         let count = usize::try_from(submit.object_count).map_err(|_| Errno::Inval)?;
         if submit.rsvd != 0 || !(1..=MAX_OBJECTS).contains(&count) {
@@ -97,15 +99,15 @@ impl<H: Hardware> Driver<H> {
                 let batch = (batch_index, batch_start(submit, &objects, batch_index)?);
                 let waits = self.read_fences(domain, client, submit)?;
                 self.need_all_pages(&objects)?;
-                let checked = Checked { client, context, space, slot, batch, waits };
+                let checked = Checked { client, context, space, slot, batch, waits, ticket };
                 let started = self.start(domain, &checked, &mut objects)?;
                 self.tell_places(domain, &checked, submit, &objects);
                 Ok(started)
             });
         self.listed = objects;
-        let (timeline, point) = result?;
+        let started = result?;
         self.drain_events(domain);
-        Ok(Reply::ok(&[timeline as u64, point]))
+        Ok(started)
     }
 
     /// Asks for everything that is missing in one go, so that one try more is enough.
@@ -179,8 +181,9 @@ impl<H: Hardware> Driver<H> {
         let (_, range) = batch.ok_or(Errno::Inval)?;
         let batch = GpuVirtual::new(range.start().canonical() + start).ok_or(Errno::Inval)?;
         let point = self.clients[client].timelines[engine.timeline].issued + 1;
-        let job =
-            Job { client, context: checked.context, space, timeline: engine.timeline, point, uses: None };
+        let context = checked.context;
+        let timeline = engine.timeline;
+        let job = Job { client, context, space, timeline, point, uses: None, ticket: checked.ticket };
         let job = self.jobs.insert(job).map_err(|_| Errno::Again)?;
         self.clients[client].used.jobs += 1;
         if let Err(errno) = self.hold_objects(client, job, objects) {
@@ -345,13 +348,15 @@ impl<H: Hardware> Driver<H> {
         domain.publish_point(job.client, job.timeline, job.point);
         self.clients[job.client].timelines[job.timeline].published = job.point;
         self.timeline_bury(job.client, job.timeline);
-        self.clients[job.client].wake = true;
+        // Who asked by a ring says there when to be woken.
+        self.clients[job.client].wake |= !self.answer_job(domain, &job, completion.status);
     }
 
     /// Notifies each client for which something completed, once.
     pub(crate) fn wake_clients<D: Domain>(&mut self, domain: &mut D) {
-        for (id, client) in self.clients.iter_mut().enumerate() {
-            if core::mem::take(&mut client.wake) {
+        for id in 0..self.clients.len() {
+            let answers = self.publish_answers(domain, id);
+            if core::mem::take(&mut self.clients[id].wake) || answers {
                 domain.notify(id);
             }
         }

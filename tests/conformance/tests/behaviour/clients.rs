@@ -93,7 +93,14 @@ fn the_same_addresses_in_two_address_spaces_are_two_memories() {
 #[test]
 fn a_client_at_all_its_limits_leaves_the_other_working() {
     let mut settings = Settings::new("tgl");
-    let limits = ClientLimits { contexts: 8, spaces: 8, objects: 16, lent_pages: 24, driver_pages: 256 };
+    let limits = ClientLimits {
+        contexts: 8,
+        spaces: 8,
+        objects: 16,
+        lent_pages: 24,
+        driver_pages: 256,
+        ..ClientLimits::DEFAULT
+    };
     settings.limits = vec![limits; 2];
     settings.driver = DriverConfig { lent_pages: 48, bindings: 64, jobs: 64 };
     let mut rig = Rig::with(settings);

@@ -53,7 +53,14 @@ fn call() -> impl Strategy<Value = Call> {
 
 /// Returns the number of calls that succeeded.
 fn run(platform: &'static str, calls: &[Call]) -> usize {
-    let limits = ClientLimits { contexts: 4, spaces: 4, objects: 8, lent_pages: 16, driver_pages: 200 };
+    let limits = ClientLimits {
+        contexts: 4,
+        spaces: 4,
+        objects: 8,
+        lent_pages: 16,
+        driver_pages: 200,
+        ..ClientLimits::DEFAULT
+    };
     let mut rig = Rig::with(Settings { area: AREA, limits: vec![limits; 2], ..Settings::new(platform) });
     let start = rig.snapshot().census;
     for pages in [1, 2, 4, 8] {

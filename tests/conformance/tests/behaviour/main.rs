@@ -16,6 +16,7 @@ mod library;
 mod params;
 mod placing;
 mod property;
+mod rings;
 mod seed;
 mod spaces;
 mod submit;

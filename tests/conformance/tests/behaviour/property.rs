@@ -15,8 +15,14 @@ use proptest::prelude::*;
 
 use crate::seed;
 
-const LIMITS: ClientLimits =
-    ClientLimits { contexts: 3, spaces: 2, objects: 5, lent_pages: 12, driver_pages: 400 };
+const LIMITS: ClientLimits = ClientLimits {
+    contexts: 3,
+    spaces: 2,
+    objects: 5,
+    lent_pages: 12,
+    driver_pages: 400,
+    ..ClientLimits::DEFAULT
+};
 /// Ranges that a client makes objects of: first page and pages; some overlap.
 const RANGES: [(u32, u32); 6] = [(0, 2), (2, 3), (5, 1), (6, 4), (4, 2), (10, 2)];
 /// Where the object of a range goes in the GPU's address space.

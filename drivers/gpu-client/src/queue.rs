@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The data path: many submissions for one notification.
+//!
+//! ```text
+//!   enqueue, enqueue, ... ─► flush: one notification at most ─► driver
+//!   wait_answers(n): asleep until n are done ◄── one notification ── driver
+//!   next_answer, next_answer, ...
+//! ```
+//!
+//! The lists of objects are in the message area behind the part that calls use, one piece for each entry of
+//! the ring; a piece is used again when its entry is, which the driver has then read.
+
+use gpu_protocol::{
+    Errno, RING_ANSWER_WORDS, RING_REQUEST_WORDS, RingAnswer, RingRequest, Submit, SubmitFlags, SubmitObject,
+};
+use gpu_ring::{Consumer, Pair, Producer, PushError};
+
+use crate::{Context, Error, Fence, Gpu, Transport, UsedObject};
+
+/// Bytes of the message area that calls use.
+const CALLS: usize = 4096;
+
+/// The client's ends of the rings.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    requests: Producer<RING_REQUEST_WORDS>,
+    answers: Consumer<RING_ANSWER_WORDS>,
+    capacity: u64,
+    /// Requests whose answers have not been taken out.
+    outstanding: u64,
+    /// Requests ever appended.
+    appended: u64,
+    /// Bytes of the message area for one list of objects.
+    piece: usize,
+}
+
+/// A batch for the queue.
+#[derive(Clone, Copy, Debug)]
+pub struct Queued<'a> {
+    /// The context that it runs in.
+    pub context: &'a Context,
+    /// Slot of the context's map of engines.
+    pub engine: u32,
+    /// The object with the commands.
+    pub batch: UsedObject<'a>,
+    /// First byte of the commands in it, a multiple of 8.
+    pub start: u32,
+    /// Their length in bytes, a multiple of 8.
+    pub length: u32,
+    /// Everything else that the batch touches.
+    pub objects: &'a [UsedObject<'a>],
+    /// Comes back in the answer.
+    pub tag: u64,
+}
+
+/// What became of a queued batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// [`Queued::tag`].
+    pub tag: u64,
+    /// Done, or why not: `EAGAIN` if pages are missing ([`Gpu::lend_for`]), `EIO` if it was stopped, and
+    /// what a call would have been answered.
+    pub result: Result<Fence, Errno>,
+}
+
+impl Queue {
+    /// Empties the client's part of the rings, which has to be before the client connects.
+    pub(crate) fn new(transport: &impl Transport) -> Option<Self> {
+        let words = transport.rings()?;
+        let pair = Pair::in_region(words.len() * 8, RING_REQUEST_WORDS, RING_ANSWER_WORDS)?;
+        let capacity = pair.requests.capacity();
+        let entries = usize::try_from(capacity).ok()?;
+        let piece = transport.area_len().checked_sub(CALLS)? / entries / 8 * 8;
+        let mut queue = Self {
+            requests: Producer::new(pair.requests),
+            answers: Consumer::new(pair.answers),
+            capacity,
+            outstanding: 0,
+            appended: 0,
+            piece,
+        };
+        queue.requests.reset(words);
+        queue.answers.reset(words);
+        Some(queue)
+    }
+
+    /// Where the list of the next request goes.
+    fn place(&self) -> usize {
+        // CAST: less than the capacity, which fits (`new`).
+        #[allow(clippy::cast_possible_truncation)]
+        let entry = (self.appended % self.capacity) as usize;
+        CALLS + entry * self.piece
+    }
+}
+
+impl<T: Transport> Gpu<T> {
+    /// How many batches can be in the queue; 0 if there is none.
+    pub fn queue_capacity(&self) -> u64 {
+        self.queue.as_ref().map_or(0, |queue| queue.capacity)
+    }
+
+    /// How many batches are in the queue: those whose answers have not been taken out.
+    pub fn queued(&self) -> u64 {
+        self.queue.as_ref().map_or(0, |queue| queue.outstanding)
+    }
+
+    /// Appends a batch to the queue. The driver sees it after the next [`Self::flush`].
+    ///
+    /// # Errors
+    /// [`Error::NoQueue`]; [`Error::QueueFull`]: take answers out first; [`Error::TooLarge`]: too many
+    /// objects for the message area. Nothing was appended then.
+    pub fn enqueue(&mut self, queued: &Queued<'_>) -> Result<(), Error> {
+        let queue = self.queue.as_ref().ok_or(Error::NoQueue)?;
+        if queue.outstanding >= queue.capacity {
+            return Err(Error::QueueFull);
+        }
+        let count = queued.objects.len() + 1;
+        let (at, piece) = (queue.place(), queue.piece);
+        if count * size_of::<SubmitObject>() > piece {
+            return Err(Error::TooLarge);
+        }
+        // The list of an entry that the driver has not taken out yet is not touched.
+        let words = self.transport.rings().ok_or(Error::NoQueue)?;
+        let queue = self.queue.as_mut().ok_or(Error::NoQueue)?;
+        if queue.requests.room(words).map_err(|_| Error::Protocol)? == 0 {
+            return Err(Error::QueueFull);
+        }
+        let list = core::iter::once(&queued.batch).chain(queued.objects);
+        for (index, used) in list.enumerate() {
+            self.write(at + index * size_of::<SubmitObject>(), &used.entry())?;
+        }
+        let submit = Submit {
+            context: queued.context.handle,
+            engine: queued.engine,
+            objects: at as u64,
+            object_count: u32::try_from(count).map_err(|_| Error::TooLarge)?,
+            batch_start: queued.start,
+            batch_len: queued.length,
+            flags: SubmitFlags::BATCH_FIRST.bits(),
+            fences: 0,
+            fence_count: 0,
+            rsvd: 0,
+        };
+        let request = RingRequest { submit, user: queued.tag, flags: 0, rsvd: 0 };
+        let words = self.transport.rings().ok_or(Error::NoQueue)?;
+        let queue = self.queue.as_mut().ok_or(Error::NoQueue)?;
+        queue.requests.push(words, &zerocopy::transmute!(request)).map_err(|error| match error {
+            PushError::Full => Error::QueueFull,
+            PushError::Corrupt => Error::Protocol,
+        })?;
+        queue.outstanding += 1;
+        queue.appended += 1;
+        Ok(())
+    }
+
+    /// Shows the driver what was appended, with one notification if it is asleep and none if it is not.
+    ///
+    /// # Errors
+    /// [`Error::NoQueue`].
+    pub fn flush(&mut self) -> Result<(), Error> {
+        let words = self.transport.rings().ok_or(Error::NoQueue)?;
+        let queue = self.queue.as_mut().ok_or(Error::NoQueue)?;
+        let room = queue.answers.release(words);
+        if queue.requests.publish(words) || room {
+            self.transport.notify();
+        }
+        Ok(())
+    }
+
+    /// Takes out the next answer, if there is one. Costs no call.
+    ///
+    /// # Errors
+    /// [`Error::NoQueue`]; [`Error::Protocol`] if the rings contradict themselves.
+    pub fn next_answer(&mut self) -> Result<Option<Answer>, Error> {
+        let words = self.transport.rings().ok_or(Error::NoQueue)?;
+        let queue = self.queue.as_mut().ok_or(Error::NoQueue)?;
+        let Some(entry) = queue.answers.pop(words).map_err(|_| Error::Protocol)? else {
+            if queue.answers.release(words) {
+                self.transport.notify();
+            }
+            return Ok(None);
+        };
+        queue.outstanding = queue.outstanding.saturating_sub(1);
+        let answer: RingAnswer = zerocopy::transmute!(entry);
+        let fence = Fence { timeline: answer.timeline, point: answer.point };
+        let result = match answer.errno {
+            0 => Ok(fence),
+            // A number that the interface does not know is an error all the same.
+            number => Err(u16::try_from(number).ok().and_then(Errno::from_number).unwrap_or(Errno::Io)),
+        };
+        Ok(Some(Answer { tag: answer.user, result }))
+    }
+
+    /// Flushes, then sleeps until `count` answers are there, or all that can come. One notification wakes
+    /// the client, however many they are.
+    ///
+    /// # Errors
+    /// As [`Self::next_answer`].
+    pub fn wait_answers(&mut self, count: u64) -> Result<(), Error> {
+        self.flush()?;
+        let count = count.min(self.queued());
+        if count == 0 {
+            return Ok(());
+        }
+        loop {
+            let words = self.transport.rings().ok_or(Error::NoQueue)?;
+            let queue = self.queue.as_mut().ok_or(Error::NoQueue)?;
+            if !queue.answers.arm(words, count).map_err(|_| Error::Protocol)? {
+                return Ok(());
+            }
+            self.transport.sleep();
+        }
+    }
+
+    /// Lends the driver what it has asked for, out of these objects: after an answer of `EAGAIN`, before
+    /// the batch is queued again.
+    ///
+    /// # Errors
+    /// `EFAULT` if the driver asks for pages of other objects.
+    pub fn lend_for(&mut self, objects: &[UsedObject<'_>]) -> Result<(), Error> {
+        self.lend_what_is_asked(objects.iter())
+    }
+}
