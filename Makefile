@@ -36,8 +36,8 @@ lint: setup ## check format and lints
 bench: setup ## measure in guest instructions and in wall time
 	@$(XTASK) bench
 
-oracle: setup ## let Linux's i915 and its tests judge the device model [GPU=tgl|skl]
-	@$(XTASK) oracle --gpu $(GPU)
+oracle: setup ## let Linux's i915 and its tests judge the device model [GPU=tgl|skl] [QUICK=1]
+	@$(XTASK) oracle --gpu $(GPU) $(if $(QUICK),--quick)
 
 clean: ## delete everything that was built
 	@$(CARGO) clean -q

@@ -43,12 +43,20 @@ impl Device {
         let value = match self.forcewake.missing(offset, false) {
             Some(domain) => {
                 self.register_violation(Rule::Forcewake, offset, format!("read while {domain:?} sleeps"));
-                0
+                // An engine that works keeps its domain awake, which a driver cannot know beforehand, so that it is
+                // told all the same; i915 learns in this way what hangs (intel_execlists_submission.c, active_ccid).
+                if self.is_at_work(offset) { self.register_read(offset, Agent::Cpu) } else { 0 }
             }
             None => self.register_read(offset, Agent::Cpu),
         };
         self.registers.count(offset, false, value);
         value
+    }
+
+    /// Has the engine that a register belongs to a context?
+    fn is_at_work(&self, offset: u32) -> bool {
+        let engine = self.engine_at(offset).and_then(|(index, _)| self.engines.get(index));
+        engine.is_some_and(|engine| engine.active.is_some())
     }
 
     /// A dword write of the CPU.

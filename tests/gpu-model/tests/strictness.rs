@@ -292,6 +292,23 @@ fn messages_name_the_register_the_rule_and_its_source() {
 }
 
 #[test]
+fn an_engine_at_work_answers_while_its_domain_was_let_go_and_the_read_is_reported() {
+    let mut rig = Rig::deferred("skl");
+    let mut context = ready(&mut rig);
+    rig.submit(&mut context);
+    rig.gpu.step(1);
+    for request in [0xa188, 0xa278, 0xa270] {
+        rig.write(request, 0x0001_0000);
+    }
+    let [_, high] = rig.descriptor(&context, true);
+    assert_eq!(rig.read(context.base + 0x238), high, "the context that runs");
+    rig.assert_broken(&[Rule::Forcewake]);
+    rig.gpu.run_until_idle(1000);
+    assert_eq!(rig.read(context.base + 0x238), 0, "asleep");
+    rig.assert_broken(&[Rule::Forcewake]);
+}
+
+#[test]
 fn a_flood_of_one_breach_is_counted_but_hides_no_other() {
     let mut rig = cold("tgl");
     for _ in 0..10_000 {

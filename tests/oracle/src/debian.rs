@@ -3,6 +3,7 @@
 //! list of packages is neither asked nor changed.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,10 @@ use boot::Workspace;
 const MIRROR: &str = "http://deb.debian.org/debian";
 const SECURITY: &str = "http://deb.debian.org/debian-security";
 const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/// Seconds for the lists of packages, which are some ten megabytes, and for packages, some hundred.
+const UPDATE: u32 = 120;
+const DOWNLOAD: u32 = 300;
 
 /// A release of Debian.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +56,18 @@ fn mirror_in(sources: &str) -> Option<String> {
     words.find(|word| word.starts_with("http") && word.ends_with("/debian")).map(str::to_owned)
 }
 
+/// Packages could not be fetched.
+#[derive(Debug)]
+pub struct Unreachable(String);
+
+impl fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} could not be fetched", self.0)
+    }
+}
+
+impl std::error::Error for Unreachable {}
+
 /// A package and everything that it depends on, unpacked.
 #[derive(Debug)]
 pub(crate) struct Root {
@@ -74,8 +91,8 @@ impl Root {
         }
         workspace.step(&format!("fetch: {package} of Debian {}", release.suite));
         let apt = Apt::new(folder, release)?;
-        apt.update()?;
-        let files = apt.download(package)?;
+        let fetched = apt.update().and_then(|()| apt.download(package));
+        let files = fetched.with_context(|| Unreachable(format!("{package} of Debian {}", release.suite)))?;
         // What an interrupted run left is not trusted.
         if path.exists() {
             fs::remove_dir_all(&path).with_context(|| path.display().to_string())?;
@@ -166,9 +183,9 @@ impl Apt {
     }
 
     /// With an end to every wait for the network.
-    fn command(&self) -> Command {
+    fn command(&self, seconds: u32) -> Command {
         let mut command = Command::new("timeout");
-        command.args(["--kill-after=10", "600", "apt-get", "-qq"]);
+        command.args(["--kill-after=10", &seconds.to_string(), "apt-get", "-qq"]);
         let settings = [
             format!("Dir={}", self.folder.display()),
             format!("Dir::State::status={}", self.folder.join("var/lib/dpkg/status").display()),
@@ -177,8 +194,8 @@ impl Apt {
             "APT::Architectures=amd64".into(),
             "APT::Sandbox::User=root".into(),
             "Acquire::Languages=none".into(),
-            "Acquire::Retries=3".into(),
-            "Acquire::http::Timeout=60".into(),
+            "Acquire::Retries=2".into(),
+            "Acquire::http::Timeout=30".into(),
         ];
         for setting in settings {
             command.arg("-o").arg(setting);
@@ -192,14 +209,14 @@ impl Apt {
     }
 
     fn update(&self) -> Result<()> {
-        let status = self.command().arg("update").status().context("starting apt-get")?;
+        let status = self.command(UPDATE).arg("update").status().context("starting apt-get")?;
         ensure!(status.success(), "apt-get update failed");
         Ok(())
     }
 
     /// The files of a package and of what it depends on.
     fn download(&self, package: &str) -> Result<Vec<PathBuf>> {
-        let mut plan = self.command();
+        let mut plan = self.command(UPDATE);
         plan.args(["install", "--no-install-recommends", "--yes", "--print-uris", package]);
         let output = plan.output().context("starting apt-get")?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -212,7 +229,7 @@ impl Apt {
         ensure!(!names.is_empty(), "apt-get knows no package {package}");
         let downloads = self.folder.join("downloads");
         fs::create_dir_all(&downloads)?;
-        let mut download = self.command();
+        let mut download = self.command(DOWNLOAD);
         let packages = names.iter().filter_map(|name| name.split('_').next());
         download.arg("download").args(packages).current_dir(&downloads);
         let status = download.status().context("starting apt-get")?;

@@ -16,6 +16,10 @@ pub(crate) enum Program {
     Shipped(String),
 }
 
+/// The programs of the short run: the basic things, in less than half a minute.
+pub(crate) const SHORT: &[&str] =
+    &["gem_exec_basic", "gem_exec_store", "gem_ctx_create", "gem_vm_create", "gem_workarounds"];
+
 /// What is expected of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Expected {

@@ -28,6 +28,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use boot::{Ending, Gpu, Image, Machine, Timing, Workspace};
 
+pub use debian::Unreachable;
 use debian::{Release, Root};
 use initramfs::Initramfs;
 use jobs::{Job, Program};
@@ -53,7 +54,7 @@ const SURVEYED: u32 = 40;
 pub struct Options {
     /// The part that the device model is.
     pub gpu: String,
-    /// Leave out the programs that Debian ships: i915's probe and the project's own checks remain.
+    /// Only i915's probe, the project's own checks, and the shortest tests.
     pub quick: bool,
     /// Run these tests in place of those that are known to pass (`PROGRAM@SUBTEST`), and do not fail when they do.
     pub survey: Option<PathBuf>,
@@ -78,6 +79,8 @@ pub struct Report {
     pub judgement: Judgement,
     /// The versions of what judged.
     pub versions: Vec<String>,
+    /// Whether the tests could be fetched.
+    pub complete: bool,
     /// The run's folder.
     pub folder: PathBuf,
     /// From the start of QEMU to its end.
@@ -102,22 +105,26 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<Report> {
     let mut roots = String::new();
     if !options.quick {
         let benchmarks = Root::obtain(workspace, &folder, &STABLE, "intel-gpu-tools")?;
-        let tests = Root::obtain(workspace, &folder, &UNSTABLE, "igt-gpu-tools-tests")?;
         versions.push(benchmarks.version_like("intel-gpu-tools")?);
-        versions.push(tests.version_like("igt-gpu-tools-tests")?);
         if options.survey.is_none() {
             jobs.extend(jobs::benchmarks());
         }
-        let mut surveyed = jobs::tests(&listed_tests(workspace, options)?)?;
-        if options.survey.is_some() {
-            for test in &mut surveyed {
-                test.seconds = test.seconds.min(SURVEYED);
-            }
-        }
-        jobs.extend(surveyed);
         jobs.retain(|job| options.wants(job));
         add_programs(&mut initramfs, "", &benchmarks, &jobs)?;
-        add_programs(&mut initramfs, TESTS_ROOT, &tests, &jobs)?;
+    }
+    let tests = match Root::obtain(workspace, &folder, &UNSTABLE, "igt-gpu-tools-tests") {
+        Ok(root) => Some(root),
+        // What there is still says much.
+        Err(error) if error.is::<Unreachable>() => {
+            workspace.step(&format!("{error:#}"));
+            None
+        }
+        Err(error) => return Err(error),
+    };
+    if let Some(tests) = &tests {
+        versions.push(tests.version_like("igt-gpu-tools-tests")?);
+        jobs.extend(test_jobs(workspace, options)?);
+        add_programs(&mut initramfs, TESTS_ROOT, tests, &jobs)?;
         roots = format!("{TESTS_ROOT}\n");
     }
     initramfs.file("/oracle/roots", roots.as_bytes());
@@ -125,13 +132,21 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<Report> {
     initramfs.file("/oracle/jobs", lines.as_bytes());
     let system = folder.join(format!("initramfs-{}", options.gpu));
     initramfs.write(&system)?;
-    boot(
-        workspace,
-        options,
-        Image { kernel: image, system, report: PathBuf::new(), regions: vec![] },
-        &jobs,
-        versions,
-    )
+    let image = Image { kernel: image, system, report: PathBuf::new(), regions: vec![] };
+    let report = boot(workspace, options, image, &jobs, versions)?;
+    Ok(Report { complete: tests.is_some(), ..report })
+}
+
+/// The tests that shall be run.
+fn test_jobs(workspace: &Workspace, options: &Options) -> Result<Vec<Job>> {
+    let mut jobs = jobs::tests(&listed_tests(workspace, options)?)?;
+    jobs.retain(|job| options.wants(job) && (!options.quick || jobs::SHORT.contains(&job.name.as_str())));
+    if options.survey.is_some() {
+        for test in &mut jobs {
+            test.seconds = test.seconds.min(SURVEYED);
+        }
+    }
+    Ok(jobs)
 }
 
 fn boot(
@@ -167,6 +182,7 @@ fn boot(
     Ok(Report {
         judgement: Judgement::of(&lines, &verdict.reports, jobs),
         versions,
+        complete: true,
         folder: outcome.folder,
         duration: outcome.duration,
     })

@@ -11,12 +11,12 @@ use clap::Args;
 
 use crate::Closing;
 
-#[derive(Args)]
+#[derive(Args, Debug)]
 pub(crate) struct Options {
     /// The part that the device model is: tgl (Tiger Lake) or skl (Skylake)
     #[arg(long, default_value = "tgl")]
     gpu: String,
-    /// Only i915's probe and the project's own checks, without the programs that Debian ships
+    /// Only i915's probe, the project's own checks, and the shortest tests
     #[arg(long)]
     quick: bool,
     /// Run the tests of this file (PROGRAM@SUBTEST a line, with wildcards) and write those that pass to
@@ -32,6 +32,14 @@ pub(crate) struct Options {
     /// Seconds that the machine may run
     #[arg(long, default_value_t = 900)]
     deadline: u64,
+}
+
+impl Options {
+    /// The run that is part of the tests.
+    pub(crate) fn short() -> Self {
+        let (gpu, deadline) = ("tgl".into(), 300);
+        Self { gpu, quick: true, survey: None, only: vec![], trace: false, deadline }
+    }
 }
 
 pub(crate) fn oracle(workspace: &Workspace, options: &Options) -> Result<Closing> {
@@ -66,10 +74,19 @@ pub(crate) fn oracle(workspace: &Workspace, options: &Options) -> Result<Closing
         println!("oracle: {complaint}");
     }
     let (checks, ok) = found.checks;
-    let success = found.complaints.is_empty();
+    // The short run is part of the tests, which do not fail for want of a network.
+    let incomplete = !report.complete && !options.quick;
+    if !report.complete {
+        println!("oracle: the tests of IGT could not be fetched, and none of them is passed");
+    }
+    let success = found.complaints.is_empty() && !incomplete;
     let line = format!(
         "oracle: {}: GPU {}: {ok} of {checks} checks, {} benchmarks, {} tests passed ({} listed), {} interrupts, {:.1} s",
-        if success { "ok".into() } else { format!("FAILED: {} complaints", found.complaints.len()) },
+        if success {
+            "ok".into()
+        } else {
+            format!("FAILED: {} complaints", found.complaints.len() + usize::from(incomplete))
+        },
         options.gpu,
         found.programs.len(),
         found.passed.len(),
