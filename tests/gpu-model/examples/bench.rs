@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Speed of the model in a host test: `cargo run --release -p gpu-model --example bench`.
+//! Speed of the model in a host test: `cargo run -p gpu-model --example bench`.
 //!
 //! Prints one line per figure: name, value, unit (per second of CPU time), and the floor that the project asks
-//! for. Exit status 1 if one
-//! is below its floor.
+//! for. Exit status 1 if one is below its floor.
 
 #![allow(
     clippy::unwrap_used,

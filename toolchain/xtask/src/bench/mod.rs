@@ -13,6 +13,7 @@
 
 mod call;
 mod gpu;
+mod model;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -190,7 +191,7 @@ pub(crate) fn bench(workspace: &Workspace) -> Result<String> {
         table_rows.extend(rows(&counted, &timed, rate, bench.peer)?);
     }
     ensure!(!table_rows.is_empty(), "nothing was measured");
-    let text = table(&table_rows);
+    let text = table(&table_rows) + &model::figures(workspace)?;
     print!("{text}");
     let report = folder.join("report.txt");
     write(&report, &text)?;
