@@ -75,7 +75,7 @@ fn lendable(text: &str, node: Node<'_, '_>, elements: &[String]) -> Option<Edit>
     let indent = indent(text, range.start);
     let mut lines = String::new();
     for element in elements {
-        let _ = write!(lines, "{indent}    {element}\n");
+        let _ = writeln!(lines, "{indent}    {element}");
     }
     let whole = &text[range.clone()];
     if let Some(open) = whole.strip_suffix("/>") {
