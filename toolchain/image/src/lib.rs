@@ -45,6 +45,11 @@
 //!   rights (bit 0 read, bit 1 write) with log2 of the page size in bits 15 to 8. When the domain holds an
 //!   I/O address space, that one gets page tables for these ranges at equal I/O addresses.
 //!
+//! - `<constant symbol= value=>`: the symbol, of 8 bytes, receives the number.
+//!
+//! Anywhere, `${gpu.NAME}` stands for what the board file says of the GPU: `pci`, `requester` (the address as a
+//! number), `device`, `registers`, `registers_size`, `aperture`, `aperture_size`, `gtt`, `vector`.
+//!
 //! `setvar region_paddr` works for all regions: the tool chooses every physical address.
 #![forbid(unsafe_code)]
 
@@ -54,6 +59,7 @@ mod check;
 mod diagnostic;
 mod layout;
 mod lower;
+pub mod machine;
 mod model;
 mod package;
 mod page_size;
@@ -158,6 +164,16 @@ pub fn build(request: &Request) -> Result<Image, BuildError> {
     Ok(Image { elf, report, warnings: sink.into_warnings() })
 }
 
+/// The description with the board's values in it.
+fn fill_in(text: &str, board: &Board, sink: &Sink<'_>) -> Result<String, Vec<Diagnostic>> {
+    board.fill_in(text).or_else(|(line, name)| {
+        let line = u32::try_from(line).unwrap_or(u32::MAX);
+        let place = Place { line, column: 1, element: "system".into() };
+        sink.error(&place, format!("the board {} has no value for ${{{name}}}", board.name));
+        sink.finish_stage().map(|()| String::new())
+    })
+}
+
 /// From the description's text to a system that keeps all rules, with the physical address of each region.
 fn place_system(
     text: &str,
@@ -186,7 +202,8 @@ fn compile(
     initialiser: &Program,
     sink: &Sink<'_>,
 ) -> Result<(Vec<u8>, Report), Vec<Diagnostic>> {
-    let (system, paddrs) = place_system(text, &request.search_paths, board, sink)?;
+    let text = fill_in(text, board, sink)?;
+    let (system, paddrs) = place_system(&text, &request.search_paths, board, sink)?;
     let programs = programs::load(&system, &request.search_paths, &paddrs, sink);
     sink.finish_stage()?;
 

@@ -201,6 +201,8 @@ pub(crate) struct ProtectionDomain {
     pub(crate) setvars: Vec<Setvar>,
     pub(crate) caps: Vec<CapSlot>,
     pub(crate) grant_tables: Vec<GrantTable>,
+    /// Symbols and the numbers that they receive.
+    pub(crate) constants: Vec<(Placed<String>, u64)>,
     /// The parent and the id that it has for this child.
     pub(crate) parent: Option<(DomainId, u8)>,
 }

@@ -56,7 +56,15 @@ pub(crate) fn patch(system: &System, id: DomainId, paddrs: &[u64], target: &mut 
         };
         target.word(&setvar.symbol.value, value, &setvar.symbol.place);
     }
+    constants(system, id, target);
     grant_tables(system, id, paddrs, Grants::MappedWhenLent, target);
+}
+
+/// Writes the numbers that the description gives a domain itself.
+pub(crate) fn constants(system: &System, id: DomainId, target: &mut Target<'_>) {
+    for (symbol, value) in &system.domains[id].constants {
+        target.word(&symbol.value, *value, &symbol.place);
+    }
 }
 
 /// When the device reaches what may be lent.

@@ -48,7 +48,16 @@ fn children(system: &System, sink: &Sink<'_>) {
 fn setvars(system: &System, sink: &Sink<'_>) {
     use crate::model::SetvarValue::PrefillSize;
     for domain in &system.domains {
-        let mut seen = HashMap::new();
+        let mut seen: HashMap<_, ()> = HashMap::new();
+        for (symbol, _) in &domain.constants {
+            if seen.insert(&symbol.value, ()).is_some() {
+                let name = &domain.name;
+                sink.error(
+                    &symbol.place,
+                    format!("the symbol \"{}\" of \"{name}\" is set elsewhere, too", symbol.value),
+                );
+            }
+        }
         for setvar in &domain.setvars {
             let symbol = &setvar.symbol;
             if seen.insert(&symbol.value, ()).is_some() {

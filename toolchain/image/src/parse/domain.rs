@@ -53,6 +53,7 @@ pub(super) fn parse<'d>(
         setvars: Vec::new(),
         caps: Vec::new(),
         grant_tables: Vec::new(),
+        constants: Vec::new(),
         parent: None,
     };
     let mut complete = name.is_some() && priority.is_some() && stack_size.is_some();
@@ -141,6 +142,7 @@ fn element<'d>(
             }
             cspace::parse(context, node, domain)?;
         }
+        "constant" => domain.constants.push(constant(context, node)?),
         "grant_table" => domain.grant_tables.push(grant_table(context, node)?),
         "protection_domain" => contents.children.push(node),
         other => {
@@ -206,6 +208,16 @@ fn setvar<'d>(context: Context<'d>, node: Node<'d, 'd>, domain: &mut ProtectionD
     let symbol = symbol.placed(symbol.text.to_owned());
     domain.setvars.push(Setvar { symbol, value: SetvarValue::RegionPaddr(region) });
     Some(())
+}
+
+fn constant<'d>(context: Context<'d>, node: Node<'d, 'd>) -> Option<(Placed<String>, u64)> {
+    let xml = context.xml;
+    xml.attributes(node, &["symbol", "value"]);
+    xml.no_children(node);
+    let symbol = xml.required(node, "symbol");
+    let value = xml.required(node, "value").and_then(|attr| xml.number(&attr));
+    let symbol = symbol?;
+    Some((symbol.placed(symbol.text.to_owned()), value?))
 }
 
 fn grant_table<'d>(context: Context<'d>, node: Node<'d, 'd>) -> Option<GrantTable> {

@@ -98,7 +98,7 @@ fn without_own(text: &str, domain: Node<'_, '_>) -> Vec<Edit> {
     let mut edits = Vec::new();
     for node in domain.children().filter(Node::is_element) {
         match node.tag_name().name() {
-            "grant_table" => edits.push(removal(text, node)),
+            "grant_table" | "constant" => edits.push(removal(text, node)),
             "cspace" => {
                 let is_own = |node: &Node<'_, '_>| OWN_CAPS.contains(&node.tag_name().name());
                 let (own, others): (Vec<_>, Vec<_>) =

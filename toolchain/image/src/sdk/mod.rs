@@ -8,6 +8,7 @@
 //! | `cap_frame_range`, `cap_cnode`, `cap_cspace_root`, `cap_io_space` | left out: domains there hold and receive no such capabilities |
 //! | `<grant_table>` | written into a copy of the program, each range marked as mapped for the device from the start |
 //! | what a domain that held the device's I/O address space may be lent | `<iomap>` of that `<io_address_space>`, at equal I/O addresses |
+//! | `<constant>`, `${gpu.NAME}` | written into the same copy, and filled in |
 //! | a region without `phys_addr` whose address somebody needs | `phys_addr`, as placed by the board file |
 //!
 //! The rest of the file reaches the tool letter by letter, comments too.
@@ -117,6 +118,7 @@ fn prepare(
     board: &Board,
     sink: &Sink<'_>,
 ) -> Result<Prepared, Vec<Diagnostic>> {
+    let text = &crate::fill_in(text, board, sink)?;
     let (system, paddrs) = crate::place_system(text, &request.search_paths, board, sink)?;
     let (programs, files) = program::load(&system, &request.search_paths, &paddrs, sink);
     sink.finish_stage()?;
@@ -131,6 +133,7 @@ fn prepare(
 /// The description is wrong.
 pub fn description(text: &str, search_paths: &[PathBuf], board: &Board) -> Result<String, Vec<Diagnostic>> {
     let sink = Sink::new(Path::new("system.xml"));
+    let text = &crate::fill_in(text, board, &sink)?;
     let (system, paddrs) = crate::place_system(text, search_paths, board, &sink)?;
     Ok(description::for_sdk(text, &system, &paddrs))
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Programs as the SDK's tool gets them: the file as it is, but for the grant tables.
+//! Programs as the SDK's tool gets them: the file as it is, but for grant tables and constants.
 //!
 //! That tool finds the variables of Microkit's runtime by name and writes without asking for their size, so they
 //! are checked here: each is there once, has its size, and lies in a writable segment. That no two segments share a
@@ -50,6 +50,7 @@ pub(super) fn load(
         }
         let path = &domain.program.value;
         let mut target = Target { program: &mut program, symbols: None, path, sink };
+        patch::constants(system, id, &mut target);
         patch::grant_tables(system, id, paddrs, Grants::MappedFromTheStart, &mut target);
         match with_segments(bytes, &program) {
             Ok(bytes) => files.push((path.clone(), bytes)),
@@ -91,7 +92,8 @@ fn with_segments(mut file: Vec<u8>, program: &Program) -> Result<Vec<u8>, String
         };
         if rest.iter().any(|&byte| byte != 0) {
             return Err(
-                "has a grant table that is not in its file: give the variable a place in .data".into()
+                "has a grant table or constant that is not in its file: give the variable a place in .data"
+                    .into(),
             );
         }
         if let Some(target) = file.get_mut(offset..offset + size) {
