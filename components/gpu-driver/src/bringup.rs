@@ -6,17 +6,16 @@ use intel_gpu::address::DeviceAddress;
 use intel_gpu::device::PciIdentity;
 use intel_gpu::uapi::{ClientConfig, ClientLimits, Driver, DriverConfig};
 use intel_gpu::{Config, Error, Gpu, InitError};
-use pci::{Address, Bar, Command, ConfigSpace, Function, Message};
+use pci::{Bar, Command, ConfigSpace, Function, Message};
 
+use crate::board::{Board, Mismatch, NO_MEMORY};
 use crate::hardware::Machine;
 
-/// Where Intel's integrated graphics is on every platform.
-const GPU_ADDRESS: Address = match Address::new(0, 2, 0) {
-    Some(address) => address,
-    None => panic!("00:02.0 is an address"),
-};
 /// Configuration register GGC (PRM: "GMCH Graphics Control", offset 0x50).
 const GGC: u8 = 0x50;
+/// Bytes of a GGTT entry, and of what it maps.
+const ENTRY_BYTES: u64 = 8;
+const MAPPED_PER_ENTRY: u64 = 4096;
 /// The base address register with the GPU's registers and GGTT entries.
 const REGISTERS_BAR: u8 = 0;
 
@@ -25,13 +24,8 @@ const REGISTERS_BAR: u8 = 0;
 pub(crate) enum BringUpError {
     /// Configuration space lacks something.
     Pci(pci::Error),
-    /// The firmware put the registers elsewhere than system.xml maps them.
-    RegistersMoved {
-        /// Where base address register 0 says.
-        found: u64,
-        /// Where system.xml says.
-        mapped: u64,
-    },
+    /// The board file is another machine's.
+    Board(Mismatch),
     /// The core could not start the part.
     Init(InitError),
     /// The clients' part could not be set up.
@@ -48,14 +42,17 @@ impl core::fmt::Display for BringUpError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::Pci(pci::Error::NoFunction(address)) => {
-                write!(f, "no GPU at {address}: no PCI function answers there")
+                write!(
+                    f,
+                    "no GPU at {address}: no PCI function answers there; see `pci` in [gpu] of the board file"
+                )
             }
             Self::Pci(error) => error.fmt(f),
-            Self::RegistersMoved { found, mapped } => write!(
-                f,
-                "the GPU's registers (BAR 0) are at {found:#x}, but system.xml maps gpu_registers at \
-                 {mapped:#x}: set its phys_addr to the former"
-            ),
+            Self::Board(mismatch) => mismatch.fmt(f),
+            // Nothing came back: neither the context was read nor an event written.
+            Self::Init(error @ InitError::EngineSilent { event_seen: false, .. }) => {
+                write!(f, "{error}; {NO_MEMORY}")
+            }
             Self::Init(error) => error.fmt(f),
             Self::Clients(error) => write!(f, "clients: {error}"),
         }
@@ -71,8 +68,8 @@ pub(crate) struct Found {
 
 /// Finds the GPU, checks that its registers are where they are mapped, and lets it access memory and
 /// send its interrupt.
-pub(crate) fn find<C: ConfigSpace>(space: C, mapped: u64, vector: u8) -> Result<Found, BringUpError> {
-    let mut gpu = Function::new(space, GPU_ADDRESS);
+pub(crate) fn find<C: ConfigSpace>(space: C, board: &Board, mapped: u64) -> Result<Found, BringUpError> {
+    let mut gpu = Function::new(space, board.address);
     let identity = gpu.identity()?;
     let identity = PciIdentity {
         vendor: identity.vendor,
@@ -82,15 +79,17 @@ pub(crate) fn find<C: ConfigSpace>(space: C, mapped: u64, vector: u8) -> Result<
     };
     // A part that no table row describes is not touched.
     identity.platform().map_err(BringUpError::Init)?;
+    let gtt = identity.ggtt_bytes() / MAPPED_PER_ENTRY * ENTRY_BYTES;
+    board.check(identity.device, gtt).map_err(BringUpError::Board)?;
     let registers = match gpu.bar(REGISTERS_BAR)? {
         Bar::Memory { address, .. } => address,
         Bar::Io { port } => return Err(pci::Error::NoBar { index: REGISTERS_BAR, value: port }.into()),
     };
     if registers != mapped {
-        return Err(BringUpError::RegistersMoved { found: registers, mapped });
+        return Err(BringUpError::Board(Mismatch::Registers { found: registers, mapped }));
     }
     gpu.enable(Command::MEMORY | Command::BUS_MASTER);
-    gpu.enable_msi(Message::sel4(vector))?;
+    gpu.enable_msi(Message::sel4(board.vector))?;
     Ok(Found { identity, registers })
 }
 
@@ -101,7 +100,8 @@ pub(crate) fn start(
     channels: &[u64],
     grants: &[GrantEntry],
 ) -> Result<Driver<Machine>, BringUpError> {
-    let gpu = Gpu::init(machine, identity, Config::default()).map_err(BringUpError::Init)?;
+    let mut gpu = Gpu::init(machine, identity, Config::default()).map_err(BringUpError::Init)?;
+    gpu.test_interrupt().map_err(BringUpError::Clients)?;
     let config = DriverConfig { lent_pages: 1 << crate::frames::KEPT_BITS, ..DriverConfig::DEFAULT };
     let mut clients = alloc::vec::Vec::with_capacity(channels.len());
     for channel in channels {

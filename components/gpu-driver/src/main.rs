@@ -17,6 +17,7 @@
 extern crate alloc;
 
 mod alarm;
+mod board;
 mod bringup;
 mod clients;
 mod clock;
@@ -45,8 +46,8 @@ use ports::{PciPorts, Timer};
 
 /// Channels of clients, as system.xml numbers them at the driver's end.
 const CLIENT_CHANNELS: [usize; 1] = [1];
-/// The interrupt's vector in system.xml.
-const VECTOR: u8 = 5;
+/// Alarms without a sign of the GPU's interrupt before that is said: a second.
+const PATIENCE: u32 = 100;
 /// Rows that the grant table has room for.
 const MAX_GRANTS: usize = 64;
 
@@ -56,6 +57,10 @@ struct GpuDriver {
     driver: Option<Driver<Machine>>,
     interrupt: Channel,
     alarm: Alarm,
+    /// Whether a client has called.
+    served: bool,
+    /// Alarms that may still come before the GPU's first interrupt; 0 when it came, or its absence was told.
+    waiting_for_interrupt: u32,
     /// Interrupts that the alarm has made up for, as far as they were told of.
     lost_interrupts: u64,
     /// The first hang has been told of.
@@ -101,7 +106,7 @@ fn bring_up() -> Result<Driver<Machine>, bringup::BringUpError> {
     let tsc = Tsc::new(&mut timer);
     let started = clock::counter();
     let mapped = *var!(gpu_registers_paddr: u64 = 0);
-    let found = bringup::find(pci::PortAccess(pci_ports), mapped, VECTOR)?;
+    let found = bringup::find(pci::PortAccess(pci_ports), &board::Board::given(), mapped)?;
     debug_println!(
         "gpu_driver: found {:04x}:{:04x} revision {:#04x}, registers at {:#x}",
         found.identity.vendor,
@@ -140,6 +145,20 @@ fn acknowledge(interrupt: Channel) {
 }
 
 impl GpuDriver {
+    /// Waits for the interrupt of the request that the bring-up made for it. Returns whether that is all there is to
+    /// do at this alarm.
+    fn wait_for_interrupt(&mut self) -> bool {
+        let Some(left) = self.waiting_for_interrupt.checked_sub(1) else { return false };
+        self.waiting_for_interrupt = left;
+        if left == 0 {
+            debug_println!("gpu_driver: error: {}", board::NO_INTERRUPT);
+            return false;
+        }
+        self.alarm.set();
+        // What clients wait for is not put off.
+        !self.served
+    }
+
     /// Does what no interrupt tells of. A lost interrupt costs time and is a sign of a wrong board file, so it is
     /// said.
     fn tick(&mut self) {
@@ -203,6 +222,7 @@ impl Handler for GpuDriver {
 
     fn notified(&mut self, channels: ChannelSet) -> Result<(), Self::Error> {
         if channels.contains(self.interrupt) {
+            self.waiting_for_interrupt = 0;
             if let Some(driver) = &mut self.driver {
                 driver.interrupt(&mut self.clients);
             }
@@ -211,7 +231,9 @@ impl Handler for GpuDriver {
         if channels.contains(self.alarm.interrupt()) {
             self.alarm.expired();
             acknowledge(self.alarm.interrupt());
-            self.tick();
+            if !self.wait_for_interrupt() {
+                self.tick();
+            }
         }
         self.tell_of_hang();
         self.serve_rings();
@@ -219,6 +241,7 @@ impl Handler for GpuDriver {
     }
 
     fn protected(&mut self, channel: Channel, message: MessageInfo) -> Result<MessageInfo, Self::Error> {
+        self.served = true;
         let reply = self.answer(channel, &message);
         if sel4_microkit::cap::Received::of(&message).in_slot() {
             self.clients.frames.forget_received();
@@ -246,12 +269,19 @@ fn init() -> GpuDriver {
             None
         }
     };
-    GpuDriver {
+    let mut domain = GpuDriver {
         clients: Clients::new([link], Frames::new()),
         driver,
         interrupt: irq_channel(*var!(gpu_irq_id: usize = usize::MAX)),
         alarm: Alarm::new(timer_port(), irq_channel(*var!(timer_irq_id: usize = usize::MAX))),
         lost_interrupts: 0,
         told_of_hang: false,
+        served: false,
+        waiting_for_interrupt: 0,
+    };
+    if domain.driver.is_some() {
+        domain.waiting_for_interrupt = PATIENCE;
+        domain.alarm.set();
     }
+    domain
 }

@@ -77,11 +77,25 @@ impl Pieces {
     /// # Errors
     /// When the image tool refuses the system.
     pub fn image(&self, workspace: &Workspace, description: &Path, folder: &Path) -> Result<Image> {
+        self.image_on(workspace, &workspace.root().join(DEFAULT_BOARD), description, folder)
+    }
+
+    /// The same for the machine that the board file `board` describes; otherwise it is the one that QEMU is.
+    ///
+    /// # Errors
+    /// When the image tool refuses the system.
+    pub fn image_on(
+        &self,
+        workspace: &Workspace,
+        board: &Path,
+        description: &Path,
+        folder: &Path,
+    ) -> Result<Image> {
         let beside = description.parent().unwrap_or(Path::new(".")).to_owned();
         let request = image::Request {
             system: description.to_owned(),
             search_paths: vec![self.programs.clone(), beside],
-            board: workspace.root().join(DEFAULT_BOARD),
+            board: board.to_owned(),
             initialiser: self.initialiser.clone(),
         };
         let built = image::build(&request)?;

@@ -9,6 +9,7 @@
 
 use super::{Gpu, RequestId};
 use crate::engine::emit::Payload;
+use crate::error::Error;
 use crate::platform::{Clock, Hardware};
 
 /// What an engine was executing when the clock looked last.
@@ -48,6 +49,17 @@ impl<H: Hardware> Gpu<H> {
         }
         self.run_scheduler();
         busy || self.park_if_idle(now)
+    }
+
+    /// Runs an empty request of the driver's own on the first engine. The interrupt of its completion tells whoever
+    /// waits for it that interrupts arrive.
+    ///
+    /// # Errors
+    /// The GPU is wedged, or there is no room for a request.
+    pub fn test_interrupt(&mut self) -> Result<(), Error> {
+        self.check_running()?;
+        let kernel = self.engines.first().and_then(|engine| engine.kernel).ok_or(Error::NotFound)?;
+        self.submit_request(kernel, Payload::Nothing, &[], 0).map(drop)
     }
 
     /// Asks an engine that has been executing the same request for long whether it still listens.

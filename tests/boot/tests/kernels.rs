@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! The demonstration on other kernels than the tests' usual one: the release build, and those of a Microkit SDK.
+
+use anyhow::{Result, ensure};
+use boot::{Demo, Ending, Gpu, Kernel, Machine};
+use boot_tests::{DEADLINE, workspace};
+
+/// Nothing appears on the serial port, so the client's exit code is what there is; it is 0 only when every pixel is
+/// right.
+#[test]
+fn the_demonstration_runs_on_the_release_kernel() -> Result<()> {
+    let workspace = workspace()?;
+    let folder = workspace.target().join("boot-tests/release-kernel");
+    let demo = Demo::named("paint")?;
+    let image = demo.build(&workspace, Kernel::Release, &folder.join("image"))?;
+    let machine = Machine::new(folder.join("run")).deadline(DEADLINE).silent();
+    let machine = machine.gpu(Gpu::new("tgl"), boot::build_model(&workspace)?);
+    let outcome = demo.run(&machine, &image, |_| {})?;
+    ensure!(outcome.ending == Ending::Exit(0), "{:?}:\n{}", outcome.ending, outcome.tail());
+    let verdict = outcome.verdict.as_ref();
+    ensure!(verdict.is_some_and(|verdict| verdict.reports.is_empty()), "{verdict:?}");
+    Ok(())
+}
+
+#[cfg(microkit_sdk)]
+fn with_sdk(config: &str) -> Result<boot::Outcome> {
+    use anyhow::Context as _;
+    let sdk = std::env::var_os("MICROKIT_SDK").context("the build script saw it")?;
+    let sdk = boot::Sdk::open(std::path::Path::new(&sdk), config)?;
+    let workspace = workspace()?;
+    let folder = workspace.target().join("boot-tests").join(format!("sdk-{config}"));
+    let demo = Demo::named("paint")?;
+    let image = demo.build_with_sdk(&workspace, &sdk, &folder.join("image"))?;
+    let mut machine = Machine::new(folder.join("run")).deadline(DEADLINE);
+    if config == "release" {
+        machine = machine.silent();
+    }
+    let machine = machine.gpu(Gpu::new("tgl"), boot::build_model(&workspace)?);
+    let outcome = demo.run(&machine, &image, |_| {})?;
+    ensure!(outcome.ending == Ending::Exit(0), "{:?}:\n{}", outcome.ending, outcome.tail());
+    Ok(outcome)
+}
+
+#[test]
+#[cfg_attr(not(microkit_sdk), ignore = "skipped: no MICROKIT_SDK")]
+fn the_demonstration_runs_on_microkits_debug_kernel_with_pages_lent_by_region() -> Result<()> {
+    #[cfg(microkit_sdk)]
+    with_sdk("debug")?;
+    Ok(())
+}
+
+#[test]
+#[cfg_attr(not(microkit_sdk), ignore = "skipped: no MICROKIT_SDK")]
+fn the_demonstration_runs_on_microkits_release_kernel() -> Result<()> {
+    #[cfg(microkit_sdk)]
+    with_sdk("release")?;
+    Ok(())
+}
