@@ -309,6 +309,47 @@ fn a_tlb_invalidation_that_never_ends_keeps_the_pages_until_a_reset() {
 }
 
 #[test]
+fn a_tlb_invalidation_that_is_not_confirmed_makes_the_clock_reset_the_gpu() {
+    for platform in ["bdw", "skl", "icl", "tgl"] {
+        let mut rig = rig(platform);
+        let context = own_timeline(&mut rig, EngineClass::Copy, 0);
+        rig.submit(context, GOOD, 1);
+        assert_eq!(run(&mut rig, 1), [(1, Status::Done)]);
+        let unbinding = rig.gpu.unbind(rig.vm, range(DATA, 1)).expect("exists");
+        rig.model().injection().stuck_tlb_invalidation = true;
+        let unbinding = rig.gpu.release(unbinding).expect_err("the engine may still reach it");
+        rig.model().injection().stuck_tlb_invalidation = false;
+        assert_eq!(rig.gpu.statistics().gpu_resets, 0);
+        let _ = rig.gpu.tick();
+        assert_eq!(rig.gpu.statistics().gpu_resets, 1, "{platform}");
+        let released = rig.gpu.try_release(unbinding).expect("the reset ended with an invalidation");
+        assert_eq!(released.pages(), 1);
+        // Once is enough.
+        let _ = rig.gpu.tick();
+        assert_eq!(rig.gpu.statistics().gpu_resets, 1, "{platform}");
+        check(&mut rig);
+    }
+}
+
+#[test]
+fn a_gpu_whose_tlb_invalidations_are_not_even_confirmed_after_a_reset_is_wedged() {
+    for platform in ["skl", "tgl"] {
+        let mut rig = rig(platform);
+        let context = own_timeline(&mut rig, EngineClass::Copy, 0);
+        rig.submit(context, GOOD, 1);
+        assert_eq!(run(&mut rig, 1), [(1, Status::Done)]);
+        let unbinding = rig.gpu.unbind(rig.vm, range(DATA, 1)).expect("exists");
+        rig.model().injection().stuck_tlb_invalidation = true;
+        let unbinding = rig.gpu.release(unbinding).expect_err("the engine may still reach it");
+        assert!(!rig.gpu.tick());
+        assert!(rig.gpu.is_wedged(), "{platform}");
+        assert!(rig.gpu.try_release(unbinding).is_err(), "{platform}: nobody has confirmed it");
+        let refused = Submission { context, batch: va(GOOD), waits: &[], cookie: 2 };
+        assert_eq!(rig.gpu.submit(refused), Err(Error::Wedged), "{platform}");
+    }
+}
+
+#[test]
 fn a_device_that_does_not_answer_at_start_is_reported() {
     let mut machine = Machine::new("tgl", Options::default());
     machine.model.injection().device_gone = true;

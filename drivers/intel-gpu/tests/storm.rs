@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Many contexts of several clients on all engines, with random fences between them, in random order, on
-//! a GPU that does its work a little at a time.
+//! a GPU that does its work a little at a time. Once in fair weather, and once with everything that can go wrong:
+//! batches that hang or are no programs, urgent contexts that come all the time, resets, lost interrupts, resets
+//! that fail, TLB invalidations that are not confirmed.
 
 mod machine;
 
-use gpu_model::{Options, Timing};
-use intel_gpu::memory::{AccountId, Cache};
+use gpu_model::registers::forcewake::AckDelay;
+use gpu_model::{Injection, Options, Timing};
+use intel_gpu::memory::{AccountId, Cache, Object, Unbinding};
 use intel_gpu::{Config, ContextId, Error, Fence, Status, Submission, TimelineId, VmId};
 use machine::{BATCH_END, Rig, range, store, va};
 
@@ -18,6 +21,9 @@ const BATCH_BYTES: u64 = 128;
 const BATCHES: u64 = 0x1000_0000;
 const MARKS: u64 = 0x3000_0000;
 const SEEN: u64 = 0x4000_0000;
+/// Units of work in which every engine of the model gets a turn, whichever of them spin.
+const ROUND: u64 = 30_000;
+const COMES_AND_GOES: u64 = 0x5000_0000;
 /// Fences that a request looks at most at.
 const WAITS: usize = 2;
 
@@ -70,12 +76,98 @@ fn copy(to: u64, from: u64) -> [u32; 5] {
     [0x1700_0003, half(to), half(to >> 32), half(from), half(from >> 32)]
 }
 
-fn storm(platform: &str, seed: u64) {
+/// What happens besides good requests.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Weather {
+    Fair,
+    Foul,
+}
+
+/// What a request's batch is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    Good,
+    /// It starts itself again, without a point where it could be preempted.
+    Endless,
+    /// It is no program.
+    Nonsense,
+}
+
+impl Kind {
+    fn random(weather: Weather, random: &mut Random) -> Self {
+        match random.below(200) {
+            0 if weather == Weather::Foul => Self::Endless,
+            1 if weather == Weather::Foul => Self::Nonsense,
+            _ => Self::Good,
+        }
+    }
+
+    /// Its commands, `at` its address.
+    fn write(self, dwords: &mut Vec<u32>, at: u64) {
+        match self {
+            Self::Good => dwords.push(BATCH_END),
+            Self::Endless => dwords.extend([0x1880_0101, u32::try_from(at).expect("below 4 GiB"), 0]),
+            Self::Nonsense => dwords.extend([u32::MAX; 4]),
+        }
+    }
+
+    fn status(self) -> Status {
+        if self == Self::Good { Status::Done } else { Status::Hang }
+    }
+}
+
+/// Lets something go wrong, or right again.
+fn trouble(
+    rig: &mut Rig,
+    clients: &[Client],
+    scratch: &Object,
+    random: &mut Random,
+    held: &mut Vec<Unbinding>,
+) {
+    let client = &clients[random.below(CLIENTS)];
+    let (context, _) = client.contexts[random.below(CONTEXTS_PER_CLIENT)];
+    match random.below(12) {
+        0 => rig.model().injection().lose_interrupts = 3,
+        1 => rig.model().injection().failing_resets = 2,
+        2 => rig.model().injection().forcewake = AckDelay::Reads(5),
+        3 => rig.model().injection().forcewake = AckDelay::None,
+        4 => rig.model().injection().stuck_tlb_invalidation = true,
+        5 => rig.gpu.reset().expect("it comes back"),
+        6 | 7 => {
+            // An urgent one among its like; they take the engine from each other.
+            let priority = [-1023, 0, 1022, 1023][random.below(4)];
+            rig.gpu.context_set_priority(context, priority).expect("exists");
+        }
+        _ => {
+            // Something comes and goes in an address space that is in use.
+            let place = range(COMES_AND_GOES, scratch.pages().into());
+            match rig.gpu.bind_object(client.vm, place, scratch, Cache::Coherent, false) {
+                Ok(()) => {}
+                Err(Error::Overlap) => held.push(rig.gpu.unbind(client.vm, place).expect("exists")),
+                Err(error) => unreachable!("{error}"),
+            }
+        }
+    }
+    for unbinding in std::mem::take(held) {
+        held.extend(rig.gpu.release(unbinding).err());
+    }
+    // Before the next tick, which ends with an invalidation that must be confirmed.
+    rig.model().injection().stuck_tlb_invalidation = false;
+}
+
+fn storm(platform: &str, seed: u64, weather: Weather) {
     println!("{platform}: seed {seed:#x}");
+    let foul = weather == Weather::Foul;
     let mut random = Random(seed);
     let options = Options { timing: Timing::Deferred, ..Options::default() };
-    let config = Config { requests: 300, waits: 300, ..Config::default() };
+    let mut config = Config { requests: 300, waits: 300, ..Config::default() };
+    if foul {
+        (config.hang_ns, config.preempt_timeout_ns) = (40_000_000, 20_000_000);
+    }
     let mut rig = Rig::with(platform, options, config);
+    if foul {
+        rig.gpu.hardware_mut().pause = (5_000_000, ROUND);
+    }
     let population = rig.gpu.population();
     let free = rig.gpu.free_pages();
 
@@ -83,6 +175,7 @@ fn storm(platform: &str, seed: u64) {
     let batches = rig.gpu.object_allocate(rig.account, batch_pages).expect("memory");
     let marks = rig.gpu.object_allocate(rig.account, 10).expect("memory");
     let seen = rig.gpu.object_allocate(rig.account, 20).expect("memory");
+    let scratch = rig.gpu.object_allocate(rig.account, 3).expect("memory");
     let clients = clients(&mut rig, &mut random);
     for client in &clients {
         for (at, object) in [(BATCHES, &batches), (MARKS, &marks), (SEEN, &seen)] {
@@ -93,6 +186,8 @@ fn storm(platform: &str, seed: u64) {
 
     let mut fences: Vec<(u32, Fence)> = Vec::new();
     let mut waited: Vec<[Option<u32>; WAITS]> = Vec::new();
+    let mut kinds = Vec::new();
+    let mut held = Vec::new();
     let mut done = vec![false; REQUESTS as usize];
     let mut submitted = 0u32;
     let mut finished = 0u32;
@@ -113,15 +208,16 @@ fn storm(platform: &str, seed: u64) {
                 }
             }
             let mut dwords = Vec::new();
+            let kind = Kind::random(weather, &mut random);
             for (slot, which) in (0u64..).zip(numbers.iter().flatten()) {
                 let to = SEEN + (u64::from(submitted) * 2 + slot) * 4;
                 dwords.extend(copy(to, MARKS + u64::from(*which) * 4));
             }
             dwords.extend(store(MARKS + u64::from(submitted) * 4, submitted + 1));
-            dwords.push(BATCH_END);
+            let at = u64::from(submitted) * BATCH_BYTES;
+            kind.write(&mut dwords, BATCHES + at);
             dwords.resize(32, 0);
             let bytes: Vec<u8> = dwords.iter().flat_map(|dword| dword.to_le_bytes()).collect();
-            let at = u64::from(submitted) * BATCH_BYTES;
             rig.gpu.object_write(&batches, at, &bytes).expect("inside");
             let submission =
                 Submission { context, batch: va(BATCHES + at), waits: &waits, cookie: submitted.into() };
@@ -129,6 +225,7 @@ fn storm(platform: &str, seed: u64) {
                 Ok(accepted) => {
                     fences.push((submitted, accepted.fence));
                     waited.push(numbers);
+                    kinds.push(kind);
                     submitted += 1;
                 }
                 Err(error) => assert!(matches!(error, Error::RingFull | Error::NoMemory), "{error}"),
@@ -143,16 +240,22 @@ fn storm(platform: &str, seed: u64) {
                 rig.gpu.interrupt();
             }
         }
+        if foul && random.below(100) == 0 {
+            trouble(&mut rig, &clients, &scratch, &mut random, &mut held);
+        }
         if random.below(50) == 0 {
-            rig.model().advance(300_000);
+            rig.model().advance(if foul { 4_000_000 } else { 300_000 });
+            if foul {
+                rig.model().step(ROUND);
+            }
             rig.gpu.tick();
         }
         let completions = rig.completions();
         idle_rounds = if completions.is_empty() { idle_rounds + 1 } else { 0 };
         assert!(idle_rounds < 20_000, "nothing goes on: {finished} of {submitted} done");
         for completion in completions {
-            assert_eq!(completion.status, Status::Done);
             let which = usize::try_from(completion.cookie).expect("small");
+            assert_eq!(completion.status, kinds[which].status(), "request {which}");
             assert!(!std::mem::replace(&mut done[which], true), "completed once");
             finished += 1;
         }
@@ -162,12 +265,25 @@ fn storm(platform: &str, seed: u64) {
     let seen_now = rig.read(&seen);
     for (request, numbers) in waited.iter().enumerate() {
         assert_eq!(marks_now[request] as usize, request + 1);
+        if kinds[request] != Kind::Good {
+            continue; // what it did before it went wrong may have been cut short
+        }
         for (slot, which) in numbers.iter().flatten().enumerate() {
+            if kinds[*which as usize] != Kind::Good {
+                continue;
+            }
             let saw = seen_now[request * 2 + slot];
             assert_eq!(saw, which + 1, "request {request} began before {which} was complete");
         }
     }
 
+    if foul {
+        *rig.model().injection() = Injection::default();
+        rig.gpu.tick();
+        for unbinding in held {
+            rig.gpu.release(unbinding).expect("the hardware answers");
+        }
+    }
     for client in &clients {
         for (context, timeline) in &client.contexts {
             rig.gpu.context_destroy(*context).expect("exists");
@@ -184,55 +300,104 @@ fn storm(platform: &str, seed: u64) {
         assert_eq!(rig.gpu.account_usage(client.account).expect("exists").used, 0);
         rig.gpu.account_destroy(client.account).expect("nothing charged");
     }
-    for object in [batches, marks, seen] {
+    for object in [batches, marks, seen, scratch] {
         rig.gpu.object_free(object);
     }
     assert_eq!(rig.gpu.population(), population);
     // What stays are pages of timeline slots, kept for the next timelines.
     let kept = free - rig.gpu.free_pages();
     assert!(kept <= 2, "{kept} pages are gone");
-    rig.check();
     let statistics = rig.gpu.statistics();
     println!("{statistics:?}");
-    assert_eq!(statistics.engine_resets + statistics.gpu_resets, 0);
+    if foul {
+        let own = |report: &&gpu_model::Report| !report.client;
+        let own: Vec<String> = rig.model().reports().iter().filter(own).map(ToString::to_string).collect();
+        assert!(own.is_empty(), "{own:#?}");
+        assert_eq!(rig.gpu.sleeping_accesses(), 0);
+        assert!(statistics.engine_resets > 20 && statistics.gpu_resets > 0, "there was no storm");
+        assert!(rig.gpu.error_state().is_some());
+    } else {
+        rig.check();
+        assert_eq!(statistics.engine_resets + statistics.gpu_resets, 0);
+    }
 }
 
 #[test]
 fn ten_thousand_requests_with_random_fences_complete_in_order_on_broadwell() {
-    storm("bdw", 0x5eed_0001);
+    storm("bdw", 0x5eed_0001, Weather::Fair);
 }
 
 #[test]
 fn ten_thousand_requests_with_random_fences_complete_in_order_on_skylake() {
-    storm("skl", 0x5eed_0002);
+    storm("skl", 0x5eed_0002, Weather::Fair);
 }
 
 #[test]
 fn ten_thousand_requests_with_random_fences_complete_in_order_on_kaby_lake() {
-    storm("kbl", 0x5eed_0003);
+    storm("kbl", 0x5eed_0003, Weather::Fair);
 }
 
 #[test]
 fn ten_thousand_requests_with_random_fences_complete_in_order_on_gemini_lake() {
-    storm("glk", 0x5eed_0004);
+    storm("glk", 0x5eed_0004, Weather::Fair);
 }
 
 #[test]
 fn ten_thousand_requests_with_random_fences_complete_in_order_on_ice_lake() {
-    storm("icl", 0x5eed_0005);
+    storm("icl", 0x5eed_0005, Weather::Fair);
 }
 
 #[test]
 fn ten_thousand_requests_with_random_fences_complete_in_order_on_tiger_lake() {
-    storm("tgl", 0x5eed_0006);
+    storm("tgl", 0x5eed_0006, Weather::Fair);
 }
 
 #[test]
 fn ten_thousand_requests_with_random_fences_complete_in_order_on_rocket_lake() {
-    storm("rkl", 0x5eed_0007);
+    storm("rkl", 0x5eed_0007, Weather::Fair);
 }
 
 #[test]
 fn ten_thousand_requests_with_random_fences_complete_in_order_on_alder_lake() {
-    storm("adls", 0x5eed_0008);
+    storm("adls", 0x5eed_0008, Weather::Fair);
+}
+
+#[test]
+fn hangs_faults_resets_and_preemption_among_ten_thousand_requests_on_broadwell_spare_the_good_ones() {
+    storm("bdw", 0x5eed_0001, Weather::Foul);
+}
+
+#[test]
+fn hangs_faults_resets_and_preemption_among_ten_thousand_requests_on_skylake_spare_the_good_ones() {
+    storm("skl", 0x5eed_0002, Weather::Foul);
+}
+
+#[test]
+fn hangs_faults_resets_and_preemption_among_ten_thousand_requests_on_kaby_lake_spare_the_good_ones() {
+    storm("kbl", 0x5eed_0003, Weather::Foul);
+}
+
+#[test]
+fn hangs_faults_resets_and_preemption_among_ten_thousand_requests_on_gemini_lake_spare_the_good_ones() {
+    storm("glk", 0x5eed_0004, Weather::Foul);
+}
+
+#[test]
+fn hangs_faults_resets_and_preemption_among_ten_thousand_requests_on_ice_lake_spare_the_good_ones() {
+    storm("icl", 0x5eed_0005, Weather::Foul);
+}
+
+#[test]
+fn hangs_faults_resets_and_preemption_among_ten_thousand_requests_on_tiger_lake_spare_the_good_ones() {
+    storm("tgl", 0x5eed_0006, Weather::Foul);
+}
+
+#[test]
+fn hangs_faults_resets_and_preemption_among_ten_thousand_requests_on_rocket_lake_spare_the_good_ones() {
+    storm("rkl", 0x5eed_0007, Weather::Foul);
+}
+
+#[test]
+fn hangs_faults_resets_and_preemption_among_ten_thousand_requests_on_alder_lake_spare_the_good_ones() {
+    storm("adls", 0x5eed_0008, Weather::Foul);
 }

@@ -58,6 +58,8 @@ pub(crate) struct Engine {
     pub(crate) kernel: Option<ContextId>,
     /// What it was executing when the clock looked last.
     pub(crate) progress: Progress,
+    /// It is stopped for a reset: what it saves now starts stopped, too.
+    pub(crate) stopped: bool,
     /// Counts full TLB invalidations, from 1.
     pub(crate) tlb_generation: u64,
 }
@@ -81,6 +83,7 @@ impl Engine {
             default_state: PageList::new(),
             kernel: None,
             progress: Progress::new(),
+            stopped: false,
             tlb_generation: 1,
         }
     }

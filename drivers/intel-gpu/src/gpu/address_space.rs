@@ -253,7 +253,7 @@ impl<H: Hardware> Gpu<H> {
     ///
     /// # Errors
     /// The unbinding comes back when an engine does not answer in its time: the pages may still be
-    /// reached. Reset the GPU ([`Self::reset`]) and try again.
+    /// reached. [`Self::tick`] resets the GPU then; try again after it.
     pub fn release(&mut self, unbinding: Unbinding) -> Result<Released, Unbinding> {
         match self.tlb.try_release(unbinding) {
             Ok(released) => Ok(released),
@@ -276,14 +276,18 @@ impl<H: Hardware> Gpu<H> {
     /// Invalidates the TLBs of all engines that unbindings are waiting for.
     ///
     /// # Errors
-    /// [`Error::Timeout`] when an engine does not answer in its time.
+    /// [`Error::Timeout`] when an engine does not answer in its time. Then the next [`Self::tick`] resets the GPU, and
+    /// gives it up if it does not answer even after that.
     pub fn invalidate_tlbs(&mut self) -> Result<(), Error> {
         self.wake()?;
         let pending = self.tlb.pending;
         let chosen = || (0..).zip(&self.engines).filter(move |(index, _)| pending >> *index & 1 != 0);
         let ids = chosen().map(|(_, engine)| engine.id);
         self.statistics.tlb_invalidations += 1;
-        tlb::invalidate(&mut self.bus, self.platform.generation, ids)?;
+        if let Err(error) = tlb::invalidate(&mut self.bus, self.platform.generation, ids) {
+            self.tlb.unconfirmed = true;
+            return Err(error);
+        }
         self.tlbs_invalidated();
         Ok(())
     }

@@ -89,6 +89,9 @@ impl<H: Hardware> Gpu<H> {
         }
         context.place = Place::Idle;
         let rewind = core::mem::take(&mut context.rewind_when_off);
+        if self.engines[engine].stopped {
+            self.start_in_image(id);
+        }
         self.retire(id);
         if rewind {
             self.rewind(id, true);

@@ -4,6 +4,8 @@
 //! ```text
 //!   hang --> engine reset --(not possible)--> GPU reset --(not possible)--> wedged
 //!               |                                |                             |
+//!   a TLB invalidation that is not confirmed ----+                             |
+//!               |                                +--(still not confirmed)------+
 //!               +-- guilty request skipped, the others run again --------------+-- everything cancelled
 //! ```
 //!
@@ -14,7 +16,7 @@ use super::context::Place;
 use super::submit::Status;
 use super::{ContextId, Gpu, Health};
 use crate::device::EngineId;
-use crate::engine::image::slot;
+use crate::engine::image::{self, slot};
 use crate::engine::reset;
 use crate::error::Error;
 use crate::memory::cache;
@@ -82,6 +84,7 @@ impl<H: Hardware> Gpu<H> {
         let generation = self.platform.generation;
         let id = self.engines[engine].id;
         self.statistics.engine_resets += 1;
+        self.engines[engine].stopped = true;
         reset::stop(&mut self.bus, generation, id);
         // What it still finished before it stopped is finished.
         self.process_engine(engine);
@@ -123,11 +126,16 @@ impl<H: Hardware> Gpu<H> {
         }
         self.interrupts_off();
         for engine in 0..self.engines.len() {
+            self.engines[engine].stopped = true;
             reset::stop(&mut self.bus, self.platform.generation, self.engines[engine].id);
             self.process_engine(engine);
         }
-        let ids = self.engines.iter().map(|engine| engine.id);
-        if reset::full(&mut self.bus, self.platform.generation, ids).is_err() {
+        // Three attempts (i915: `RESET_MAX_RETRIES`): the first may come while a power well is in transition.
+        let reset = (0..3).any(|_| {
+            let ids = self.engines.iter().map(|engine| engine.id);
+            reset::full(&mut self.bus, self.platform.generation, ids).is_ok()
+        });
+        if !reset {
             self.wedge();
             return;
         }
@@ -139,8 +147,10 @@ impl<H: Hardware> Gpu<H> {
             return;
         }
         self.interrupts_on();
-        // Nothing runs, and what the engines had cached is gone; ask them all the same.
-        let _ = self.invalidate_tlbs();
+        // An engine that does not forget what it was shown must never run again.
+        if self.tlb.pending != 0 && self.invalidate_tlbs().is_err() {
+            self.wedge();
+        }
     }
 
     /// Writes what a GT reset loses, and enables every engine.
@@ -187,7 +197,19 @@ impl<H: Hardware> Gpu<H> {
             self.rewind(id, running == Some(id));
             self.requeue(id, true);
         }
+        self.engines[engine].stopped = false;
         self.kick(engine);
+    }
+
+    /// Lets a context that was saved while its engine was stopped start running (i915: `__reset_stop_ring`).
+    pub(super) fn start_in_image(&mut self, id: ContextId) {
+        let Some(context) = self.contexts.get(id) else { return };
+        let class = self.engines[context.engine].id.class;
+        if let Some(slot) = image::mi_mode_slot(self.platform.generation, class) {
+            let at = context.state.at(slot * 4);
+            self.bus.hw.write_u32(at, image::MI_MODE_RUN);
+            self.bus.publish(at, 4);
+        }
     }
 
     /// Prepares a context to run again after its engine was reset under it.
@@ -195,6 +217,8 @@ impl<H: Hardware> Gpu<H> {
         if was_running {
             // The reset may have torn the image: start from the default state.
             self.context_write_image(id);
+        } else {
+            self.start_in_image(id);
         }
         let Some(context) = self.contexts.get_mut(id) else { return };
         let first = context.first.and_then(|request| self.requests.get(request));

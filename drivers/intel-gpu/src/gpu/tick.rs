@@ -34,6 +34,9 @@ impl<H: Hardware> Gpu<H> {
         if self.check_running().is_err() {
             return false;
         }
+        if self.tlb.unconfirmed && self.reset().is_err() {
+            return false;
+        }
         let now = self.bus.now_ns();
         let mut busy = false;
         for engine in 0..self.engines.len() {

@@ -75,11 +75,13 @@ pub(crate) struct Tlb {
     pub(crate) pending: EngineMask,
     /// Page tables that those removals emptied.
     pub(crate) tables: PageList,
+    /// An invalidation was not confirmed in its time.
+    pub(crate) unconfirmed: bool,
 }
 
 impl Tlb {
     pub(crate) const fn new() -> Self {
-        Self { last: 0, completed: 0, pending: 0, tables: PageList::new() }
+        Self { last: 0, completed: 0, pending: 0, tables: PageList::new(), unconfirmed: false }
     }
 
     /// Numbers a removal that `engines` may remember.
@@ -104,6 +106,7 @@ impl Tlb {
     /// All engines of `pending` have been invalidated.
     pub(crate) fn completed(&mut self) {
         self.pending = 0;
+        self.unconfirmed = false;
         self.completed = self.last;
     }
 }

@@ -17,6 +17,8 @@ const PAGES: u32 = 4096;
 
 /// A machine with the modelled GPU.
 pub(crate) struct Machine {
+    /// What a pause in a poll is: nanoseconds, and units of work of the engines.
+    pub(crate) pause: (u64, u64),
     pub(crate) model: gpu_model::Gpu,
     pub(crate) memory: VecMemory,
 }
@@ -41,7 +43,7 @@ impl Machine {
         model.config_write(at + 4, 4, 0xfee0_0000);
         model.config_write(at + 8, 2, 0x35);
         model.config_write(at + 2, 2, 1);
-        Self { model, memory }
+        Self { pause: (20_000, 500), model, memory }
     }
 
     pub(crate) fn identity(&mut self) -> PciIdentity {
@@ -99,8 +101,9 @@ impl Clock for Machine {
         self.model.now_ns()
     }
     fn relax(&mut self) {
-        self.model.advance(20_000);
-        self.model.step(500);
+        let (ns, units) = self.pause;
+        self.model.advance(ns);
+        self.model.step(units);
     }
 }
 

@@ -86,6 +86,38 @@ fn lost_interrupts_are_noticed_when_time_passes() {
 }
 
 #[test]
+fn a_wedged_gpu_answers_eio_to_everybody_and_the_driver_stays_alive() {
+    for platform in ["skl", "tgl"] {
+        let mut rig = Rig::with(settings(platform));
+        let context = rig.context_create(0, 0, &[]).unwrap();
+        let code = rig.region(0, 1);
+        let object = rig.userptr(0, code);
+        rig.poke(code.physical, &batch::endless(CODE));
+        let hung = rig.run(0, context, BLITTER, &[reads(object, CODE)], &[], &[code]).unwrap();
+        let other = rig.context_create(1, 0, &[]).unwrap();
+        let good = rig.region(1, 1);
+        let innocent = rig.userptr(1, good);
+        rig.poke(good.physical, &[batch::END, 0]);
+        let queued = rig.run(1, other, BLITTER, &[reads(innocent, CODE)], &[], &[good]).unwrap();
+        rig.model().injection().failing_resets = 1_000;
+        let ended = |rig: &Rig| rig.reached(0, hung) && rig.reached(1, queued);
+        assert!(rig.wait(60_000_000_000, ended), "{platform}: what was submitted ends");
+        assert!(rig.driver.gpu().is_wedged());
+        for (client, context, object) in [(0, context, object), (1, other, innocent)] {
+            for _ in 0..3 {
+                let list = [reads(object, CODE)];
+                assert_eq!(rig.submit(client, context, BLITTER, &list, &[]), Err(Errno::Io), "{platform}");
+                assert_eq!(rig.context_create(client, 0, &[]), Err(Errno::Io), "{platform}");
+            }
+            // What a client has can still be given up.
+            rig.close(client, object).unwrap();
+            rig.context_destroy(client, context).unwrap();
+        }
+        rig.take_interrupts();
+    }
+}
+
+#[test]
 fn a_gpu_that_is_gone_ends_every_batch_and_refuses_with_eio() {
     let mut rig = Rig::new("tgl");
     let context = rig.context_create(0, 0, &[]).unwrap();

@@ -105,6 +105,7 @@ impl Device {
         let warm = engine.loaded.is_some_and(|loaded| loaded.same_context(descriptor))
             && engine.saved.is_some()
             && !descriptor.force_restore();
+        let stopped = engine.loaded.is_some() && self.starts_stopped(index);
         self.check_space(index, descriptor);
         let image = u64::from(descriptor.lrca()) + 0x1000;
         let page = self.read_page(index, image).map_err(LoadError::Fault)?;
@@ -114,6 +115,12 @@ impl Device {
             self.restore(index, descriptor, &page)?;
         }
         self.check_ring(index, descriptor);
+        // A stopped engine passes its state on to whatever it still switches between: the driver's doing, who is about
+        // to reset it, but not its mistake.
+        if !stopped && self.starts_stopped(index) {
+            let subject = format!("{}: image {:#x}", self.engine_name(index), descriptor.lrca());
+            self.violation(Rule::StartsStopped, subject, "");
+        }
         let now = self.now();
         if let Some(engine) = self.engines.get_mut(index) {
             engine.loaded = Some(descriptor);
@@ -470,11 +477,13 @@ impl Device {
             self.violation(Rule::LastGgttPage, subject.clone(), format!("ring ends at {end:#x}"));
         }
         if idle && !descriptor.force_restore() {
-            self.violation(Rule::EmptyRing, subject.clone(), format!("head = tail = {tail:#x}"));
+            self.violation(Rule::EmptyRing, subject, format!("head = tail = {tail:#x}"));
         }
-        if self.engine_register(index, 0x9c) & (1 << 8) != 0 {
-            self.violation(Rule::StartsStopped, subject, "");
-        }
+    }
+
+    /// MI_MODE's STOP_RING is set.
+    fn starts_stopped(&self, index: usize) -> bool {
+        self.engine_register(index, 0x9c) & (1 << 8) != 0
     }
 }
 
