@@ -177,7 +177,12 @@ fn boot(
         bail!("the machine ended with {:?}; its last lines:\n{}", outcome.ending, outcome.tail());
     }
     let verdict = outcome.verdict.as_ref().context("no word from the device model")?;
-    fs::copy(&verdict.files.registers, folder.join("registers.txt")).context("the list of registers")?;
+    // Also where the demonstration leaves its own, to be compared with it.
+    let run = workspace.target().join("run");
+    fs::create_dir_all(&run).with_context(|| run.display().to_string())?;
+    for place in [&folder, &run] {
+        fs::copy(&verdict.files.registers, place.join("registers.txt")).context("the list of registers")?;
+    }
     let lines: Vec<_> = outcome.lines.iter().map(|line| line.text.as_str()).collect();
     Ok(Report {
         judgement: Judgement::of(&lines, &verdict.reports, jobs),
