@@ -13,7 +13,7 @@ CARGO ?= cargo
 XTASK = $(CARGO) run -q -p xtask --
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run image test lint bench oracle clean
+.PHONY: help setup run image test lint bench parity oracle clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ lint: setup ## check format and lints
 
 bench: setup ## measure in guest instructions and in wall time
 	@$(XTASK) bench
+
+parity: setup ## print which registers Linux's i915 leaves otherwise than this driver on Tiger Lake, and why
+	@$(XTASK) parity
 
 oracle: setup ## let Linux's i915 and its tests judge the device model [GPU=tgl|skl] [QUICK=1]
 	@$(XTASK) oracle --gpu $(GPU) $(if $(QUICK),--quick)

@@ -8,6 +8,7 @@ mod image;
 mod lint;
 mod oracle;
 mod packages;
+mod parity;
 mod run;
 mod test;
 
@@ -36,6 +37,8 @@ enum Verb {
     Lint,
     /// Measure in guest instructions and in wall time
     Bench,
+    /// Compare the registers that Linux's i915 leaves written with this driver's
+    Parity,
     /// Let Linux's i915 and its tests judge the device model
     Oracle(oracle::Options),
 }
@@ -103,6 +106,7 @@ fn perform(verb: &Verb, workspace: &Workspace) -> (&'static str, Result<Closing>
         Verb::Test => ("test", test::test(workspace)),
         Verb::Lint => ("lint", lint::lint(workspace).map(Closing::from)),
         Verb::Bench => ("bench", bench::bench(workspace).map(Closing::from)),
+        Verb::Parity => ("parity", parity::parity(workspace).map(Closing::from)),
         Verb::Oracle(options) => ("oracle", oracle::oracle(workspace, options)),
     }
 }
