@@ -128,11 +128,21 @@ fn bring_up() -> Result<Driver<Machine>, bringup::BringUpError> {
         *entry = GrantEntry { channel, paddr, size, rights };
     }
     let channels = CLIENT_CHANNELS.map(|channel| channel as u64);
-    let driver = bringup::start(machine, found.identity, &channels, &grants[..count])?;
+    let mut driver = bringup::start(machine, found.identity, &channels, &grants[..count])?;
     // The counter starts with the machine, so its value is the time that the whole boot has taken.
     let now = clock::counter();
     let (used, size) = heap::usage();
-    debug_println!("gpu_driver: ready; pools use {} of {} KiB", used >> 10, size >> 10);
+    let gpu = driver.gpu();
+    let (dma, free) = (intel_gpu::platform::DmaMemory::page_count(gpu.hardware()), gpu.free_pages());
+    debug_println!(
+        "gpu_driver: ready; pools use {} of {} KiB, the part itself {} of {} KiB that it reaches",
+        used >> 10,
+        size >> 10,
+        dma.saturating_sub(free) * 4,
+        dma * 4
+    );
+    debug_println!("bench: driver-heap {} KiB", used >> 10);
+    debug_println!("bench: driver-dma-before-clients {} KiB", dma.saturating_sub(free) * 4);
     debug_println!("bench: driver-start {} ticks", now - started);
     debug_println!("bench: boot-to-driver-ready {now} ticks");
     Ok(driver)

@@ -104,6 +104,31 @@ fn start_costs_fewer_accesses_than_linux_makes() {
 }
 
 #[test]
+fn a_context_costs_its_image_and_its_ring_in_memory() {
+    for (platform, class, pages) in [
+        // Images of 2 pages and a ring of 4; on the render engine what the pipelines save comes on top.
+        ("tgl", EngineClass::Copy, 2 + 4),
+        ("tgl", EngineClass::Video, 2 + 4),
+        ("tgl", EngineClass::Render, 14 + 4),
+        ("skl", EngineClass::Copy, 2 + 4),
+        ("skl", EngineClass::Render, 22 + 4),
+    ] {
+        let mut gpu = counted(platform, Timing::Instant);
+        let account = gpu.account_create(1000).expect("room");
+        let vm = gpu.vm_create(account).expect("memory");
+        let timeline = gpu.timeline_create().expect("memory");
+        let engine = gpu.engine(class, 0).expect("every part has one");
+        let before = gpu.account_usage(account).expect("exists").used;
+        let context = gpu.context_create(account, engine, vm, timeline, 0).expect("memory");
+        let used = gpu.account_usage(account).expect("exists").used - before;
+        println!("{platform} {class:?}: an address space {before} pages, a context {used}");
+        assert_eq!(used, pages, "{platform} {class:?}");
+        gpu.context_destroy(context).expect("exists");
+        assert_eq!(gpu.account_usage(account).expect("exists").used, before, "and all of it comes back");
+    }
+}
+
+#[test]
 fn a_context_costs_its_ggtt_entries_and_two_flushes() {
     let mut gpu = counted("tgl", Timing::Instant);
     let account = gpu.account_create(1000).expect("room");

@@ -76,6 +76,15 @@ impl<H: Hardware> Gpu<H> {
         self.format.bytes()
     }
 
+    /// What a context has in its page-directory-pointer registers to use an address space: the device address of the
+    /// PML4, or of the four page directories where there are three levels.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn vm_page_directories(&self, vm: VmId) -> Result<[u64; 4], Error> {
+        self.vms.get(vm).map(|vm| vm.ppgtt.pdp_registers(&self.pool)).ok_or(Error::NotFound)
+    }
+
     /// Pages mapped in an address space, in 4 KiB.
     ///
     /// # Errors

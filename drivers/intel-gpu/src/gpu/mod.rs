@@ -20,6 +20,7 @@ mod selection;
 mod submit;
 mod tick;
 mod timeline;
+mod wait;
 
 pub use address_space::{Vm, VmId};
 pub use config::Config;

@@ -3,9 +3,8 @@
 //!
 //! No step loops over contexts or over requests of others; the cost does not depend on how many exist.
 
-use super::context::Place;
 use super::init::OWN;
-use super::timeline::{Wait, Waiter};
+use super::timeline::Waiter;
 use super::{ContextId, Fence, Gpu, Health, TimelineId};
 use crate::address::GpuVirtual;
 use crate::engine::emit::{self, Breadcrumb, Payload, Writer};
@@ -32,7 +31,7 @@ pub enum Status {
 const MAX_BYTES: u32 = (emit::MAX_DWORDS + MAX_POLLS as u32 * emit::WAIT_DWORDS) * 4;
 
 /// Most fences that one request polls for on the GPU; it waits for more of them before it runs.
-const MAX_POLLS: usize = 2;
+pub(super) const MAX_POLLS: usize = 2;
 
 /// A request.
 #[derive(Debug)]
@@ -49,7 +48,7 @@ pub struct Request {
     /// Fences that it waits for before it may run.
     pub(super) waits: u32,
     /// It waits for the request before it on its timeline.
-    ordered: bool,
+    pub(super) ordered: bool,
     /// Fences that its ring polls for while it runs.
     pub(super) polls: [Option<Fence>; MAX_POLLS],
     pub(super) status: Status,
@@ -224,97 +223,6 @@ impl<H: Hardware> Gpu<H> {
         Ok(Submitted { request: id, fence: Fence { timeline: timeline_id, seqno } })
     }
 
-    /// Whether a fence holds a request of `context` up. `own` is the context's timeline: what its ring
-    /// orders needs no wait.
-    fn must_wait(&self, fence: Fence, own: TimelineId, context: ContextId) -> bool {
-        self.timelines.get(fence.timeline).is_some_and(|timeline| {
-            let ordered = fence.timeline == own && timeline.last_context == Some(context);
-            !ordered && timeline.completed < fence.seqno
-        })
-    }
-
-    /// Whether the GPU may wait for a fence by itself: what the fence stands for is on the hardware, so
-    /// that it gets done whatever else happens, and the 32 bits in memory cannot wrap in between.
-    fn may_poll(&self, fence: Fence) -> bool {
-        let Some(timeline) = self.timelines.get(fence.timeline) else { return false };
-        let before = timeline.last_context.and_then(|last| self.contexts.get(last));
-        let Some(before) = before else { return false };
-        let on_hardware = before.place == Place::OnHardware
-            && before.timeline == fence.timeline
-            && before.submitted_seqno >= fence.seqno;
-        let same_half = timeline.completed >> 32 == fence.seqno >> 32;
-        let far_from_wrap = fence.seqno & 0xffff_ffff < 0xc000_0000;
-        on_hardware && same_half && far_from_wrap
-    }
-
-    /// Where a fence can be seen in memory, and what is there when it is complete.
-    fn breadcrumb(&self, fence: Fence) -> Option<Breadcrumb> {
-        // CAST: the low half, by intent (see `timeline`).
-        #[expect(clippy::cast_possible_truncation)]
-        let value = fence.seqno as u32;
-        self.timelines.get(fence.timeline).map(|timeline| Breadcrumb { slot: timeline.slot, value })
-    }
-
-    /// Makes request `id` poll for a fence on the GPU, if it does not poll for too many already.
-    fn add_poll(&mut self, id: RequestId, fence: Fence) -> bool {
-        let Some(request) = self.requests.get_mut(id) else { return false };
-        let Some(place) = request.polls.iter_mut().find(|place| place.is_none()) else { return false };
-        *place = Some(fence);
-        if let Some(timeline) = self.timelines.get_mut(fence.timeline) {
-            timeline.polled_by += 1;
-        }
-        true
-    }
-
-    /// Notes that somebody waits for a fence. Returns whether there was room.
-    fn add_wait(&mut self, fence: Fence, who: Waiter) -> bool {
-        let Some(timeline) = self.timelines.get_mut(fence.timeline) else { return false };
-        let wait = Wait { who, seqno: fence.seqno, next: timeline.waiters };
-        let Ok(wait) = self.waits.insert(wait) else { return false };
-        timeline.waiters = Some(wait);
-        if let Waiter::Fence(id) | Waiter::Order(id) = who
-            && let Some(request) = self.requests.get_mut(id)
-        {
-            request.waits += 1;
-            request.ordered |= matches!(who, Waiter::Order(_));
-        }
-        true
-    }
-
-    /// What a fence stands for is as urgent as who waits for it.
-    fn boost_for(&mut self, fence: Fence, priority: i16) {
-        if let Some(last) = self.timelines.get(fence.timeline).and_then(|found| found.last_context) {
-            self.boost(last, priority);
-        }
-    }
-
-    /// A context polls for a fence and others wait for the engine: it is not queued again before the
-    /// fence is complete. So polling cannot keep anybody, however urgent the one that polls, from what
-    /// the fence may need in turn.
-    pub(super) fn park(&mut self, id: ContextId) {
-        let Some(context) = self.contexts.get(id).filter(|context| !context.parked) else { return };
-        let first = context.first.and_then(|first| self.requests.get(first));
-        let polls = first.map_or([None; MAX_POLLS], |request| request.polls);
-        let Some(fence) = polls.into_iter().flatten().find(|fence| !self.is_signalled(*fence)) else {
-            return;
-        };
-        if self.add_wait(fence, Waiter::Parked(id)) {
-            self.parked += 1;
-            if let Some(context) = self.contexts.get_mut(id) {
-                context.parked = true;
-            }
-        }
-    }
-
-    /// The fence of a parked context is complete, or does not matter any more.
-    pub(super) fn unpark(&mut self, id: ContextId) {
-        let Some(context) = self.contexts.get_mut(id) else { return };
-        if core::mem::take(&mut context.parked) {
-            self.parked = self.parked.saturating_sub(1);
-            self.activate(id);
-        }
-    }
-
     /// Writes a request into its ring.
     fn write_request(&mut self, id: RequestId, payload: Payload, room: Room) {
         let polls = self.requests.get(id).map_or([None; MAX_POLLS], |request| request.polls);
@@ -365,51 +273,6 @@ impl<H: Hardware> Gpu<H> {
             if waits == 0 {
                 self.advance_ready(context_id);
             }
-        }
-    }
-
-    /// Takes the waiters of a timeline whose fences are complete off its list.
-    pub(super) fn wake_waiters(&mut self, timeline_id: TimelineId) {
-        let Some(timeline) = self.timelines.get_mut(timeline_id) else { return };
-        let completed = timeline.completed;
-        let mut at = timeline.waiters.take();
-        let mut kept: Option<Id<Wait>> = None;
-        let mut first_kept = None;
-        while let Some(id) = at {
-            let Some(wait) = self.waits.get_mut(id) else { break };
-            at = wait.next;
-            if wait.seqno > completed {
-                wait.next = None;
-                match kept.and_then(|last| self.waits.get_mut(last)) {
-                    Some(last) => last.next = Some(id),
-                    None => first_kept = Some(id),
-                }
-                kept = Some(id);
-            } else if let Some(wait) = self.waits.remove(id) {
-                self.wait_is_over(wait.who);
-            }
-        }
-        if let Some(timeline) = self.timelines.get_mut(timeline_id) {
-            timeline.waiters = first_kept;
-        }
-    }
-
-    fn wait_is_over(&mut self, who: Waiter) {
-        let id = match who {
-            Waiter::Parked(context) => return self.unpark(context),
-            Waiter::Fence(id) | Waiter::Order(id) => id,
-        };
-        let Some(request) = self.requests.get_mut(id) else { return };
-        match who {
-            Waiter::Order(_) => request.ordered = false,
-            // A skipped request does not wait for its client's fences any more.
-            _ if request.status != Status::Done => return,
-            _ => {}
-        }
-        request.waits = request.waits.saturating_sub(1);
-        let (waits, context) = (request.waits, request.context);
-        if waits == 0 && self.contexts.get(context).is_some_and(|context| context.first_unready == Some(id)) {
-            self.advance_ready(context);
         }
     }
 

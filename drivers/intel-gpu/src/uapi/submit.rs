@@ -16,6 +16,9 @@ use crate::gpu::{self, Completion, Submission};
 use crate::handle::Id;
 use crate::platform::Hardware;
 
+/// Objects of a list that is short.
+const SHORT_LIST: usize = 4;
+
 /// Most fences that one submission can wait for.
 const MAX_FENCES: usize = 16;
 
@@ -212,8 +215,16 @@ impl<H: Hardware> Driver<H> {
         (count, batch_index): (usize, usize),
         objects: &mut Objects,
     ) -> Result<(), Errno> {
-        let mut entries = [SubmitObject::new_zeroed(); MAX_OBJECTS];
-        let entries = entries.get_mut(..count).ok_or(Errno::Inval)?;
+        // Most lists are short, and clearing room for the longest costs more than reading them.
+        let mut few = [SubmitObject::new_zeroed(); SHORT_LIST];
+        let mut many;
+        let room: &mut [SubmitObject] = if count <= SHORT_LIST {
+            &mut few
+        } else {
+            many = [SubmitObject::new_zeroed(); MAX_OBJECTS];
+            &mut many
+        };
+        let entries = room.get_mut(..count).ok_or(Errno::Inval)?;
         domain.read_area(client, submit.objects, entries.as_mut_bytes())?;
         for (index, entry) in entries.iter().enumerate() {
             let id = self.clients[client].objects.get(entry.handle).ok_or(Errno::NoEnt)?;
@@ -242,6 +253,9 @@ impl<H: Hardware> Driver<H> {
         let count = usize::try_from(submit.fence_count).map_err(|_| Errno::Inval)?;
         if count > MAX_FENCES {
             return Err(Errno::Inval);
+        }
+        if count == 0 {
+            return Ok(Fences::new());
         }
         let mut entries = [Fence::new_zeroed(); MAX_FENCES];
         let entries = entries.get_mut(..count).ok_or(Errno::Inval)?;
