@@ -4,9 +4,11 @@
 
 use intel_gpu::address::{DeviceAddress, DmaOffset};
 use intel_gpu::platform::{Clock, DmaMemory, Mmio};
+use intel_gpu::trace::Event;
 use window::Window;
 
 use crate::clock::{self, Tsc};
+use crate::tracer::Tracer;
 
 /// BAR 0, the DMA region, the clock.
 #[derive(Debug)]
@@ -15,12 +17,18 @@ pub(crate) struct Machine {
     dma: Window,
     dma_base: DeviceAddress,
     tsc: Tsc,
+    tracer: Option<Tracer>,
 }
 
 impl Machine {
     /// `dma_base` is where the GPU sees the first byte of `dma`: an I/O virtual address.
     pub(crate) const fn new(registers: Window, dma: Window, dma_base: DeviceAddress, tsc: Tsc) -> Self {
-        Self { registers, dma, dma_base, tsc }
+        Self { registers, dma, dma_base, tsc, tracer: None }
+    }
+
+    /// Lets the core's events be written down.
+    pub(crate) fn traced(self, tracer: Option<Tracer>) -> Self {
+        Self { tracer, ..self }
     }
 }
 
@@ -83,6 +91,12 @@ impl DmaMemory for Machine {
 impl Clock for Machine {
     fn now_ns(&mut self) -> u64 {
         self.tsc.now_ns()
+    }
+
+    fn note(&mut self, event: Event) {
+        if let Some(tracer) = &mut self.tracer {
+            tracer.note(event, self.tsc.now_ns());
+        }
     }
 
     fn relax(&mut self) {

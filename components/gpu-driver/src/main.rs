@@ -25,6 +25,7 @@ mod frames;
 mod hardware;
 mod heap;
 mod ports;
+mod tracer;
 
 use core::ptr::NonNull;
 
@@ -43,6 +44,7 @@ use clock::Tsc;
 use frames::Frames;
 use hardware::Machine;
 use ports::{PciPorts, Timer};
+use tracer::Tracer;
 
 /// Channels of clients, as system.xml numbers them at the driver's end.
 const CLIENT_CHANNELS: [usize; 1] = [1];
@@ -119,7 +121,9 @@ fn bring_up() -> Result<Driver<Machine>, bringup::BringUpError> {
     let registers =
         region(memory_region_symbol!(gpu_registers: *mut u8), *var!(gpu_registers_size: usize = 0));
     let dma = region(memory_region_symbol!(gpu_dma: *mut u8), *var!(gpu_dma_size: usize = 0));
-    let machine = Machine::new(registers, dma, bringup::DMA_BASE, tsc);
+    let tracer = NonNull::new(*var!(gpu_trace_ring: usize = 0) as *mut u8)
+        .and_then(|base| Tracer::new(region(base, *var!(gpu_trace_ring_size: usize = 0))));
+    let machine = Machine::new(registers, dma, bringup::DMA_BASE, tsc).traced(tracer);
 
     let table: &[[u64; 4]; MAX_GRANTS] = var!(grant_table: [[u64; 4]; MAX_GRANTS] = [[0; 4]; MAX_GRANTS]);
     let count = (*var!(grant_table_count: usize = 0)).min(MAX_GRANTS);

@@ -33,11 +33,15 @@ pub mod mi;
 pub mod microkit;
 mod queue;
 mod ranges;
+#[cfg(feature = "microkit")]
+pub mod symbols;
 mod transport;
 
 pub use connection::{Access, Context, Error, Fence, Gpu, Object, UsedObject, Vm};
 pub use context::{ContextBuilder, ResetCounts};
 pub use gpu_protocol::{CLONE_ALL, CloneFlags, ContextParam, EngineClassInstance, Errno, Param};
+pub use gpu_protocol::{Operation, Reply};
+pub use gpu_ring::Words;
 pub use queue::{Answer, Queued};
 pub use ranges::{FreeError, Range, Ranges};
 pub use transport::{Lendable, Transport};

@@ -36,6 +36,7 @@ mod pages;
 mod param;
 mod rings;
 mod submit;
+mod trace;
 
 pub use context::{
     Bond, CLONE_ALL, CloneFlags, ContextCreate, ContextDestroy, ContextParam, ContextSseu, CreateClone,
@@ -52,6 +53,7 @@ pub use rings::{RING_ANSWER_WORDS, RING_REQUEST_WORDS, RingAnswer, RingFlags, Ri
 pub use submit::{
     CompletedPoints, Fence, MAX_OBJECTS, ObjectFlags, Submit, SubmitFlags, SubmitObject, TIMELINES_PER_CLIENT,
 };
+pub use trace::{TRACE_RECORD_WORDS, TraceKind, TraceLog, TraceRecord};
 
 /// Version of this interface. A driver answers [`Operation::Connect`] with `EINVAL` for any other.
 pub const VERSION: u32 = 1;

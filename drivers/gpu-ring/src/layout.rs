@@ -31,6 +31,21 @@ impl Layout {
         Some(Self { first, capacity, entry })
     }
 
+    /// The largest ring that a region of `bytes` holds by itself. `None` if not even one entry fits.
+    #[must_use]
+    pub const fn in_region(bytes: usize, entry: usize) -> Option<Self> {
+        let mut capacity = 1 << 20;
+        while capacity > 0 {
+            if let Some(layout) = Self::new(0, capacity, entry)
+                && layout.words() * size_of::<u64>() <= bytes
+            {
+                return Some(layout);
+            }
+            capacity /= 2;
+        }
+        None
+    }
+
     /// Number of entries that fit.
     #[must_use]
     pub const fn capacity(&self) -> u64 {
@@ -84,6 +99,13 @@ mod tests {
         for capacity in [1, 2, 64, 1 << 20] {
             assert!(Layout::new(0, capacity, 4).is_some());
         }
+    }
+
+    #[test]
+    fn a_region_is_filled_as_far_as_a_power_of_two_goes() {
+        assert_eq!(Layout::in_region(0x10000, 4).map(|layout| layout.capacity()), Some(1024));
+        assert_eq!(Layout::in_region(Layout::HEADER * 8 + 32, 4).map(|layout| layout.capacity()), Some(1));
+        assert_eq!(Layout::in_region(Layout::HEADER * 8 + 24, 4), None);
     }
 
     #[test]

@@ -59,6 +59,7 @@ mod mmio;
 pub mod platform;
 #[cfg(test)]
 mod testing;
+pub mod trace;
 pub mod uapi;
 
 pub use error::{Error, InitError};

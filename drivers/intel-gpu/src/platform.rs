@@ -4,6 +4,7 @@
 //! environment is known here.
 
 use crate::address::{DeviceAddress, DmaOffset, DmaPage, PAGE_SHIFT};
+use crate::trace::Event;
 
 /// BAR 0: registers in the lower 8 MiB, GGTT entries in the upper. Every call is exactly one access of
 /// that width, in program order, never merged or repeated. Offsets are bytes and aligned to the access.
@@ -93,6 +94,9 @@ pub trait Clock {
     /// Lets a little time pass inside a bounded poll: a few `pause` instructions, at most some
     /// microseconds. A test's clock advances here.
     fn relax(&mut self);
+    /// Writes down what the driver does, by this clock. Unless a machine overrides it, nothing is written and
+    /// nothing is left of the event.
+    fn note(&mut self, _event: Event) {}
 }
 
 /// All that the core is generic over.
@@ -206,5 +210,8 @@ impl<H: Clock, T> Clock for Traced<H, T> {
     }
     fn relax(&mut self) {
         self.hardware.relax();
+    }
+    fn note(&mut self, event: Event) {
+        self.hardware.note(event);
     }
 }

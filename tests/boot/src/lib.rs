@@ -67,6 +67,17 @@ impl System {
         Self::from_pieces(pieces, name, "")
     }
 
+    /// A system that is described elsewhere: `description` is a path from the top of the tree.
+    ///
+    /// # Errors
+    /// When it cannot be put together.
+    pub fn described(pieces: &Pieces, name: &str, description: &str) -> Result<Self> {
+        let workspace = workspace()?;
+        let folder = workspace.target().join("boot-tests").join(name);
+        let image = pieces.image(&workspace, &workspace.root().join(description), &folder.join("image"))?;
+        Ok(Self { machine: Machine::new(folder.join("run")).deadline(DEADLINE), image })
+    }
+
     fn from_pieces(pieces: &Pieces, name: &str, variant: &str) -> Result<Self> {
         let workspace = workspace()?;
         let folder = workspace.target().join("boot-tests").join(format!("{name}{variant}"));

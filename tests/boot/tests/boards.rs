@@ -28,7 +28,7 @@ fn run(
     };
     let board = edited("toolchain/image/boards/qemu-q35.toml", Box::new(board))?;
     let description = edited("system.xml", Box::new(description))?;
-    let pieces = Pieces::build(&workspace, Kernel::Debug, &["gpu-driver", "paint"])?;
+    let pieces = Pieces::build(&workspace, Kernel::Debug, &["gpu-driver", "gpu-trace", "paint"])?;
     let image = pieces.image_on(&workspace, &board, &description, &folder.join("image"))?;
     let machine = Machine::new(folder.join("run")).deadline(DEADLINE);
     let machine = machine.gpu(gpu, boot::build_model(&workspace)?);
@@ -95,7 +95,7 @@ fn an_interrupt_that_never_comes_is_told_within_the_first_second_with_the_key() 
     fs::create_dir_all(&folder)?;
     let system = folder.join("system.xml");
     fs::write(&system, description(fs::read_to_string(workspace.root().join("system.xml"))?))?;
-    let pieces = Pieces::build(&workspace, Kernel::Debug, &["gpu-driver", "paint"])?;
+    let pieces = Pieces::build(&workspace, Kernel::Debug, &["gpu-driver", "gpu-trace", "paint"])?;
     let image = pieces.image(&workspace, &system, &folder.join("image"))?;
     let machine = Machine::new(folder.join("run")).deadline(DEADLINE);
     let machine = machine.gpu(gpu, boot::build_model(&workspace)?);

@@ -2,8 +2,9 @@
 //! The system that `make run` boots, with the device model attached in every way that a user may find it.
 
 use anyhow::{Result, bail, ensure};
-use boot::{Demo, Ending, Gpu, Image, Kernel, Machine, Outcome, Timing};
+use boot::{Demo, Ending, Gpu, Image, Kernel, Machine, Outcome, Timing, Trace};
 use boot_tests::{DEADLINE, workspace};
+use gpu_protocol::TraceKind;
 
 struct Run {
     demo: &'static Demo,
@@ -37,9 +38,31 @@ fn paints_its_picture(part: &str) -> Result<()> {
     let shown = demo.judge(&image, &outcome)?;
     ensure!(outcome.line(LOST).is_none(), "the interrupt did not come:\n{}", outcome.tail());
     ensure!(shown.png.metadata()?.len() > 0);
+    seen_from_inside(&image, &outcome)?;
     let Some(verdict) = outcome.verdict else { bail!("no verdict of the device model") };
     for file in [&verdict.files.registers, &verdict.files.trace] {
         ensure!(file.metadata().is_ok_and(|file| file.len() > 0), "{} is missing or empty", file.display());
+    }
+    Ok(())
+}
+
+/// The driver's trace tells the whole story of the picture, and becomes files.
+fn seen_from_inside(image: &Image, outcome: &Outcome) -> Result<()> {
+    let Some(trace) = Trace::take(image, outcome)? else { bail!("the system has no trace") };
+    ensure!(trace.lost == 0, "{} events are lost", trace.lost);
+    for kind in [
+        TraceKind::PagesAsked,
+        TraceKind::PagesGranted,
+        TraceKind::Submitted,
+        TraceKind::Accepted,
+        TraceKind::Entered,
+        TraceKind::Finished,
+    ] {
+        ensure!(trace.has(kind), "no event of kind {kind:?} among {}", trace.len());
+    }
+    ensure!(!trace.has(TraceKind::Hang) && !trace.has(TraceKind::Lost), "nothing goes wrong");
+    for file in trace.write(outcome)? {
+        ensure!(file.metadata().is_ok_and(|file| file.len() > 200), "{} is empty", file.display());
     }
     Ok(())
 }

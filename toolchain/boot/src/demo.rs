@@ -39,7 +39,7 @@ const DEMOS: &[Demo] = &[
     Demo {
         name: "paint",
         description: "system.xml",
-        packages: &["gpu-driver", "paint"],
+        packages: &["gpu-driver", "gpu-trace", "paint"],
         timing: Timing::Instant,
     },
     // A batch without end has all the time there is to itself where work is done before it is asked after.

@@ -12,6 +12,7 @@ mod process;
 mod ram;
 mod serial;
 mod system;
+mod trace;
 mod workspace;
 
 pub use demo::{Demo, Shown};
@@ -22,4 +23,5 @@ pub use model::{Gpu, ModelFiles, Timing, Verdict, build_model};
 pub use ram::GuestRam;
 pub use serial::Line;
 pub use system::{Image, Kernel, Pieces, Region, SdkPieces};
+pub use trace::Trace;
 pub use workspace::{Verbosity, Workspace};

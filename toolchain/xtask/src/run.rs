@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use boot::{Demo, Gpu, Kernel, Machine, Workspace};
+use boot::{Demo, Gpu, Kernel, Machine, Trace, Workspace};
 use clap::Args;
 
 use crate::image::SdkOptions;
@@ -58,6 +58,13 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<String> {
         }
     })?;
     let shown = demo.judge(&image, &outcome)?;
+    if let Some(trace) = Trace::take(&image, &outcome)? {
+        let [json, text, picture] = trace.write(&outcome)?.map(|file| workspace.shown(&file));
+        println!(
+            "run: {} events of the driver: {json} (open in ui.perfetto.dev), {text}, {picture}",
+            trace.len()
+        );
+    }
     let folder = workspace.shown(&outcome.folder);
     println!("run: in {folder}: {}", files(&outcome.folder)?.join(" "));
     Ok(format!(

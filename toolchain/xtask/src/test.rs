@@ -76,7 +76,11 @@ fn counted(command: &mut Command) -> Result<Totals> {
 pub(crate) fn test(workspace: &Workspace) -> Result<Closing> {
     let packages = Packages::list(workspace)?;
     // The boot tests would build these themselves, but without a word.
-    Pieces::build(workspace, Kernel::Debug, &["boot-domains", "gpu-driver", "paint"])?;
+    Pieces::build(
+        workspace,
+        Kernel::Debug,
+        &["boot-domains", "gpu-driver", "gpu-trace", "hello-gpu", "paint"],
+    )?;
     boot::build_model(workspace)?;
     workspace.step("tests: on the host, and of systems in QEMU");
     let mut cargo = workspace.cargo("test");

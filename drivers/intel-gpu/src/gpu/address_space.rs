@@ -11,6 +11,7 @@ use crate::memory::ranges::{From, Space};
 use crate::memory::tlb::{self, EngineMask};
 use crate::memory::{Cache, Object, Placement, Released, Unbinding};
 use crate::platform::Hardware;
+use crate::trace;
 
 /// An address space.
 #[derive(Debug)]
@@ -297,6 +298,7 @@ impl<H: Hardware> Gpu<H> {
             self.tlb.unconfirmed = true;
             return Err(error);
         }
+        self.bus.hw.note(trace::Event::TlbsInvalidated);
         self.tlbs_invalidated();
         Ok(())
     }

@@ -6,6 +6,7 @@ use super::{ContextId, Gpu};
 use crate::engine::csb::Event;
 use crate::engine::image::{self, slot};
 use crate::platform::Hardware;
+use crate::trace;
 
 /// How a context left the hardware.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,6 +81,8 @@ impl<H: Hardware> Gpu<H> {
         }
         let engine = context.engine;
         self.engines[engine].ports.give_tag(context.tag);
+        let (place, preempted) = (self.engines[engine].id, how == Left::Preempted);
+        self.bus.hw.note(trace::Event::Left { engine: place, context: id, preempted });
         if core::mem::take(&mut context.restore_inhibit) {
             // The image has been saved: the next load takes all of it.
             let at = context.state.at(slot::CONTEXT_CONTROL * 4);

@@ -22,6 +22,7 @@ use crate::error::Error;
 use crate::memory::cache;
 use crate::mmio::regs::{ErrorIdentity, FaultGen8, FaultGen12, GgcMirror};
 use crate::platform::Hardware;
+use crate::trace;
 
 impl<H: Hardware> Gpu<H> {
     /// What an engine executes does not end: stops it, and skips the request that is to blame.
@@ -30,6 +31,7 @@ impl<H: Hardware> Gpu<H> {
             self.run_scheduler();
             return; // it went on while we looked
         }
+        self.bus.hw.note(trace::Event::Hang { engine: self.engines[engine].id });
         let ports = &self.engines[engine].ports;
         let guilty = ports.active[0].or(ports.pending.and_then(|(elements, _)| elements[0]));
         if let Some(request) = guilty.and_then(|id| self.contexts.get(id)).and_then(|context| context.first) {
@@ -85,6 +87,7 @@ impl<H: Hardware> Gpu<H> {
         let id = self.engines[engine].id;
         self.statistics.engine_resets += 1;
         self.engines[engine].stopped = true;
+        self.bus.hw.note(trace::Event::EngineReset { engine: id });
         reset::stop(&mut self.bus, generation, id);
         // What it still finished before it stopped is finished.
         self.process_engine(engine);
@@ -120,6 +123,7 @@ impl<H: Hardware> Gpu<H> {
 
     fn reset_gpu(&mut self) {
         self.statistics.gpu_resets += 1;
+        self.bus.hw.note(trace::Event::GpuReset);
         if self.bus.read::<GgcMirror>().0 == u32::MAX {
             self.wedge(); // the device is gone
             return;

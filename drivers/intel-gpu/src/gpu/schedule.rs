@@ -9,6 +9,7 @@ use super::{Context, ContextId, Gpu};
 use crate::engine::image::slot;
 use crate::engine::ports::{self, Descriptor, Elements};
 use crate::platform::{Clock, Hardware};
+use crate::trace;
 
 /// Why a running context would be replaced.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -191,6 +192,7 @@ impl<H: Hardware> Gpu<H> {
         let found = &mut self.engines[engine];
         if context.ports == 0 {
             context.tag = found.ports.take_tag();
+            self.bus.hw.note(trace::Event::Entered { engine: found.id, context: id });
         }
         context.ports += 1;
         context.place = Place::OnHardware;

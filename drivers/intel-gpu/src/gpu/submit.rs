@@ -7,12 +7,14 @@ use super::init::OWN;
 use super::timeline::Waiter;
 use super::{ContextId, Fence, Gpu, Health, TimelineId};
 use crate::address::GpuVirtual;
+use crate::device::EngineId;
 use crate::engine::emit::{self, Breadcrumb, Payload, Writer};
 use crate::engine::queue::MIN_PRIORITY;
 use crate::engine::ring::Room;
 use crate::error::Error;
 use crate::handle::Id;
 use crate::platform::Hardware;
+use crate::trace::Event;
 
 /// How a request ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -219,8 +221,18 @@ impl<H: Hardware> Gpu<H> {
         self.write_request(id, payload, room);
         self.link_request(id);
         self.statistics.submitted += u64::from(!internal);
+        if !internal {
+            let engine = self.engine_of(context);
+            self.bus.hw.note(Event::Submitted { engine, context, timeline: timeline_id, seqno });
+        }
         self.run_scheduler();
         Ok(Submitted { request: id, fence: Fence { timeline: timeline_id, seqno } })
+    }
+
+    /// Where a context runs; the first engine for one that is gone.
+    fn engine_of(&self, context: ContextId) -> EngineId {
+        let engine = self.contexts.get(context).map_or(0, |context| context.engine);
+        self.engines[engine].id
     }
 
     /// Writes a request into its ring.
@@ -298,6 +310,7 @@ impl<H: Hardware> Gpu<H> {
     pub(super) fn finish(&mut self, id: RequestId) {
         let Some(request) = self.requests.get_mut(id) else { return };
         let (seqno, timeline_id, internal) = (request.seqno, request.timeline, request.internal);
+        let (context, status) = (request.context, request.status);
         let next = request.next.take();
         let polls = core::mem::take(&mut request.polls);
         if let Some(context) = self.contexts.get_mut(request.context) {
@@ -325,6 +338,8 @@ impl<H: Hardware> Gpu<H> {
             }
             self.completed.last = Some(id);
             self.statistics.finished += 1;
+            let (engine, timeline) = (self.engine_of(context), timeline_id);
+            self.bus.hw.note(Event::Finished { engine, context, timeline, seqno, status });
         }
         if let Some(timeline) = self.timelines.get_mut(timeline_id) {
             timeline.completed = timeline.completed.max(seqno);

@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 
 use gpu_protocol::{
     Connect, ContextCreate, ContextDestroy, ContextParam, Errno, GemClose, GetParam, Grant, GrantEntry,
-    Operation, Param, ReadErrorState, Refuse, Reply, ResetStats, Submit, UserptrCreate, VERSION, VmCreate,
-    VmDestroy,
+    Operation, PageRequest, Param, ReadErrorState, Refuse, Reply, ResetStats, Submit, UserptrCreate, VERSION,
+    VmCreate, VmDestroy,
 };
 
 use super::area::{self, Argument};
@@ -22,6 +22,7 @@ use super::placing::Objects;
 use super::space::{AddressSpace, Binding};
 use crate::handle::{Id, Slab};
 use crate::platform::Hardware;
+use crate::trace::Event;
 use crate::{Error, Gpu};
 
 /// A client as the system description has it.
@@ -223,13 +224,26 @@ impl<H: Hardware> Driver<H> {
                 let read = area::read::<ReadErrorState, D>(domain, client, argument)?;
                 self.read_error_state(domain, client, &read)
             }
-            Operation::NextPageRequest => Ok(self.next_page_request(client)),
+            Operation::NextPageRequest => {
+                let reply = self.next_page_request(client);
+                if let Some(PageRequest { address, size, .. }) = PageRequest::from_words(reply.words) {
+                    self.note(Event::PagesAsked { client, address, bytes: size });
+                }
+                Ok(reply)
+            }
             Operation::GrantCnode => {
                 let grant = area::read::<Grant, D>(domain, client, argument)?;
-                self.grant(domain, client, &grant)
+                let reply = self.grant(domain, client, &grant)?;
+                self.note(Event::PagesGranted { client, address: grant.address, pages: grant.count });
+                Ok(reply)
             }
             Operation::Refuse => self.refuse(domain, client, argument),
         }
+    }
+
+    /// Writes down what happens.
+    pub(crate) fn note(&mut self, event: Event) {
+        self.gpu.hardware_mut().note(event);
     }
 
     fn connect<D: Domain>(&mut self, domain: &D, client: ClientId, argument: Argument) -> Reply {

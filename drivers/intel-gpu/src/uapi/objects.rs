@@ -15,6 +15,7 @@ use crate::address::VaRange;
 use crate::handle::Id;
 use crate::memory::Cache;
 use crate::platform::Hardware;
+use crate::trace::Event;
 
 impl<H: Hardware> Driver<H> {
     pub(crate) fn userptr_create(
@@ -113,6 +114,9 @@ impl<H: Hardware> Driver<H> {
     /// Gives up the capabilities of lent pages. Only for pages that no page table holds any more.
     pub(crate) fn release_pages<D: Domain>(&mut self, domain: &mut D, client: ClientId, mut pages: Chain) {
         self.clients[client].lent -= pages.len();
+        if pages.len() != 0 {
+            self.note(Event::PagesReleased { client, pages: pages.len() });
+        }
         while let Some(slot) = self.lent.pop(&mut pages) {
             domain.release_frame(slot);
         }

@@ -15,6 +15,7 @@ use crate::address::{GpuVirtual, VaRange};
 use crate::gpu::{self, Completion, Submission};
 use crate::handle::Id;
 use crate::platform::Hardware;
+use crate::trace::Event;
 
 /// Objects of a list that is short.
 const SHORT_LIST: usize = 4;
@@ -204,6 +205,8 @@ impl<H: Hardware> Driver<H> {
             context.jobs += 1;
         }
         self.clients[client].timelines[engine.timeline].issued = point;
+        let timeline = engine.timeline;
+        self.note(Event::Accepted { client, context: engine.id, timeline, point });
         Ok(point)
     }
 

@@ -14,6 +14,7 @@
 mod call;
 mod gpu;
 mod model;
+mod ring;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -57,7 +58,7 @@ pub(crate) struct Peer {
 }
 
 /// The systems, the one that tells the counter's rate first.
-const SUBJECTS: &[Subject] = &[call::SUBJECT, gpu::SUBJECT];
+const SUBJECTS: &[Subject] = &[call::SUBJECT, gpu::SUBJECT, ring::SUBJECT];
 
 /// One `bench:` line.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Measures the data path: empty batches through the rings and by call, alone and 32 at a time, always until the client,
+//! asleep meanwhile, has seen the end of the last; and how many system calls of its own the client makes. The judge.
+#![no_std]
+#![no_main]
+
+use boot_domains::ticks;
+use gpu_client::microkit::ChannelTransport;
+use gpu_client::{Access, Context, Gpu, Object, Queued, Reply, Transport, UsedObject, memory, transport};
+use sel4_microkit::{Channel, NullHandler, debug_println, protection_domain};
+
+/// The blitter's slot of a context without an engine map.
+const BLITTER: u32 = 3;
+const ADDRESS: u64 = 0x10_0000;
+/// MI_BATCH_BUFFER_END, and a no-operation that fills the quadword.
+const END: u64 = 0x0500_0000;
+/// Rounds before the measurement, which fill the emulator's cache of translated code.
+const WARM_UP: usize = 8;
+/// Rounds that are measured.
+const ROUNDS: usize = 33;
+
+/// The transport, counting the client's system calls.
+struct Counted {
+    inner: ChannelTransport,
+    calls: u64,
+}
+
+impl Transport for Counted {
+    fn call(
+        &mut self,
+        operation: gpu_client::Operation,
+        arguments: [u64; 2],
+        capability: Option<u64>,
+    ) -> Reply {
+        self.calls += 1;
+        self.inner.call(operation, arguments, capability)
+    }
+
+    fn area_len(&self) -> usize {
+        self.inner.area_len()
+    }
+
+    fn write_area(&mut self, offset: usize, bytes: &[u8]) {
+        self.inner.write_area(offset, bytes);
+    }
+
+    fn read_area(&self, offset: usize, bytes: &mut [u8]) {
+        self.inner.read_area(offset, bytes);
+    }
+
+    fn completed_point(&self, timeline: u32) -> u64 {
+        self.inner.completed_point(timeline)
+    }
+
+    fn rings(&self) -> Option<&dyn gpu_client::Words> {
+        self.inner.rings()
+    }
+
+    fn notify(&mut self) {
+        self.calls += 1;
+        self.inner.notify();
+    }
+
+    fn sleep(&mut self) {
+        self.calls += 1;
+        self.inner.sleep();
+    }
+}
+
+fn used(object: &Object) -> UsedObject<'_> {
+    UsedObject { object, address: ADDRESS, access: Access::Read }
+}
+
+/// Runs so many batches and waits for the last.
+type Run = fn(&mut Gpu<Counted>, &Context, &Object, u64);
+
+/// `count` batches by call; the last one's end is awaited.
+fn by_call(gpu: &mut Gpu<Counted>, context: &Context, batch: &Object, count: u64) {
+    let mut last = None;
+    for _ in 0..count {
+        last = Some(gpu.submit(context, BLITTER, used(batch), 0..8, &[]).expect("an empty batch is taken"));
+    }
+    gpu.wait(last.expect("at least one batch"));
+}
+
+/// `count` batches through the ring.
+fn by_ring(gpu: &mut Gpu<Counted>, context: &Context, batch: &Object, count: u64) {
+    for tag in 0..count {
+        let queued =
+            Queued { context, engine: BLITTER, batch: used(batch), start: 0, length: 8, objects: &[], tag };
+        gpu.enqueue(&queued).expect("there is room");
+    }
+    gpu.wait_answers(count).expect("the rings are in order");
+    for tag in 0..count {
+        let answer = gpu.next_answer().expect("the rings are in order").expect("an answer for each");
+        assert!(answer.tag == tag && answer.result.is_ok(), "{answer:?}");
+    }
+}
+
+#[protection_domain(stack_size = 0x10000)]
+fn init() -> NullHandler {
+    let inner = transport!(Channel::new(0));
+    let mut gpu = Gpu::connect(Counted { inner, calls: 0 }).expect("there is a GPU");
+    let vm = gpu.create_vm().expect("an address space");
+    let context = gpu.create_context(&vm).expect("a context");
+    let mut code = memory!(batch, batch_size, batch_cnode_bits, slot = 1);
+    code.window.write(0, END);
+    let batch = gpu.create_userptr(code.lendable).expect("an object");
+    by_call(&mut gpu, &context, &batch, 1);
+
+    let subjects: [(&str, Run, u64); 4] = [
+        ("request-by-call-alone", by_call, 1),
+        ("request-by-call-of-32", by_call, 32),
+        ("request-by-ring-alone", by_ring, 1),
+        ("request-by-ring-of-32", by_ring, 32),
+    ];
+    for (name, run, count) in subjects {
+        let mut taken = [0; ROUNDS];
+        let mut calls = 0;
+        for round in 0..WARM_UP + ROUNDS {
+            let (started, before) = (ticks(), gpu.transport().calls);
+            run(&mut gpu, &context, &batch, count);
+            if let Some(place) = round.checked_sub(WARM_UP) {
+                taken[place] = ticks() - started;
+                calls += gpu.transport().calls - before;
+            }
+        }
+        taken.sort_unstable();
+        debug_println!("bench: {name} {} ticks", taken[ROUNDS / 2] / count);
+        // Two decimals without floating point.
+        let hundredths = calls * 100 / (ROUNDS as u64 * count);
+        debug_println!("bench: {name}-system-calls {}.{:02} calls", hundredths / 100, hundredths % 100);
+    }
+    boot_domains::pass()
+}
