@@ -97,15 +97,15 @@ pub(crate) fn find<C: ConfigSpace>(space: C, board: &Board, mapped: u64) -> Resu
 pub(crate) fn start(
     machine: Machine,
     identity: PciIdentity,
-    channels: &[u64],
+    channels: &[(u64, ClientLimits)],
     grants: &[GrantEntry],
 ) -> Result<Driver<Machine>, BringUpError> {
     let mut gpu = Gpu::init(machine, identity, Config::default()).map_err(BringUpError::Init)?;
     gpu.test_interrupt().map_err(BringUpError::Clients)?;
     let config = DriverConfig { lent_pages: 1 << crate::frames::KEPT_BITS, ..DriverConfig::DEFAULT };
     let mut clients = alloc::vec::Vec::with_capacity(channels.len());
-    for channel in channels {
-        clients.push(ClientConfig { channel: *channel, limits: ClientLimits::DEFAULT, privileged: false });
+    for (channel, limits) in channels {
+        clients.push(ClientConfig { channel: *channel, limits: *limits, privileged: false });
     }
     Driver::new(gpu, config, &clients, grants).map_err(BringUpError::Clients)
 }

@@ -30,7 +30,7 @@ mod tracer;
 use core::ptr::NonNull;
 
 use gpu_protocol::{Errno, GrantEntry, Reply};
-use intel_gpu::uapi::Driver;
+use intel_gpu::uapi::{ClientLimits, Driver};
 use sel4_microkit::ioport::IoPort;
 use sel4_microkit::{
     Channel, ChannelSet, Handler, Infallible, MessageInfo, debug_println, get_mr, memory_region_symbol,
@@ -98,6 +98,19 @@ fn timer_port() -> IoPort {
     port(*var!(timer_port_id: usize = 0))
 }
 
+/// What system.xml allows the client (`<constant>`); what it leaves out is as by default.
+fn client_limits() -> ClientLimits {
+    let usual = ClientLimits::DEFAULT;
+    let budget = *var!(client_0_ring_budget: u64 = 0);
+    let ceiling = *var!(client_0_priority_ceiling: u64 = 0);
+    ClientLimits {
+        ring_budget: u32::try_from(budget).ok().filter(|budget| *budget > 0).unwrap_or(usual.ring_budget),
+        // Beyond 1023 there is no priority.
+        priority_ceiling: i16::try_from(ceiling).unwrap_or(usual.priority_ceiling).min(1023),
+        ..usual
+    }
+}
+
 fn bring_up() -> Result<Driver<Machine>, bringup::BringUpError> {
     let pci_ports = PciPorts::new(
         port(*var!(pci_config_port_id: usize = 0)),
@@ -131,7 +144,7 @@ fn bring_up() -> Result<Driver<Machine>, bringup::BringUpError> {
     for (entry, [channel, paddr, size, rights]) in grants.iter_mut().zip(table.iter().copied()) {
         *entry = GrantEntry { channel, paddr, size, rights };
     }
-    let channels = CLIENT_CHANNELS.map(|channel| channel as u64);
+    let channels = CLIENT_CHANNELS.map(|channel| (channel as u64, client_limits()));
     let mut driver = bringup::start(machine, found.identity, &channels, &grants[..count])?;
     // The counter starts with the machine, so its value is the time that the whole boot has taken.
     let now = clock::counter();

@@ -30,6 +30,8 @@ pub struct ClientLimits {
     /// Requests that are taken out of its ring before it is the others' turn to be waited for: a bound
     /// on what a turn of the driver's loop does for it.
     pub ring_budget: u32,
+    /// Highest priority of its contexts, unless it is privileged; 0 is the default priority.
+    pub priority_ceiling: i16,
 }
 
 impl ClientLimits {
@@ -41,6 +43,7 @@ impl ClientLimits {
         lent_pages: 4096,
         driver_pages: 1024,
         ring_budget: 64,
+        priority_ceiling: 0,
     };
 }
 

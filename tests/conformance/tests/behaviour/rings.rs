@@ -292,6 +292,24 @@ fn a_turn_takes_no_more_of_a_client_than_its_budget_and_serves_everybody() {
 }
 
 #[test]
+fn a_context_is_as_urgent_as_its_client_may_be_and_no_more() {
+    let limits = ClientLimits { priority_ceiling: 100, ..ClientLimits::DEFAULT };
+    let mut rig = Rig::with(Settings { limits: vec![limits, ClientLimits::DEFAULT], ..Settings::new("tgl") });
+    for (client, priority, result) in
+        [(0, 100, Ok(())), (0, 101, Err(Errno::Perm)), (1, 1, Err(Errno::Perm)), (1, -1, Ok(()))]
+    {
+        let vm = rig.vm_create(client).unwrap();
+        let context = rig.context(client, vm);
+        let value = i64::from(priority).cast_unsigned();
+        assert_eq!(
+            rig.set(client, context, gpu_protocol::ContextParam::PRIORITY, value).map(drop),
+            result,
+            "client {client}, priority {priority}"
+        );
+    }
+}
+
+#[test]
 fn a_request_that_is_stopped_is_answered_with_eio() {
     let mut rig = Rig::new("tgl");
     let mut raw = Raw::new(&mut rig, 0);

@@ -89,7 +89,8 @@ impl<H: Hardware> Driver<H> {
                 if !PRIORITIES.contains(&priority) {
                     return Err(Errno::Inval);
                 }
-                if priority > 0 && !privileged {
+                // Linux asks CAP_SYS_NICE for any above the default; here the system's author may allow some.
+                if priority > i64::from(self.clients[client].limits.priority_ceiling) && !privileged {
                     return Err(Errno::Perm);
                 }
                 value.scheduling.priority = i16::try_from(priority).map_err(|_| Errno::Inval)?;
