@@ -5,7 +5,7 @@
 use gpu_protocol::Errno;
 use gpu_ring::Words;
 use intel_gpu::address::DeviceAddress;
-use intel_gpu::uapi::{ClientId, Domain, Frame, FrameError};
+use intel_gpu::uapi::{ClientId, Domain, Frame, FrameError, Source};
 use sel4_microkit::Channel;
 use window::Window;
 
@@ -73,14 +73,16 @@ impl<const N: usize> Domain for Clients<N> {
         }
     }
 
-    fn take_frame(
-        &mut self,
-        cnode_bits: u32,
-        index: u32,
-        slot: u32,
-        write: bool,
-    ) -> Result<Frame, FrameError> {
-        self.frames.take(cnode_bits, index, slot, write)
+    fn take_frame(&mut self, source: Source, slot: u32, write: bool) -> Result<Frame, FrameError> {
+        self.frames.take(source, slot, write)
+    }
+
+    fn adopt_frame(&mut self, _slot: u32, _device: DeviceAddress) {
+        // It is mapped, and no capability stands for it.
+    }
+
+    fn is_held(&mut self, slot: u32, device: DeviceAddress) -> bool {
+        self.frames.is_held(slot, device)
     }
 
     fn map_frame(&mut self, frame: Frame, _page_bits: u32, write: bool) -> Result<DeviceAddress, FrameError> {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! The capabilities that clients lend: received as a CNode, copied out of it, mapped for the GPU, given
-//! up again.
+//! The capabilities that clients lend: received as a CNode or alone, copied, mapped for the GPU, given up
+//! again.
 //!
 //! ```text
-//!   message ──► RECEIVED (one CNode capability) ──copy──► KEPT[slot] ──MapIO──► I/O space of the GPU
+//!   message ──► RECEIVED (one capability) ────────copy──► KEPT[slot] ──MapIO──► I/O space of the GPU
 //!                    └── deleted when the call ends              └── deleted when the page is released
 //! ```
 //!
@@ -11,7 +11,7 @@
 //! `unmapIOPage`), so holding none means reaching none.
 
 use intel_gpu::address::DeviceAddress;
-use intel_gpu::uapi::{Frame, FrameError};
+use intel_gpu::uapi::{Frame, FrameError, Source};
 use sel4::cap::{CNode, Frame as FrameCap, IoSpace};
 use sel4::{CPtr, CapRights, Slot};
 use sel4_microkit::cap;
@@ -60,18 +60,16 @@ impl Frames {
     }
 
     /// See [`intel_gpu::uapi::Domain::take_frame`].
-    pub(crate) fn take(
-        &self,
-        cnode_bits: u32,
-        index: u32,
-        slot: u32,
-        write: bool,
-    ) -> Result<Frame, FrameError> {
-        let depth = u8::try_from(cnode_bits).map_err(|_| FrameError::NoCnode)?;
+    pub(crate) fn take(&self, source: Source, slot: u32, write: bool) -> Result<Frame, FrameError> {
         let (place, frame) = Self::kept(slot).ok_or(FrameError::NotAFrame)?;
-        let cnode = CNode::from_cptr(CPtr::new(RECEIVED));
-        let source = Slot::new(cnode, u64::from(index), depth);
-        place.copy_from(source, CapRights::new(true, write, false)).map_err(|_| FrameError::NotAFrame)?;
+        let from = match source {
+            Source::CNode { bits, index } => {
+                let depth = u8::try_from(bits).map_err(|_| FrameError::NoCnode)?;
+                Slot::new(CNode::from_cptr(CPtr::new(RECEIVED)), u64::from(index), depth)
+            }
+            Source::Message => Self::received(),
+        };
+        place.copy_from(from, CapRights::new(true, write, false)).map_err(|_| FrameError::NotAFrame)?;
         match frame.address() {
             Ok(physical) => Ok(Frame { slot, physical }),
             Err(_) => {
@@ -79,6 +77,13 @@ impl Frames {
                 Err(FrameError::NotAFrame)
             }
         }
+    }
+
+    /// See [`intel_gpu::uapi::Domain::is_held`]: revoking a capability deletes all copies of it, so that its slot
+    /// is empty, and takes the frame out of the I/O space.
+    pub(crate) fn is_held(&self, slot: u32, device: DeviceAddress) -> bool {
+        Self::kept(slot)
+            .is_some_and(|(_, frame)| frame.address().is_ok_and(|address| address == device.get()))
     }
 
     /// See [`intel_gpu::uapi::Domain::map_frame`]: the I/O virtual address of a lent page is its physical

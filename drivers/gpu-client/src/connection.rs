@@ -333,21 +333,34 @@ impl<T: Transport> Gpu<T> {
             });
             match found {
                 Some(used) => self.lend(&used.object.lendable, request)?,
-                None => {
-                    let refuse = Refuse {
-                        address: request.address,
-                        sequence: request.sequence,
-                        errno: u32::from(Errno::Fault.number()),
-                        rsvd: 0,
-                    };
-                    self.ask(Operation::Refuse, &refuse)?;
-                }
+                None => self.refuse(request, Errno::Fault)?,
             }
         }
         Ok(())
     }
 
+    /// Grants what a request asks for; where the driver does not take it, the request is answered with the
+    /// driver's error, so that it is not left open.
     fn lend(&mut self, lendable: &Lendable, request: PageRequest) -> Result<(), Error> {
+        match self.grant(lendable, request) {
+            // It was taken back meanwhile: the next try asks anew.
+            Err(Error::Refused(Errno::Again)) => Ok(()),
+            Err(Error::Refused(errno)) => self.refuse(request, errno),
+            result => result,
+        }
+    }
+
+    fn refuse(&mut self, request: PageRequest, errno: Errno) -> Result<(), Error> {
+        let refuse = Refuse {
+            address: request.address,
+            sequence: request.sequence,
+            errno: u32::from(errno.number()),
+            rsvd: 0,
+        };
+        self.ask(Operation::Refuse, &refuse).map(drop)
+    }
+
+    fn grant(&mut self, lendable: &Lendable, request: PageRequest) -> Result<(), Error> {
         let first = (request.address - lendable.address) >> lendable.page_bits;
         let count = request.size >> lendable.page_bits;
         let grant = Grant {

@@ -45,9 +45,12 @@ pub use context::{
 };
 pub use errno::Errno;
 pub use error_state::{ReadErrorState, ReadErrorStateFlags};
-pub use memory::{GemClose, UserptrCreate, UserptrFlags, VmCreate, VmDestroy};
+pub use memory::{GemClose, GemExport, GemImport, UserptrCreate, UserptrFlags, VmCreate, VmDestroy};
 pub use operation::{Connect, Operation, Reply};
-pub use pages::{Grant, GrantEntry, GrantFlags, PageRequest, Refuse};
+pub use pages::{
+    ClientEntry, Grant, GrantEntry, GrantFlags, GrantRegion, Invalidate, InvalidateReply, InvalidateState,
+    InvalidateStatus, OWN_SPACE, PageRequest, Refuse,
+};
 pub use param::{GetParam, Param};
 pub use rings::{RING_ANSWER_WORDS, RING_REQUEST_WORDS, RingAnswer, RingFlags, RingRequest};
 pub use submit::{

@@ -34,7 +34,8 @@ bitflags! {
     pub struct UserptrFlags: u32 {
         /// The GPU may only read; `ENODEV` where the part cannot enforce it.
         const READ_ONLY = 1 << 0;
-        /// Look for the pages now.
+        /// Have the pages before there is a handle: `EAGAIN` while their owner is being asked, `EFAULT` when it
+        /// has none. The same creation again tells.
         const PROBE = 1 << 1;
         /// No invalidation: for privileged clients.
         const UNSYNCHRONIZED = 1 << 31;
@@ -67,6 +68,28 @@ pub struct GemClose {
     pub pad: u32,
 }
 
+/// Lets another client import an object. The creator's owner can still take its pages back, whoever uses it.
+///
+/// An unsynchronised object becomes an ordinary one by it: `EINVAL` where that overlaps another object, `EAGAIN`
+/// where the other is only waiting for outstanding page requests to die.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct GemExport {
+    /// The object.
+    pub handle: u32,
+    /// The other client's channel, as the driver numbers it.
+    pub peer: u32,
+}
+
+/// Makes a handle of an object that another client exported to this one. A client that has a handle of it
+/// already gets that one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct GemImport {
+    /// What the export returned.
+    pub name: u64,
+}
+
 #[cfg(test)]
 mod tests {
     use core::mem::{offset_of, size_of};
@@ -81,6 +104,8 @@ mod tests {
         assert_eq!(size_of::<UserptrCreate>(), 24);
         assert_eq!(offset_of!(UserptrCreate, flags), 16);
         assert_eq!(size_of::<GemClose>(), 8);
+        assert_eq!(size_of::<GemExport>(), 8);
+        assert_eq!(size_of::<GemImport>(), 8);
         assert_eq!(UserptrFlags::all().bits(), 0x8000_0003);
     }
 }

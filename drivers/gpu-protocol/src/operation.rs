@@ -34,23 +34,37 @@ pub enum Operation {
     UserptrCreate = 0x30,
     /// [`crate::GemClose`]; reply: nothing.
     GemClose = 0x31,
+    /// [`crate::GemExport`]; reply: a name that the peer imports the object by.
+    GemExport = 0x32,
+    /// [`crate::GemImport`]; reply: the object's handle. `ENOENT`: no object of that name was exported to
+    /// this client, or it is gone.
+    GemImport = 0x33,
     /// [`crate::Submit`]; reply: the timeline's index in [`crate::CompletedPoints`] and the point that
     /// it will reach. `EAGAIN`: pages are missing and their owner has been asked for them.
     Submit = 0x40,
     /// [`crate::ReadErrorState`]; reply: the number of bytes copied, and the length of the whole text, 0 if no
     /// request has hung. `EPERM`: it was another client's request.
     ErrorState = 0x41,
-    /// No argument; reply: 1 and a [`crate::PageRequest`]'s address, size and sequence number, or 0.
+    /// No argument; reply: the words of a [`crate::PageRequest`], or 0.
     NextPageRequest = 0x50,
-    /// [`crate::Grant`] and one CNode capability; reply: the number of pages taken.
+    /// [`crate::Grant`] and one CNode capability; reply: the number of frames taken.
     GrantCnode = 0x51,
+    /// [`crate::Grant`] of one frame, and its capability; reply: 1.
+    GrantFrame = 0x52,
     /// [`crate::Refuse`]; reply: nothing.
     Refuse = 0x53,
+    /// [`crate::GrantRegion`]; reply: the number of pages taken.
+    GrantRegion = 0x54,
+    /// [`crate::Invalidate`]; reply: an [`crate::InvalidateReply`]'s words. `EAGAIN`: the caller has too many
+    /// invalidations whose end it has not read.
+    Invalidate = 0x55,
+    /// [`crate::InvalidateStatus`]; reply: an [`crate::InvalidateReply`]'s words.
+    InvalidateStatus = 0x56,
 }
 
 impl Operation {
     /// Every operation.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 22] = [
         Self::Connect,
         Self::GetParam,
         Self::VmCreate,
@@ -62,11 +76,17 @@ impl Operation {
         Self::ContextResetStats,
         Self::UserptrCreate,
         Self::GemClose,
+        Self::GemExport,
+        Self::GemImport,
         Self::Submit,
         Self::ErrorState,
         Self::NextPageRequest,
         Self::GrantCnode,
+        Self::GrantFrame,
         Self::Refuse,
+        Self::GrantRegion,
+        Self::Invalidate,
+        Self::InvalidateStatus,
     ];
 
     /// The label of a request.
@@ -134,10 +154,11 @@ mod tests {
     #[test]
     fn labels_are_fixed_and_name_one_operation_each() {
         let labels: Vec<u64> = Operation::ALL.iter().map(|operation| operation.label()).collect();
-        assert_eq!(
-            labels,
-            [1, 2, 0x10, 0x11, 0x20, 0x21, 0x22, 0x23, 0x24, 0x30, 0x31, 0x40, 0x41, 0x50, 0x51, 0x53]
-        );
+        let expected = [
+            1, 2, 0x10, 0x11, 0x20, 0x21, 0x22, 0x23, 0x24, 0x30, 0x31, 0x32, 0x33, 0x40, 0x41, 0x50, 0x51,
+            0x52, 0x53, 0x54, 0x55, 0x56,
+        ];
+        assert_eq!(labels, expected);
         for operation in Operation::ALL {
             assert_eq!(Operation::from_label(operation.label()), Some(operation));
         }

@@ -11,7 +11,7 @@ use gpu_model::VecMemory;
 use gpu_protocol::{Errno, PAGE_SIZE, TIMELINES_PER_CLIENT};
 use gpu_ring::Words;
 use intel_gpu::address::DeviceAddress;
-use intel_gpu::uapi::{ClientId, FrameError};
+use intel_gpu::uapi::{ClientId, FrameError, Source};
 
 /// A frame as its capability describes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,9 +27,14 @@ pub struct Frame {
 pub enum Capability {
     /// A frame of 4 KiB.
     Frame(Frame),
-    /// Anything that is not a frame of 4 KiB: an endpoint, a large frame.
+    /// A frame of 2 MiB.
+    Large(Frame),
+    /// Anything that is not a frame: an endpoint, a page table.
     Other,
 }
+
+/// Capabilities of single frames are named from here on, CNodes from 0.
+pub const SINGLE: u64 = 1 << 32;
 
 /// The pages that the GPU can reach, and whether it can write them. Clones share the state.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +45,15 @@ pub struct Iommu {
 impl Iommu {
     fn with<R>(&self, f: impl FnOnce(&mut HashMap<u64, bool>) -> R) -> R {
         f(&mut self.pages.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn insert(&self, physical: u64, pages: u64, writable: bool) {
+        self.with(|map| map.extend((0..pages).map(|page| (physical + page * PAGE_SIZE, writable))));
+    }
+
+    fn remove(&self, physical: u64, pages: u64) {
+        let range = physical..physical + pages * PAGE_SIZE;
+        self.with(|map| map.retain(|page, _| !range.contains(page)));
     }
 
     /// Whether an access to the page of `address` goes through.
@@ -108,7 +122,13 @@ pub(crate) struct CNode {
 #[derive(Clone, Copy, Debug)]
 struct Held {
     frame: Frame,
+    /// Its size in pages of 4 KiB.
+    pages: u64,
     mapped: bool,
+    /// Its owner took the capability away.
+    revoked: bool,
+    /// It was mapped from the start, and has no capability.
+    adopted: bool,
 }
 
 /// See the module.
@@ -116,12 +136,16 @@ struct Held {
 pub struct Domain {
     pub(crate) clients: Vec<ClientSide>,
     pub(crate) cnodes: Vec<CNode>,
+    /// Capabilities that can be sent alone, by their name from [`SINGLE`] on.
+    pub(crate) singles: Vec<Capability>,
     /// The capability that came with the message that is being served.
     pub(crate) message: Option<u64>,
     held: HashMap<u32, Held>,
     iommu: Iommu,
     /// Everybody's memory.
     memory: VecMemory,
+    /// Pages that are mapped from the start.
+    fixed: usize,
     /// `map_frame` succeeds this often, then it fails.
     pub(crate) maps_left: u32,
     /// Frames taken since the start.
@@ -138,10 +162,12 @@ impl Domain {
         Self {
             clients: (0..clients).map(|_| ClientSide::new(area, rings)).collect(),
             cnodes: Vec::new(),
+            singles: Vec::new(),
             message: None,
             held: HashMap::new(),
             iommu,
             memory,
+            fixed: 0,
             maps_left: u32::MAX,
             taken: 0,
         }
@@ -150,7 +176,33 @@ impl Domain {
     /// Capabilities that the driver holds.
     #[must_use]
     pub fn held(&self) -> usize {
-        self.held.len()
+        self.held.values().filter(|held| !held.revoked).count()
+    }
+
+    /// The driver holds a capability of a page.
+    #[must_use]
+    pub fn holds(&self, physical: u64) -> bool {
+        self.held.values().any(|held| {
+            let start = held.frame.physical;
+            !held.revoked && (start..start + held.pages * PAGE_SIZE).contains(&physical)
+        })
+    }
+
+    /// A client revokes a frame: the driver's copy of the capability vanishes, and with it the mapping.
+    pub fn revoke(&mut self, physical: u64) {
+        for held in self.held.values_mut().filter(|held| held.frame.physical == physical) {
+            held.revoked = true;
+            if core::mem::take(&mut held.mapped) {
+                let pages = held.pages;
+                self.iommu.remove(physical, pages);
+            }
+        }
+    }
+
+    /// Maps a range for the GPU from the start.
+    pub(crate) fn map_from_the_start(&mut self, physical: u64, pages: u64) {
+        self.iommu.insert(physical, pages, true);
+        self.fixed += usize::try_from(pages).unwrap_or(usize::MAX);
     }
 
     /// Completed points: client, timeline, point; those that are 0 are left out.
@@ -165,7 +217,14 @@ impl Domain {
     /// Pages that the GPU can reach.
     #[must_use]
     pub fn mapped(&self) -> usize {
-        self.iommu.len()
+        self.iommu.len() - self.fixed
+    }
+
+    /// Pages of the frames that the driver holds.
+    #[must_use]
+    pub fn held_pages(&self) -> usize {
+        let held = self.held.values().filter(|held| !held.revoked && !held.adopted);
+        held.map(|held| usize::try_from(held.pages).unwrap_or(0)).sum()
     }
 }
 
@@ -205,24 +264,46 @@ impl intel_gpu::uapi::Domain for Domain {
 
     fn take_frame(
         &mut self,
-        cnode_bits: u32,
-        index: u32,
+        source: Source,
         slot: u32,
         write: bool,
     ) -> Result<intel_gpu::uapi::Frame, FrameError> {
         assert!(!self.held.contains_key(&slot), "slot {slot} is not free");
-        let named =
-            self.message.and_then(|cap| usize::try_from(cap).ok()).and_then(|cap| self.cnodes.get(cap));
-        let cnode = named.filter(|cnode| cnode.bits == cnode_bits).ok_or(FrameError::NoCnode)?;
-        match cnode.slots.get(index as usize).copied().flatten() {
-            Some(Capability::Frame(frame)) => {
-                let frame = Frame { writable: frame.writable && write, ..frame };
-                self.held.insert(slot, Held { frame, mapped: false });
-                self.taken += 1;
-                Ok(intel_gpu::uapi::Frame { slot, physical: frame.physical })
+        let number = |name: u64| usize::try_from(name).ok();
+        let capability = match source {
+            Source::CNode { bits, index } => {
+                let named = self.message.and_then(number).and_then(|name| self.cnodes.get(name));
+                let cnode = named.filter(|cnode| cnode.bits == bits).ok_or(FrameError::NoCnode)?;
+                cnode.slots.get(index as usize).copied().flatten()
             }
-            Some(Capability::Other) | None => Err(FrameError::NotAFrame),
-        }
+            Source::Message => {
+                let name = self.message.ok_or(FrameError::NoCnode)?;
+                let single = name.checked_sub(SINGLE).and_then(number);
+                // A CNode is no frame.
+                single.and_then(|name| self.singles.get(name)).copied()
+            }
+        };
+        let (frame, pages) = match capability {
+            Some(Capability::Frame(frame)) => (frame, 1),
+            Some(Capability::Large(frame)) => (frame, 512),
+            Some(Capability::Other) | None => return Err(FrameError::NotAFrame),
+        };
+        let frame = Frame { writable: frame.writable && write, ..frame };
+        self.held.insert(slot, Held { frame, pages, mapped: false, revoked: false, adopted: false });
+        self.taken += 1;
+        Ok(intel_gpu::uapi::Frame { slot, physical: frame.physical })
+    }
+
+    fn adopt_frame(&mut self, slot: u32, device: DeviceAddress) {
+        assert!(self.iommu.allows(device.get(), false), "mapped from the start");
+        let frame = Frame { physical: device.get(), writable: true };
+        let held = Held { frame, pages: 1, mapped: false, revoked: false, adopted: true };
+        assert!(self.held.insert(slot, held).is_none(), "slot {slot} is not free");
+    }
+
+    fn is_held(&mut self, slot: u32, device: DeviceAddress) -> bool {
+        let held = self.held.get(&slot);
+        held.is_some_and(|held| !held.revoked && held.frame.physical == device.get())
     }
 
     fn map_frame(
@@ -231,19 +312,21 @@ impl intel_gpu::uapi::Domain for Domain {
         page_bits: u32,
         write: bool,
     ) -> Result<DeviceAddress, FrameError> {
-        assert_eq!(page_bits, 12, "the kernel maps pages of 4 KiB for devices");
         assert!(self.held.get(&frame.slot).is_some_and(|held| held.frame.physical == frame.physical));
         let Some(held) = self.held.get_mut(&frame.slot) else { return Err(FrameError::NotMappable) };
         assert!(!held.mapped, "slot {} is mapped already", frame.slot);
         // The kernel does not map over what is mapped (seL4: src/arch/x86/object/iospace.c).
         let writable = held.frame.writable && write;
         let physical = held.frame.physical;
-        if self.maps_left == 0 || self.iommu.with(|pages| pages.contains_key(&physical)) {
+        // The size that the kernel knows, not the one that the message says.
+        let pages = held.pages;
+        let taken = (0..pages).any(|page| self.iommu.allows(physical + page * PAGE_SIZE, false));
+        if self.maps_left == 0 || taken || pages << 12 != 1 << page_bits {
             return Err(FrameError::NotMappable);
         }
         self.maps_left -= 1;
         held.mapped = true;
-        self.iommu.with(|pages| pages.insert(physical, writable));
+        self.iommu.insert(physical, pages, writable);
         Ok(DeviceAddress::new(physical))
     }
 
@@ -261,7 +344,7 @@ impl intel_gpu::uapi::Domain for Domain {
         let held = self.held.remove(&slot);
         assert!(held.is_some(), "slot {slot} holds nothing");
         if let Some(held) = held.filter(|held| held.mapped) {
-            self.iommu.with(|pages| pages.remove(&held.frame.physical));
+            self.iommu.remove(held.frame.physical, held.pages);
         }
     }
 }

@@ -20,7 +20,7 @@ mod owner;
 mod rig;
 pub mod wire;
 
-pub use domain::{Capability, Domain, Frame, Iommu, RingMemory};
+pub use domain::{Capability, Domain, Frame, Iommu, RingMemory, SINGLE};
 pub use link::{Link, Shared};
 pub use machine::{BASE, DRIVER_PAGES, Machine};
-pub use rig::{Region, Rig, Settings, Snapshot};
+pub use rig::{CLIENT_PAGES, Region, Rig, Settings, Snapshot, channel, client_memory};

@@ -12,7 +12,7 @@ use crate::domain::{CNode, Capability, Domain, Frame, Iommu, RingMemory};
 use crate::machine::{BASE, DRIVER_PAGES, Machine};
 
 /// Pages of memory that each client has.
-const CLIENT_PAGES: u32 = 512;
+pub const CLIENT_PAGES: u32 = 512;
 
 /// How a rig is built.
 #[derive(Clone, Debug)]
@@ -33,6 +33,8 @@ pub struct Settings {
     pub privileged: bool,
     /// Bytes of each client's rings; 0: there are none.
     pub rings: usize,
+    /// Rows of the grant table beside those that let every client lend its own memory.
+    pub rows: Vec<GrantEntry>,
 }
 
 impl Settings {
@@ -48,6 +50,7 @@ impl Settings {
             area: 32 << 10,
             privileged: false,
             rings: 4096,
+            rows: Vec::new(),
         }
     }
 }
@@ -135,7 +138,6 @@ impl Rig {
         let mut machine = Machine::new(settings.platform, settings.options, memory.clone(), iommu.clone());
         let identity = machine.identity();
         let gpu = Gpu::init(machine, identity, settings.config).expect("the GPU comes up");
-        let channel = |client: usize| 10 + client as u64;
         let clients = settings.limits.iter().enumerate();
         let clients: Vec<_> = clients
             .map(|(client, limits)| ClientConfig {
@@ -153,9 +155,12 @@ impl Rig {
                 row(client_memory(client) + half, u64::from(CLIENT_PAGES / 8) * PAGE_SIZE, 1 | 12 << 8),
             ]
         });
-        let rows: Vec<_> = rows.collect();
+        let rows: Vec<_> = rows.chain(settings.rows).collect();
         let driver = Driver::new(gpu, settings.driver, &clients, &rows).expect("room for the clients");
-        let domain = Domain::new(count, (settings.area, settings.rings), iommu, memory.clone());
+        let mut domain = Domain::new(count, (settings.area, settings.rings), iommu, memory.clone());
+        for row in rows.iter().filter(|row| row.client().is_none() && row.is_mapped()) {
+            domain.map_from_the_start(row.paddr, row.size / PAGE_SIZE);
+        }
         Self { driver, domain, memory, served_in_full: true, used: vec![0; count] }
     }
 
@@ -211,6 +216,11 @@ impl Rig {
         self.domain.clients[client].notified
     }
 
+    /// Name of the platform.
+    pub fn platform(&mut self) -> &'static str {
+        self.model().platform().name
+    }
+
     /// The model.
     pub fn model(&mut self) -> &mut gpu_model::Gpu {
         &mut self.driver.gpu().hardware_mut().model
@@ -219,6 +229,16 @@ impl Rig {
     /// When the model works.
     pub fn set_timing(&mut self, timing: Timing) {
         self.model().set_timing(timing);
+    }
+
+    /// Lets the GPU work for so long and handles its interrupts, whether or not it comes to an end.
+    pub fn settle_for(&mut self, ns: u64) {
+        for _ in 0..4 {
+            self.model().run_until_idle(ns);
+            if !self.take_interrupts() {
+                return;
+            }
+        }
     }
 
     /// Lets the GPU work and handles its interrupts until both are quiet.
@@ -269,7 +289,7 @@ impl Rig {
         assert!(reports.is_empty(), "{reports:#?}");
         assert_eq!(self.driver.gpu().sleeping_accesses(), 0);
         assert_eq!(self.driver.gpu().statistics().unexpected_events, 0);
-        assert_eq!(self.domain.held(), self.domain.mapped(), "every frame that is held is mapped");
+        assert_eq!(self.domain.held_pages(), self.domain.mapped(), "every frame that is held is mapped");
     }
 
     /// What a refused operation must not change.
@@ -321,6 +341,21 @@ impl Rig {
         (self.domain.cnodes.len() as u64 - 1, bits)
     }
 
+    /// Empties a CNode.
+    ///
+    /// # Panics
+    /// There is none of that name.
+    pub fn empty_cnode(&mut self, cnode: u64) {
+        let index = usize::try_from(cnode).unwrap_or(usize::MAX);
+        self.domain.cnodes[index].slots.fill(None);
+    }
+
+    /// A capability that can be sent alone; its name.
+    pub fn single(&mut self, capability: Capability) -> u64 {
+        self.domain.singles.push(capability);
+        crate::SINGLE + self.domain.singles.len() as u64 - 1
+    }
+
     /// A region of a client's pages that the GPU may only read.
     pub fn read_only_region(&mut self, client: usize, pages: u32) -> Region {
         self.region_at(client, CLIENT_PAGES / 8 * 7, pages)
@@ -352,8 +387,15 @@ impl Rig {
     }
 }
 
+/// A client's channel, as the driver numbers it.
+#[must_use]
+pub const fn channel(client: usize) -> u64 {
+    10 + client as u64
+}
+
 /// Physical address of a client's memory.
-fn client_memory(client: usize) -> u64 {
+#[must_use]
+pub fn client_memory(client: usize) -> u64 {
     BASE + (u64::from(DRIVER_PAGES) + client as u64 * u64::from(CLIENT_PAGES)) * PAGE_SIZE
 }
 

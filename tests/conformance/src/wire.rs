@@ -3,9 +3,10 @@
 
 use gpu_protocol::{
     CloneFlags, Connect, ContextCreate, ContextDestroy, ContextParam, CreateClone, CreateSetParam,
-    EngineClassInstance, EnginesHeader, Errno, Extension, ExtensionHeader, Fence, GemClose, Grant,
-    GrantFlags, ObjectFlags, Operation, PageRequest, Refuse, ResetStats, Submit, SubmitObject, UserptrCreate,
-    VERSION, VmCreate, VmDestroy,
+    EngineClassInstance, EnginesHeader, Errno, Extension, ExtensionHeader, Fence, GemClose, GemExport,
+    GemImport, Grant, GrantFlags, Invalidate, InvalidateReply, InvalidateStatus, OWN_SPACE, ObjectFlags,
+    Operation, PageRequest, Refuse, ResetStats, Submit, SubmitObject, UserptrCreate, VERSION, VmCreate,
+    VmDestroy,
 };
 use zerocopy::{Immutable, IntoBytes};
 
@@ -310,6 +311,40 @@ impl Rig {
         self.op_with(client, Operation::GrantCnode, grant, Some(cnode)).map(|words| words[0])
     }
 
+    /// Lets another client import an object.
+    ///
+    /// # Errors
+    /// What the driver answers.
+    pub fn export(&mut self, client: usize, handle: u32, peer: usize) -> Result<u64, Errno> {
+        let peer = u32::try_from(crate::channel(peer)).unwrap_or(u32::MAX);
+        self.op(client, Operation::GemExport, &GemExport { handle, peer }).map(|words| words[0])
+    }
+
+    /// Imports an object.
+    ///
+    /// # Errors
+    /// What the driver answers.
+    pub fn import(&mut self, client: usize, name: u64) -> Result<u32, Errno> {
+        self.op(client, Operation::GemImport, &GemImport { name }).map(handle)
+    }
+
+    /// Takes pages of the caller's own address space back.
+    ///
+    /// # Errors
+    /// What the driver answers.
+    pub fn invalidate(&mut self, client: usize, start: u64, end: u64) -> Result<InvalidateReply, Errno> {
+        self.op(client, Operation::Invalidate, &own_range(start, end)).map(InvalidateReply::from_words)
+    }
+
+    /// Asks how an invalidation of the caller's own address space stands.
+    ///
+    /// # Errors
+    /// What the driver answers.
+    pub fn invalidate_status(&mut self, client: usize, ticket: u64) -> Result<InvalidateReply, Errno> {
+        let status = InvalidateStatus { ticket, space: OWN_SPACE, rsvd: 0 };
+        self.op(client, Operation::InvalidateStatus, &status).map(InvalidateReply::from_words)
+    }
+
     /// Answers a request with an error.
     ///
     /// # Errors
@@ -378,6 +413,12 @@ const _: () = assert!(size_of::<CreateClone>() <= EXTENSION_BYTES);
 pub const fn clone_of(next: u64, clone_id: u32, flags: u32) -> CreateClone {
     let base = ExtensionHeader { next, name: Extension::Clone as u32, flags: 0, rsvd: [0; 4] };
     CreateClone { base, clone_id, flags, rsvd: 0 }
+}
+
+/// An invalidation of the caller's own address space.
+#[must_use]
+pub const fn own_range(start: u64, end: u64) -> Invalidate {
+    Invalidate { start, end, space: OWN_SPACE, flags: 0 }
 }
 
 /// The only word of a reply that is a handle.

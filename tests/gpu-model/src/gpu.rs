@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The GPU from the outside: a PCI function with BARs, interrupts, and a clock.
 
+use std::collections::HashSet;
+
 use crate::clock::ACCESS_NS;
 use crate::commands::{Position, StreamState};
 use crate::config::{BAR0_SIZE, BAR2_SIZE, BAR4_SIZE, Bar};
@@ -11,6 +13,7 @@ use crate::interrupts::Msi;
 use crate::memory::GuestMemory;
 use crate::options::{Options, Timing};
 use crate::platform::Platform;
+use crate::ppgtt::{self, Leaf, Switches};
 use crate::registers::Counter;
 use crate::report::{Log, Report, Rule};
 
@@ -389,6 +392,23 @@ impl Gpu {
     #[must_use]
     pub fn engine(&self, name: &str) -> Option<EngineView> {
         self.engines().into_iter().find(|engine| engine.name == name)
+    }
+
+    /// DMA addresses of the pages that the engines' TLBs remember, those of the GGTT left out.
+    #[must_use]
+    pub fn remembered_pages(&self) -> Vec<u64> {
+        self.device.engines.iter().flat_map(|engine| engine.tlb.ppgtt_pages()).collect()
+    }
+
+    /// What an address translates to now by the tables in memory, in every address space that a context has
+    /// had; TLBs are not asked.
+    pub fn translations(&mut self, address: u64) -> Vec<Leaf> {
+        let roots: HashSet<_> =
+            self.device.engines.iter().flat_map(|engine| engine.tlb.roots()).copied().collect();
+        let switches = Switches { large_pages: true, gtt_cache: false };
+        let Device { memory, platform, .. } = &mut self.device;
+        let walk = |root| ppgtt::walk(&mut **memory, platform, &root, address, switches, &mut drop);
+        roots.into_iter().map(walk).filter_map(Result::ok).collect()
     }
 
     /// The function is reset (PCI bus reset, machine reset): power-on state, GGTT contents survive.

@@ -113,6 +113,19 @@ impl Tlb {
         }
     }
 
+    /// DMA addresses of the pages that are cached for address spaces other than the GGTT.
+    pub fn ppgtt_pages(&self) -> impl Iterator<Item = u64> + '_ {
+        let front = self.front.iter().map(|slot| (slot.key, slot.entry));
+        let all = self.all.iter().map(|(key, entry)| (*key, *entry));
+        let used = all.chain(front.filter(|(key, _)| *key != EMPTY.key));
+        used.filter(|(key, _)| key >> 36 != u64::from(GGTT)).map(|(_, entry)| entry.page)
+    }
+
+    /// The address spaces that contexts of the engine have had.
+    pub fn roots(&self) -> impl Iterator<Item = &Root> + '_ {
+        self.roots.keys()
+    }
+
     /// Number of cached pages.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -8,6 +8,7 @@ mod complete;
 mod config;
 mod context;
 mod error_state;
+mod evict;
 mod init;
 mod interrupt;
 mod object;

@@ -38,6 +38,11 @@ impl Unbinding {
     pub const fn range(&self) -> VaRange {
         self.range
     }
+
+    /// The proof for a GPU that was given up: see [`crate::Gpu::release_given_up`].
+    pub(crate) const fn without_confirmation(self) -> Released {
+        Released { range: self.range, pages: self.pages }
+    }
 }
 
 /// Proof that no engine reaches the pages of an unbound range through that range any more.

@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 
 use super::driver::Driver;
 use super::handles::Handles;
-use super::object::Backing;
+use super::object::Object;
+use crate::handle::Id;
 use crate::platform::Hardware;
 
 /// How much of each pool is in use.
@@ -51,6 +52,10 @@ pub struct ClientCensus {
     pub timelines: u32,
     /// Objects whose pages have been asked for and are not complete.
     pub requested: u32,
+    /// Page requests that its owner has fetched and not answered.
+    pub outstanding: u32,
+    /// Invalidations of its pages whose end has not been read.
+    pub invalidations: u32,
 }
 
 fn count<T>(handles: &Handles<T>) -> u32 {
@@ -66,7 +71,9 @@ impl<H: Hardware> Driver<H> {
             driver_pages: self.gpu.account_usage(client.account).map_or(0, |usage| usage.used),
             lent_pages: client.lent,
             timelines: client.timelines.iter().fold(0, |sum, place| sum + u32::from(place.id.is_some())),
-            requested: self.requested(id),
+            requested: self.sum(id, |object| u32::from(object.lending.is_requested())),
+            outstanding: self.sum(id, |object| u32::try_from(object.lending.outstanding()).unwrap_or(0)),
+            invalidations: u32::try_from(client.ledger.open()).unwrap_or(u32::MAX),
         });
         Census {
             spaces: self.spaces.len(),
@@ -84,10 +91,9 @@ impl<H: Hardware> Driver<H> {
         }
     }
 
-    fn requested(&self, client: super::ClientId) -> u32 {
-        (0..self.objects.capacity())
-            .filter_map(|index| self.objects.at(index).and_then(|id| self.objects.get(id)))
-            .filter(|object| object.client == client && matches!(object.backing, Backing::Requested { .. }))
-            .fold(0, |sum, _| sum + 1)
+    fn sum(&self, client: super::ClientId, of: impl Fn(&Object) -> u32) -> u32 {
+        let ids = (0..self.objects.capacity()).filter_map(|index| self.objects.at(index));
+        let objects = ids.filter_map(|id: Id<Object>| self.objects.get(id));
+        objects.filter(|object| object.client == client).map(of).sum()
     }
 }

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! A client: its handles, its limits, its timelines.
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::context::Context;
+use super::domain::ClientId;
 use super::handles::{Handles, Places};
 use super::interval::IntervalTree;
+use super::invalidate::Ledger;
 use super::object::Object;
 use super::rings::{Rings, Turn};
 use super::space::AddressSpace;
@@ -112,10 +115,14 @@ pub(crate) struct Client {
     pub(crate) live_spaces: u32,
     /// Lent pages that are here now.
     pub(crate) lent: u32,
-    /// Page requests that the owner has not fetched.
-    pub(crate) open_requests: u32,
-    /// Names the next page request. Never 0.
-    pub(crate) next_sequence: u64,
+    /// Who owns its address space: answers page requests and takes pages back. `None`: nobody takes any back.
+    pub(crate) owner: Option<ClientId>,
+    /// What happens in its address space, in order; the invalidations among it.
+    pub(crate) ledger: Ledger,
+    /// Objects whose page requests this one is to answer and has not fetched.
+    pub(crate) requests: VecDeque<Id<Object>>,
+    /// The object that it creates with a probe.
+    pub(crate) probe: Option<Id<Object>>,
     /// Its timelines, by their index in the page of completed points.
     pub(crate) timelines: Vec<Timeline>,
     timeline_places: Places,
@@ -154,12 +161,19 @@ impl Client {
             live_objects: 0,
             live_spaces: 0,
             lent: 0,
-            open_requests: 0,
-            next_sequence: 1,
+            owner: None,
+            ledger: Ledger::new(),
+            requests: VecDeque::new(),
+            probe: None,
             timelines,
             timeline_places: Places::with_capacity(TIMELINES_PER_CLIENT),
             wake: false,
         }
+    }
+
+    /// Who answers page requests of this client, whose number is `own`.
+    pub(crate) fn lender(&self, own: ClientId) -> ClientId {
+        self.owner.unwrap_or(own)
     }
 
     /// A free index in the page of completed points.

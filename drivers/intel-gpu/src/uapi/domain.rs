@@ -20,6 +20,20 @@ pub struct Frame {
     pub physical: u64,
 }
 
+/// Where a frame's capability is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// In the CNode that came with the message that is being served.
+    CNode {
+        /// Its radix, as the message says.
+        bits: u32,
+        /// Which slot.
+        index: u32,
+    },
+    /// It came with the message itself.
+    Message,
+}
+
 /// Why a capability was not taken or not mapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameError {
@@ -69,19 +83,20 @@ pub trait Domain {
     /// Wakes a client.
     fn notify(&mut self, client: ClientId);
 
-    /// Takes a copy of the frame capability at `index` of the CNode (radix `cnode_bits`) that came with
-    /// the message that is being served, keeps it as number `slot` (free until now), and reads the
-    /// frame's physical address.
+    /// Takes a copy of a frame capability, keeps it as number `slot` (free until now), and reads the frame's
+    /// physical address.
     ///
     /// # Errors
     /// [`FrameError`]; nothing is kept.
-    fn take_frame(
-        &mut self,
-        cnode_bits: u32,
-        index: u32,
-        slot: u32,
-        write: bool,
-    ) -> Result<Frame, FrameError>;
+    fn take_frame(&mut self, source: Source, slot: u32, write: bool) -> Result<Frame, FrameError>;
+
+    /// Counts a frame as number `slot` (free until now) that is mapped for the device from the start, without a
+    /// capability.
+    fn adopt_frame(&mut self, slot: u32, device: DeviceAddress);
+
+    /// Whether the capability of number `slot` is still there; its owner may have revoked it. Always true for
+    /// a frame without a capability.
+    fn is_held(&mut self, slot: u32, device: DeviceAddress) -> bool;
 
     /// Makes a held frame reachable for the device.
     ///

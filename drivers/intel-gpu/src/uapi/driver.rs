@@ -4,9 +4,9 @@
 use alloc::vec::Vec;
 
 use gpu_protocol::{
-    Connect, ContextCreate, ContextDestroy, ContextParam, Errno, GemClose, GetParam, Grant, GrantEntry,
-    Operation, PageRequest, Param, ReadErrorState, Refuse, Reply, ResetStats, Submit, UserptrCreate, VERSION,
-    VmCreate, VmDestroy,
+    Connect, ContextCreate, ContextDestroy, ContextParam, Errno, GemClose, GemExport, GemImport, GetParam,
+    Grant, GrantEntry, GrantRegion, Invalidate, InvalidateStatus, Operation, PageRequest, Param,
+    ReadErrorState, Refuse, Reply, ResetStats, Submit, UserptrCreate, VERSION, VmCreate, VmDestroy,
 };
 
 use super::area::{self, Argument};
@@ -14,12 +14,14 @@ use super::client::{Client, ClientLimits, Share};
 use super::context::Context;
 use super::context::map::{Block, Slot, default_slots};
 use super::domain::{ClientId, Domain};
+use super::grants::{Carrier, Regions};
 use super::interval::IntervalPool;
 use super::job::{Job, Use};
 use super::lent::LentPages;
 use super::object::Object;
 use super::placing::Objects;
 use super::space::{AddressSpace, Binding};
+use crate::gpu::RequestId;
 use crate::handle::{Id, Slab};
 use crate::platform::Hardware;
 use crate::trace::Event;
@@ -47,11 +49,14 @@ pub struct DriverConfig {
     pub bindings: u32,
     /// Requests in flight.
     pub jobs: u32,
+    /// How long an invalidation waits for requests that use its pages before they are stopped.
+    pub invalidate_ns: u64,
 }
 
 impl DriverConfig {
-    /// For a small system.
-    pub const DEFAULT: Self = Self { lent_pages: 8192, bindings: 2048, jobs: 1024 };
+    /// For a small system. Half a second is shorter than the 640 ms that i915 gives a batch to be preempted.
+    pub const DEFAULT: Self =
+        Self { lent_pages: 8192, bindings: 2048, jobs: 1024, invalidate_ns: 500_000_000 };
 }
 
 /// The driver: the GPU and everything that clients have of it.
@@ -77,10 +82,19 @@ pub struct Driver<H: Hardware> {
     pub(crate) hung: Option<ClientId>,
     /// Where the list of the submission that is being served is kept.
     pub(crate) listed: Objects,
+    /// Which pages are lent of what is mapped from the start.
+    pub(crate) regions: Regions,
+    /// How long an invalidation waits.
+    pub(crate) invalidate_ns: u64,
+    /// Room for the requests that are stopped at a deadline.
+    pub(crate) stopping: Vec<RequestId>,
+    /// How often a capability was looked at, and how many objects had one that was revoked.
+    pub(crate) looked: u64,
+    pub(crate) revoked: u64,
     /// Address spaces that nothing refers to any more, but that the hardware still has. Never longer than
     /// `spaces`, for which there is room.
     pub(crate) dying: Vec<Id<AddressSpace>>,
-    /// Closed objects whose pages the GPU has not confirmed to have forgotten. Never longer than `objects`.
+    /// Objects whose pages are to go and that the GPU has not confirmed to have forgotten. Never longer than `objects`.
     pub(crate) unconfirmed: Vec<Id<Object>>,
 }
 
@@ -105,7 +119,8 @@ impl<H: Hardware> Driver<H> {
         let contexts = total(|limits| limits.contexts.saturating_add(1));
         let spaces = total(|limits| limits.spaces);
         let map_blocks = |limits: &ClientLimits| limits.contexts.saturating_mul(2).saturating_add(9);
-        let objects = total(|limits| limits.objects);
+        // An object's place is part of its requests' numbers.
+        let objects = total(|limits| limits.objects).min(super::pages::MAX_OBJECTS);
         let uses = config.jobs.saturating_mul(USES_PER_JOB);
         let part = |all: u32| all / u32::try_from(clients.len().max(1)).unwrap_or(u32::MAX);
         let share = Share {
@@ -120,9 +135,21 @@ impl<H: Hardware> Driver<H> {
             let share = Share { map_blocks: map_blocks(&client.limits), ..share };
             states.push(Client::new(client.channel, client.limits, client.privileged, share, account));
         }
+        connect_owners(&mut states, grants);
+        for client in 0..states.len() {
+            let lends = |state: &&Client| state.owner == Some(client);
+            let most = states.iter().filter(lends).map(|state| state.limits.objects).sum::<u32>();
+            let own = states[client].limits.objects;
+            states[client].requests.reserve_exact(most.max(own) as usize);
+        }
         let default_slots = default_slots(&gpu);
         let mut driver = Self {
             gpu,
+            regions: Regions::new(grants),
+            invalidate_ns: config.invalidate_ns,
+            stopping: Vec::with_capacity(config.jobs as usize),
+            looked: 0,
+            revoked: 0,
             clients: states,
             grants: grants.to_vec(),
             // Every context may have an address space that no handle names.
@@ -209,7 +236,8 @@ impl<H: Hardware> Driver<H> {
                 self.reset_stats(client, &area::read::<ResetStats, D>(domain, client, argument)?)
             }
             Operation::UserptrCreate => {
-                self.userptr_create(client, &area::read::<UserptrCreate, D>(domain, client, argument)?)
+                let create = area::read::<UserptrCreate, D>(domain, client, argument)?;
+                self.userptr_create(domain, client, &create)
             }
             Operation::GemClose => {
                 let close = area::read::<GemClose, D>(domain, client, argument)?;
@@ -224,6 +252,34 @@ impl<H: Hardware> Driver<H> {
                 let read = area::read::<ReadErrorState, D>(domain, client, argument)?;
                 self.read_error_state(domain, client, &read)
             }
+            Operation::GemExport
+            | Operation::GemImport
+            | Operation::NextPageRequest
+            | Operation::GrantCnode
+            | Operation::GrantFrame
+            | Operation::GrantRegion
+            | Operation::Refuse
+            | Operation::Invalidate
+            | Operation::InvalidateStatus => self.dispatch_lending(domain, client, operation, argument),
+        }
+    }
+
+    /// Operations of lending pages and taking them back, most of them those of owners.
+    fn dispatch_lending<D: Domain>(
+        &mut self,
+        domain: &mut D,
+        client: ClientId,
+        operation: Operation,
+        argument: Argument,
+    ) -> Result<Reply, Errno> {
+        match operation {
+            Operation::GemExport => {
+                let export = area::read::<GemExport, D>(domain, client, argument)?;
+                self.gem_export(domain, client, &export)
+            }
+            Operation::GemImport => {
+                self.gem_import(client, &area::read::<GemImport, D>(domain, client, argument)?)
+            }
             Operation::NextPageRequest => {
                 let reply = self.next_page_request(client);
                 if let Some(PageRequest { address, size, .. }) = PageRequest::from_words(reply.words) {
@@ -231,13 +287,31 @@ impl<H: Hardware> Driver<H> {
                 }
                 Ok(reply)
             }
-            Operation::GrantCnode => {
+            Operation::GrantCnode | Operation::GrantFrame => {
+                let carrier =
+                    if operation == Operation::GrantFrame { Carrier::Frame } else { Carrier::CNode };
                 let grant = area::read::<Grant, D>(domain, client, argument)?;
-                let reply = self.grant(domain, client, &grant)?;
+                let reply = self.grant(domain, client, &grant, carrier)?;
                 self.note(Event::PagesGranted { client, address: grant.address, pages: grant.count });
                 Ok(reply)
             }
-            Operation::Refuse => self.refuse(domain, client, argument),
+            Operation::GrantRegion => {
+                let grant = area::read::<GrantRegion, D>(domain, client, argument)?;
+                self.grant_region(domain, client, &grant)
+            }
+            Operation::Refuse => {
+                let refuse = area::read::<Refuse, D>(domain, client, argument)?;
+                self.refuse_pages(domain, client, &refuse)
+            }
+            Operation::Invalidate => {
+                let invalidate = area::read::<Invalidate, D>(domain, client, argument)?;
+                self.invalidate(domain, client, &invalidate)
+            }
+            Operation::InvalidateStatus => {
+                let status = area::read::<InvalidateStatus, D>(domain, client, argument)?;
+                self.invalidate_status(client, &status)
+            }
+            _ => Err(Errno::Inval),
         }
     }
 
@@ -278,14 +352,21 @@ impl<H: Hardware> Driver<H> {
         };
         Ok(Reply::ok(&[value]))
     }
+}
 
-    fn refuse<D: Domain>(
-        &mut self,
-        domain: &mut D,
-        client: ClientId,
-        argument: Argument,
-    ) -> Result<Reply, Errno> {
-        let refuse = area::read::<Refuse, D>(domain, client, argument)?;
-        self.refuse_pages(domain, client, &refuse)
+/// Lets every client know its owner: itself, unless the grant table says otherwise.
+fn connect_owners(clients: &mut [Client], grants: &[GrantEntry]) {
+    for client in 0..clients.len() {
+        let channel = clients[client].channel;
+        let entry = grants.iter().find_map(|row| row.client().filter(|entry| entry.channel == channel));
+        let owner = match entry {
+            None => Some(client),
+            // An owner that is no client of the driver cannot call: nobody invalidates.
+            Some(entry) => {
+                entry.owner.and_then(|owner| clients.iter().position(|other| other.channel == owner))
+            }
+        };
+        clients[client].owner = owner;
+        clients[client].privileged |= entry.is_some_and(|entry| entry.privileged);
     }
 }

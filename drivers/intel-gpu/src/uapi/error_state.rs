@@ -9,7 +9,6 @@ use gpu_protocol::{Errno, PAGE_SIZE, ReadErrorState, ReadErrorStateFlags, Reply}
 use super::domain::{ClientId, Domain};
 use super::driver::Driver;
 use super::job::Job;
-use super::object::Backing;
 use super::space::Binding;
 use crate::gpu::{BATCH_BYTES, ErrorText, Hang};
 use crate::handle::Id;
@@ -36,7 +35,7 @@ impl<H: Hardware> Driver<H> {
             let mut next = object.bindings;
             while let Some(binding) = next.and_then(|id| self.bindings.get(id)) {
                 if binding.space == job.space {
-                    // Every object is made of its client's pages, and every mapping is writable and coherent.
+                    // Every object is made of its client's pages, and every mapping is coherent.
                     let _ = write_binding(text, binding, " userptr");
                 }
                 next = binding.next_of_object;
@@ -57,9 +56,11 @@ impl<H: Hardware> Driver<H> {
             let (_, range) = self.binding_of(job.space, id)?;
             (range.start().get() <= at && at < range.end()).then(|| (id, range.start().get()))
         })?;
-        let Backing::Present { pages } = &self.objects.get(object)?.backing else { return None };
         let inside = at - start;
-        let slot = self.lent.slot_at(pages, u32::try_from(inside / PAGE_SIZE).ok()?)?;
+        let page = u32::try_from(inside / PAGE_SIZE).ok()?;
+        // Only the first page of a large frame can be looked at.
+        let (slot, _) =
+            self.lent.slot_at(&self.objects.get(object)?.pages, page).filter(|(_, rest)| *rest == 0)?;
         let offset = usize::try_from(inside % PAGE_SIZE).ok()?;
         let len = bytes.len().checked_sub(offset)?;
         domain.read_frame(slot, offset, bytes.get_mut(..len)?).then_some(len)

@@ -80,6 +80,12 @@ impl<T> Handles<T> {
         Some(removed)
     }
 
+    /// The lowest handle that names an entry.
+    pub(crate) fn find(&self, id: Id<T>) -> Option<u32> {
+        let position = self.slots.iter().position(|slot| *slot == Some(id))?;
+        u32::try_from(position + 1).ok()
+    }
+
     /// Number of handles.
     pub(crate) fn len(&self) -> usize {
         self.slots.iter().flatten().count()

@@ -6,6 +6,7 @@ use super::domain::ClientId;
 use super::object::Object;
 use super::rings::Ticket;
 use super::space::AddressSpace;
+use crate::gpu::RequestId;
 use crate::handle::Id;
 
 /// An object that a request uses.
@@ -27,6 +28,8 @@ pub(crate) struct Job {
     pub(crate) timeline: usize,
     /// The point that its completion publishes.
     pub(crate) point: u64,
+    /// The hardware half's request, once it has it.
+    pub(crate) request: Option<RequestId>,
     /// Keeps the objects, and so their pages, alive.
     pub(crate) uses: Option<Id<Use>>,
     /// The answer that is owed for it, if it came by a ring.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The pool of lent pages. The number of a page in the pool is also the number under which the domain
 //! keeps its capability, so one number names both. An object's pages are a chain through the pool in
-//! the order of their addresses: nothing is allocated to link them.
+//! the order of their addresses: nothing is allocated to link them. A page of the pool is a frame as it was
+//! lent, of 4 KiB or 2 MiB.
 
 use alloc::vec::Vec;
 
@@ -13,6 +14,8 @@ const END: u32 = u32::MAX;
 struct Page {
     device: DeviceAddress,
     next: u32,
+    /// Its size in pages of 4 KiB.
+    small_pages: u32,
 }
 
 /// Every page that clients lend, and the free ones.
@@ -28,16 +31,29 @@ pub(crate) struct LentPages {
 pub(crate) struct Chain {
     first: u32,
     last: u32,
+    /// Frames.
     len: u32,
+    /// Their size in pages of 4 KiB.
+    small_pages: u32,
 }
 
 impl Chain {
     /// No page.
-    pub(crate) const EMPTY: Self = Self { first: END, last: END, len: 0 };
+    pub(crate) const EMPTY: Self = Self { first: END, last: END, len: 0, small_pages: 0 };
 
-    /// Number of pages.
+    /// There is none.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Number of frames.
     pub(crate) const fn len(&self) -> u32 {
         self.len
+    }
+
+    /// Their size in pages of 4 KiB.
+    pub(crate) const fn small_pages(&self) -> u32 {
+        self.small_pages
     }
 }
 
@@ -46,6 +62,7 @@ impl LentPages {
     pub(crate) fn with_capacity(capacity: u32) -> Self {
         let page = |index: u32| Page {
             device: DeviceAddress::new(0),
+            small_pages: 0,
             next: if index + 1 < capacity { index + 1 } else { END },
         };
         Self {
@@ -65,16 +82,16 @@ impl LentPages {
         (self.free != END).then_some(self.free)
     }
 
-    /// Appends the page of [`LentPages::next_slot`] to a chain. Returns false, and does nothing, when
-    /// the pool is exhausted.
-    pub(crate) fn append(&mut self, chain: &mut Chain, device: DeviceAddress) -> bool {
+    /// Appends the page of [`LentPages::next_slot`], of so many pages of 4 KiB, to a chain. Returns false, and
+    /// does nothing, when the pool is exhausted.
+    pub(crate) fn append(&mut self, chain: &mut Chain, device: DeviceAddress, small_pages: u32) -> bool {
         let slot = self.free;
         let Some(page) = self.pages.get_mut(slot as usize) else {
             return false;
         };
         self.free = page.next;
         self.free_count -= 1;
-        *page = Page { device, next: END };
+        *page = Page { device, next: END, small_pages };
         if let Some(last) = self.pages.get_mut(chain.last as usize) {
             last.next = slot;
         } else {
@@ -82,31 +99,52 @@ impl LentPages {
         }
         chain.last = slot;
         chain.len += 1;
+        chain.small_pages += small_pages;
         true
     }
 
-    /// Takes the first page off a chain and frees its place; returns its number.
-    pub(crate) fn pop(&mut self, chain: &mut Chain) -> Option<u32> {
+    /// The numbers and addresses of a chain's frames, in order.
+    pub(crate) fn frames<'a>(
+        &'a self,
+        chain: &Chain,
+    ) -> impl Iterator<Item = (u32, DeviceAddress)> + use<'a> {
+        let mut next = chain.first;
+        let mut left = chain.len;
+        core::iter::from_fn(move || {
+            // Bounded by the chain's length, so that not even a damaged chain loops for ever.
+            left = left.checked_sub(1)?;
+            let slot = next;
+            let page = self.pages.get(slot as usize)?;
+            next = page.next;
+            Some((slot, page.device))
+        })
+    }
+
+    /// Takes the first page off a chain and frees its place; returns its number and its address.
+    pub(crate) fn pop(&mut self, chain: &mut Chain) -> Option<(u32, DeviceAddress)> {
         let slot = chain.first;
         let page = self.pages.get_mut(slot as usize)?;
         chain.first = page.next;
         chain.len -= 1;
+        chain.small_pages -= page.small_pages;
+        let device = page.device;
         if chain.first == END {
             chain.last = END;
         }
         page.next = self.free;
         self.free = slot;
         self.free_count += 1;
-        Some(slot)
+        Some((slot, device))
     }
 
-    /// The number of the page at `index` of a chain.
-    pub(crate) fn slot_at(&self, chain: &Chain, index: u32) -> Option<u32> {
-        let mut slot = chain.first;
-        for _ in 0..index {
-            slot = self.pages.get(slot as usize)?.next;
-        }
-        (index < chain.len).then_some(slot)
+    /// The number of the frame with the page of 4 KiB at `index` of a chain, and which page of the frame it is.
+    pub(crate) fn slot_at(&self, chain: &Chain, index: u32) -> Option<(u32, u32)> {
+        let mut before = 0;
+        self.frames(chain).find_map(|(slot, _)| {
+            let rest = index - before;
+            before += self.pages.get(slot as usize)?.small_pages;
+            (index < before).then_some((slot, rest))
+        })
     }
 
     /// Appends all of `tail` to `chain`.
@@ -121,6 +159,7 @@ impl LentPages {
         }
         chain.last = tail.last;
         chain.len += tail.len;
+        chain.small_pages += tail.small_pages;
     }
 
     /// The device addresses of a chain, in order, neighbours joined into runs.
@@ -133,14 +172,14 @@ impl LentPages {
                 return None;
             }
             let first = self.pages.get(next as usize)?;
-            let mut run = PageRun { address: first.device, pages: 1 };
+            let mut run = PageRun { address: first.device, pages: first.small_pages };
             (next, left) = (first.next, left - 1);
             while left > 0 {
                 let Some(page) = self.pages.get(next as usize) else { break };
                 if page.device != run.address.offset(u64::from(run.pages) * PAGE_SIZE) {
                     break;
                 }
-                run.pages += 1;
+                run.pages += page.small_pages;
                 (next, left) = (page.next, left - 1);
             }
             Some(run)
@@ -161,14 +200,14 @@ mod tests {
         let mut pool = LentPages::with_capacity(8);
         let (mut a, mut b) = (Chain::EMPTY, Chain::EMPTY);
         for page in 1..=3 {
-            assert!(pool.append(&mut a, DeviceAddress::new(page * 0x1000)));
-            assert!(pool.append(&mut b, DeviceAddress::new(page * 0x10_0000)));
+            assert!(pool.append(&mut a, DeviceAddress::new(page * 0x1000), 1));
+            assert!(pool.append(&mut b, DeviceAddress::new(page * 0x10_0000), 1));
         }
         assert_eq!(runs(&pool, &a), [(0x1000, 3)]);
         assert_eq!(runs(&pool, &b), [(0x10_0000, 1), (0x20_0000, 1), (0x30_0000, 1)]);
         assert_eq!(pool.free_pages(), 2);
         pool.join(&mut b, a);
-        assert_eq!(b.len(), 6);
+        assert_eq!(b.small_pages(), 6);
         assert_eq!(runs(&pool, &b)[3], (0x1000, 3));
     }
 
@@ -176,17 +215,33 @@ mod tests {
     fn popped_pages_are_free_again_and_an_exhausted_pool_changes_nothing() {
         let mut pool = LentPages::with_capacity(2);
         let mut chain = Chain::EMPTY;
-        assert!(pool.append(&mut chain, DeviceAddress::new(0x1000)));
-        assert!(pool.append(&mut chain, DeviceAddress::new(0x2000)));
+        assert!(pool.append(&mut chain, DeviceAddress::new(0x1000), 1));
+        assert!(pool.append(&mut chain, DeviceAddress::new(0x2000), 1));
         assert_eq!(pool.next_slot(), None);
-        assert!(!pool.append(&mut chain, DeviceAddress::new(0x3000)));
-        assert_eq!(chain.len(), 2);
+        assert!(!pool.append(&mut chain, DeviceAddress::new(0x3000), 1));
+        assert_eq!(chain.small_pages(), 2);
         let first = pool.pop(&mut chain).unwrap();
-        assert_eq!(pool.next_slot(), Some(first));
+        assert_eq!(pool.next_slot(), Some(first.0));
+        assert_eq!(first.1, DeviceAddress::new(0x1000));
         assert_eq!(runs(&pool, &chain), [(0x2000, 1)]);
         assert!(pool.pop(&mut chain).is_some());
         assert_eq!(pool.pop(&mut chain), None);
         assert_eq!(chain, Chain::EMPTY);
         assert_eq!(pool.free_pages(), 2);
+    }
+
+    #[test]
+    fn large_frames_count_as_their_small_pages_and_join_into_runs() {
+        let mut pool = LentPages::with_capacity(4);
+        let mut chain = Chain::EMPTY;
+        assert!(pool.append(&mut chain, DeviceAddress::new(0x20_0000), 512));
+        assert!(pool.append(&mut chain, DeviceAddress::new(0x40_0000), 512));
+        assert!(pool.append(&mut chain, DeviceAddress::new(0x60_0000), 1));
+        assert_eq!(runs(&pool, &chain), [(0x20_0000, 1025)]);
+        assert_eq!((chain.small_pages(), pool.free_pages()), (1025, 1));
+        let frames: Vec<_> = pool.frames(&chain).map(|(slot, device)| (slot, device.get())).collect();
+        assert_eq!(frames, [(0, 0x20_0000), (1, 0x40_0000), (2, 0x60_0000)]);
+        pool.pop(&mut chain);
+        assert_eq!(chain.small_pages(), 513);
     }
 }

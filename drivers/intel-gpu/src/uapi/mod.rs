@@ -6,8 +6,12 @@
 //!   Driver::call ─ driver.rs        one operation: read its structure once, check, do, reply
 //!     ├─ context/                   contexts: values, clone, parameters, bans
 //!     ├─ spaces.rs, space.rs        address spaces and their references
-//!     ├─ objects.rs, object.rs      userptr objects: create, close, reclaim
-//!     ├─ pages.rs, lent.rs          page requests, grants, the pool of lent pages
+//!     ├─ objects.rs, object.rs      userptr objects: create, close, export, import
+//!     ├─ bindings.rs                objects in address spaces
+//!     ├─ pages.rs, grants.rs        page requests and their answers
+//!     ├─ lent.rs                    the pool of lent pages
+//!     ├─ leaving.rs                 how pages leave: close, invalidation, deadline
+//!     ├─ invalidate/                the state machine behind that, without I/O
 //!     ├─ placing.rs                where the objects of a submission go
 //!     ├─ error_state.rs             reading what was recorded of the first hang
 //!     └─ submit.rs, job.rs          submission, completion, what a request keeps alive
@@ -20,6 +24,7 @@
 //! an operation that fails has changed nothing.
 
 mod area;
+mod bindings;
 mod census;
 mod client;
 mod context;
@@ -27,9 +32,12 @@ mod domain;
 mod driver;
 mod error_state;
 mod errors;
+mod grants;
 mod handles;
 pub mod interval;
+pub mod invalidate;
 mod job;
+mod leaving;
 mod lent;
 mod object;
 mod objects;
@@ -42,5 +50,5 @@ mod submit;
 
 pub use census::{Census, ClientCensus};
 pub use client::ClientLimits;
-pub use domain::{ClientId, Domain, Frame, FrameError};
+pub use domain::{ClientId, Domain, Frame, FrameError, Source};
 pub use driver::{ClientConfig, Driver, DriverConfig};

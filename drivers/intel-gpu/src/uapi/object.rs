@@ -17,7 +17,8 @@
 use gpu_protocol::{Errno, PAGE_SIZE, UserptrCreate, UserptrFlags};
 
 use super::domain::ClientId;
-use super::interval::NodeId;
+use super::interval::{Interval, NodeId};
+use super::invalidate::Pages;
 use super::lent::Chain;
 use super::space::Binding;
 use crate::handle::Id;
@@ -25,126 +26,154 @@ use crate::handle::Id;
 /// First byte after the user half of an x86-64 address space.
 const USER_END: u64 = 1 << 47;
 
-/// Where an object's pages are.
-#[derive(Debug)]
-pub(crate) enum Backing {
-    /// Nobody has asked for them.
-    Absent,
-    /// The owner has been asked, or is about to be.
-    Requested {
-        /// Names the request; a grant repeats it.
-        sequence: u64,
-        /// The request has been handed to the owner.
-        delivered: bool,
-        /// What has been granted so far, from the start of the object.
-        pages: Chain,
-    },
-    /// All are here, mapped for the device.
-    Present {
-        /// Pages in address order.
-        pages: Chain,
-    },
-    /// The owner refused; the next use reports it.
-    Failed(Errno),
-}
-
 /// A userptr object.
 #[derive(Debug)]
 pub(crate) struct Object {
-    /// Whose pages.
+    /// Who made it, and in whose address space the pages are.
     pub(crate) client: ClientId,
-    /// First byte in the client's address space.
-    pub(crate) address: u64,
+    /// The range in the address space.
+    pub(crate) interval: Interval,
     /// Bytes.
     pub(crate) size: u64,
-    /// Its place among the client's ranges.
+    /// Its place among the address space's ranges; `None` if it is not synchronised with its owner.
     pub(crate) range: Option<NodeId>,
-    /// The pages.
-    pub(crate) backing: Backing,
+    /// Where its pages are in their life.
+    pub(crate) lending: Pages,
+    /// Those that are here, from the start of the object.
+    pub(crate) pages: Chain,
+    /// A batch was submitted that says it writes them, since they were granted.
+    pub(crate) dirty: bool,
+    /// The GPU may only read.
+    pub(crate) read_only: bool,
     /// Requests in flight that use it.
     pub(crate) active: u32,
     /// Where it is bound: the first of a chain.
     pub(crate) bindings: Option<Id<Binding>>,
-    /// The client has closed it; it goes when it is idle.
-    pub(crate) closed: bool,
+    /// Handles of clients. Without any it goes when it is idle.
+    pub(crate) handles: u32,
+    /// It is being created with a probe, and has no handle yet.
+    pub(crate) probing: bool,
+    /// It is in the queue of requests that the owner has not fetched.
+    pub(crate) queued: bool,
+    /// Clients that it was exported to, one bit each.
+    pub(crate) exported_to: u64,
 }
 
 impl Object {
-    /// Number of pages.
-    pub(crate) fn page_count(&self) -> u64 {
+    /// Number of pages of 4 KiB.
+    pub(crate) const fn page_count(&self) -> u64 {
         self.size / PAGE_SIZE
     }
+
+    /// First byte in the address space.
+    pub(crate) const fn address(&self) -> u64 {
+        self.interval.start()
+    }
+
+    /// Nobody can use it any more: it only waits for the GPU, or for its owner's answers.
+    pub(crate) const fn is_dying(&self) -> bool {
+        self.handles == 0 && !self.probing
+    }
+}
+
+/// What a creation needs of the system.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Abilities {
+    /// Bytes of a GPU address space.
+    pub(crate) gpu_bytes: u64,
+    /// The part enforces read-only entries.
+    pub(crate) read_only: bool,
+    /// The client may do without invalidation.
+    pub(crate) privileged: bool,
+    /// Somebody can invalidate the client's pages.
+    pub(crate) owned: bool,
 }
 
 /// Checks the arguments of a creation, in the order in which i915 looked at them when the operation was new.
 ///
 /// # Errors
-/// `EINVAL` for unknown flags, a range that is empty or not page aligned; `EFAULT` for one that wraps or
-/// leaves the user half of the address space; `E2BIG` for one that no GPU address space can hold;
-/// `ENODEV` for what needs support that is not there.
-pub(crate) fn check(create: &UserptrCreate, gpu_bytes: u64) -> Result<(), Errno> {
+/// `EINVAL` for unknown flags, a range that is empty or not page aligned; `E2BIG` for one that no GPU address
+/// space can hold; `EFAULT` for one that wraps or leaves the user half of the address space; `ENODEV` for a
+/// read-only one on a part that cannot enforce it, and for a synchronised one of a client whose pages nobody
+/// can invalidate; `EPERM` for an unsynchronised one of a client that is not privileged.
+pub(crate) fn check(create: &UserptrCreate, abilities: Abilities) -> Result<UserptrFlags, Errno> {
     let flags = UserptrFlags::from_bits(create.flags).ok_or(Errno::Inval)?;
     let unaligned = (create.user_ptr | create.user_size) & (PAGE_SIZE - 1) != 0;
     if unaligned || create.user_size == 0 {
         return Err(Errno::Inval);
     }
-    if create.user_size > gpu_bytes {
+    if create.user_size > abilities.gpu_bytes {
         return Err(Errno::TooBig);
     }
     let end = create.user_ptr.checked_add(create.user_size).ok_or(Errno::Fault)?;
     if end > USER_END {
         return Err(Errno::Fault);
     }
-    if !flags.is_empty() {
-        // Read-only entries, probing and unsynchronised objects are refused, as a part or a system
-        // without them refuses.
+    if flags.contains(UserptrFlags::READ_ONLY) && !abilities.read_only {
         return Err(Errno::NoDev);
     }
-    Ok(())
+    match flags.contains(UserptrFlags::UNSYNCHRONIZED) {
+        true if !abilities.privileged => Err(Errno::Perm),
+        false if !abilities.owned => Err(Errno::NoDev),
+        _ => Ok(flags),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const ALL: Abilities = Abilities { gpu_bytes: 1 << 48, read_only: true, privileged: true, owned: true };
+
     fn create(user_ptr: u64, user_size: u64, flags: u32) -> UserptrCreate {
         UserptrCreate { user_ptr, user_size, flags, handle: 0 }
     }
 
+    fn answer(user_ptr: u64, user_size: u64, flags: u32) -> Result<(), Errno> {
+        check(&create(user_ptr, user_size, flags), ALL).map(drop)
+    }
+
     #[test]
     fn a_null_address_without_memory_is_accepted() {
-        assert_eq!(check(&create(0, 0x1000, 0), 1 << 48), Ok(()));
+        assert_eq!(answer(0, 0x1000, 0), Ok(()));
     }
 
     #[test]
     fn unknown_flags_are_einval() {
-        assert_eq!(check(&create(0x1000, 0x1000, 4), 1 << 48), Err(Errno::Inval));
+        assert_eq!(answer(0x1000, 0x1000, 4), Err(Errno::Inval));
     }
 
     #[test]
     fn an_empty_or_unaligned_range_is_einval() {
-        assert_eq!(check(&create(0x1000, 0, 0), 1 << 48), Err(Errno::Inval));
-        assert_eq!(check(&create(0x1001, 0x1000, 0), 1 << 48), Err(Errno::Inval));
-        assert_eq!(check(&create(0x1000, 0x1001, 0), 1 << 48), Err(Errno::Inval));
+        assert_eq!(answer(0x1000, 0, 0), Err(Errno::Inval));
+        assert_eq!(answer(0x1001, 0x1000, 0), Err(Errno::Inval));
+        assert_eq!(answer(0x1000, 0x1001, 0), Err(Errno::Inval));
     }
 
     #[test]
     fn a_range_larger_than_the_gpus_address_space_is_e2big() {
-        assert_eq!(check(&create(0x1000, 0x1_0000_1000, 0), 1 << 32), Err(Errno::TooBig));
+        let small = Abilities { gpu_bytes: 1 << 32, ..ALL };
+        assert_eq!(check(&create(0x1000, 0x1_0000_1000, 0), small), Err(Errno::TooBig));
     }
 
     #[test]
     fn a_range_that_wraps_or_leaves_the_user_half_is_efault() {
-        assert_eq!(check(&create(u64::MAX - 0xfff, 0x1000, 0), 1 << 48), Err(Errno::Fault));
-        assert_eq!(check(&create(USER_END, 0x1000, 0), 1 << 48), Err(Errno::Fault));
-        assert_eq!(check(&create(USER_END - 0x1000, 0x2000, 0), 1 << 48), Err(Errno::Fault));
-        assert_eq!(check(&create(USER_END - 0x1000, 0x1000, 0), 1 << 48), Ok(()));
+        assert_eq!(answer(u64::MAX - 0xfff, 0x1000, 0), Err(Errno::Fault));
+        assert_eq!(answer(USER_END, 0x1000, 0), Err(Errno::Fault));
+        assert_eq!(answer(USER_END - 0x1000, 0x2000, 0), Err(Errno::Fault));
+        assert_eq!(answer(USER_END - 0x1000, 0x1000, 0), Ok(()));
     }
 
     #[test]
-    fn what_needs_support_that_is_not_there_is_enodev() {
-        for flag in [UserptrFlags::READ_ONLY, UserptrFlags::PROBE, UserptrFlags::UNSYNCHRONIZED] {
-            assert_eq!(check(&create(0x1000, 0x1000, flag.bits()), 1 << 48), Err(Errno::NoDev));
-        }
+    fn each_flag_needs_its_ability() {
+        let read_only = create(0x1000, 0x1000, UserptrFlags::READ_ONLY.bits());
+        assert_eq!(check(&read_only, ALL), Ok(UserptrFlags::READ_ONLY));
+        assert_eq!(check(&read_only, Abilities { read_only: false, ..ALL }), Err(Errno::NoDev));
+        let unsynchronised = create(0x1000, 0x1000, UserptrFlags::UNSYNCHRONIZED.bits());
+        assert_eq!(check(&unsynchronised, Abilities { privileged: false, ..ALL }), Err(Errno::Perm));
+        assert!(check(&unsynchronised, Abilities { owned: false, ..ALL }).is_ok());
+        let ordinary = create(0x1000, 0x1000, 0);
+        assert_eq!(check(&ordinary, Abilities { owned: false, ..ALL }), Err(Errno::NoDev));
+        assert!(check(&ordinary, Abilities { privileged: false, ..ALL }).is_ok());
     }
 }

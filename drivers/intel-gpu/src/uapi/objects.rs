@@ -1,68 +1,180 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Operations on objects, their bindings, and what happens when the last use of one ends.
+//! Operations on objects: create, close, export, import.
+//!
+//! An object has handles in the client that made it and in those that imported it. It is in the tree of ranges
+//! of its address space from its creation until nothing of it is left: neither a handle, nor a request that
+//! uses it, nor a page, nor a page request that its owner has not answered.
 
-use gpu_protocol::{Errno, GemClose, Reply, UserptrCreate};
+use gpu_protocol::{Errno, GemClose, GemExport, GemImport, Reply, UserptrCreate, UserptrFlags};
 
 use super::domain::{ClientId, Domain};
 use super::driver::Driver;
 use super::interval::Interval;
+use super::invalidate::Pages;
 use super::lent::Chain;
-use super::object::{self, Backing, Object};
-use super::placing::Place;
-use super::space::{AddressSpace, Binding};
-use crate::VmId;
-use crate::address::VaRange;
+use super::object::{self, Abilities, Object};
 use crate::handle::Id;
-use crate::memory::Cache;
 use crate::platform::Hardware;
-use crate::trace::Event;
 
 impl<H: Hardware> Driver<H> {
-    pub(crate) fn userptr_create(
+    pub(crate) fn userptr_create<D: Domain>(
         &mut self,
+        domain: &mut D,
         client: ClientId,
         create: &UserptrCreate,
     ) -> Result<Reply, Errno> {
-        object::check(create, self.gpu.vm_bytes())?;
+        let state = &self.clients[client];
+        let abilities = Abilities {
+            gpu_bytes: self.gpu.vm_bytes(),
+            read_only: self.gpu.platform().read_only,
+            privileged: state.privileged,
+            owned: state.owner.is_some(),
+        };
+        let flags = object::check(create, abilities)?;
         let interval = Interval::with_size(create.user_ptr, create.user_size).ok_or(Errno::Inval)?;
+        let mut new = Object {
+            client,
+            interval,
+            size: create.user_size,
+            range: None,
+            lending: Pages::new(),
+            pages: Chain::EMPTY,
+            dirty: false,
+            read_only: flags.contains(UserptrFlags::READ_ONLY),
+            active: 0,
+            bindings: None,
+            handles: 0,
+            probing: false,
+            queued: false,
+            exported_to: 0,
+        };
+        let synchronised = !flags.contains(UserptrFlags::UNSYNCHRONIZED);
+        if !flags.contains(UserptrFlags::PROBE) {
+            self.forget_probe(domain, client);
+            let id = self.insert_object(domain, new, synchronised)?;
+            return self.name_object(domain, client, id);
+        }
+        let begun = state.probe.filter(|id| {
+            self.objects.get(*id).is_some_and(|begun| {
+                begun.interval == interval
+                    && begun.read_only == new.read_only
+                    && begun.range.is_some() == synchronised
+            })
+        });
+        let id = match begun {
+            Some(id) => id,
+            None => {
+                self.forget_probe(domain, client);
+                new.probing = true;
+                let id = self.insert_object(domain, new, synchronised)?;
+                self.clients[client].probe = Some(id);
+                id
+            }
+        };
+        match self.need_pages(id) {
+            Ok(()) => {
+                self.clients[client].probe = None;
+                if let Some(object) = self.objects.get_mut(id) {
+                    object.probing = false;
+                }
+                self.name_object(domain, client, id)
+            }
+            Err(Errno::Again) => Err(Errno::Again),
+            Err(errno) => {
+                self.forget_probe(domain, client);
+                // That there are no pages is EFAULT, whatever the owner calls it; any other error is its.
+                Err(if errno == Errno::NoEnt { Errno::Fault } else { errno })
+            }
+        }
+    }
+
+    /// Gives up a creation with a probe that the client has not come back to.
+    fn forget_probe<D: Domain>(&mut self, domain: &mut D, client: ClientId) {
+        if let Some(id) = self.clients[client].probe.take() {
+            if let Some(object) = self.objects.get_mut(id) {
+                object.probing = false;
+            }
+            self.let_go(domain, id);
+        }
+    }
+
+    /// Puts a new object into the pool and, if it is to be synchronised, among the ranges of its address space.
+    ///
+    /// # Errors
+    /// `EINVAL`, `EAGAIN`: see [`Driver::check_overlap`]; `ENOMEM`.
+    fn insert_object<D: Domain>(
+        &mut self,
+        domain: &mut D,
+        new: Object,
+        synchronised: bool,
+    ) -> Result<Id<Object>, Errno> {
+        let (client, interval) = (new.client, new.interval);
+        if synchronised {
+            self.check_overlap(domain, client, interval)?;
+        }
         let state = &mut self.clients[client];
+        if !state.objects.has_room() || state.live_objects >= state.limits.objects {
+            return Err(Errno::NoMem);
+        }
+        let id = self.objects.insert(new).map_err(|_| Errno::NoMem)?;
+        if synchronised && self.register(id).is_err() {
+            self.objects.remove(id);
+            return Err(Errno::NoMem);
+        }
+        self.clients[client].live_objects += 1;
+        Ok(id)
+    }
+
+    /// Puts an object among the ranges of its address space, where invalidations find it.
+    fn register(&mut self, id: Id<Object>) -> Result<(), Errno> {
+        let object = self.objects.get_mut(id).ok_or(Errno::NoEnt)?;
+        let ranges = &mut self.clients[object.client].ranges;
+        let node = ranges.insert(&mut self.ranges, object.interval, id).map_err(|_| Errno::NoMem)?;
+        object.range = Some(node);
+        Ok(())
+    }
+
+    /// Whether a range of an address space is free for a new object.
+    ///
+    /// # Errors
+    /// `EINVAL` where there is another one; `EAGAIN` if all that is there will be gone soon.
+    fn check_overlap<D: Domain>(
+        &mut self,
+        domain: &mut D,
+        client: ClientId,
+        interval: Interval,
+    ) -> Result<(), Errno> {
+        if !self.clients[client].ranges.any_overlap(&self.ranges, interval) {
+            return Ok(());
+        }
+        // What is there may only wait for a completion that nobody has looked at.
+        self.gpu.retire_finished();
+        self.drain_events(domain);
         let mut dying = false;
-        for other in state.ranges.overlaps(&self.ranges, interval) {
-            // A closed object that only waits for the GPU will be gone soon; any other will not.
-            if !self.objects.get(other.value).is_some_and(|object| object.closed) {
+        for other in self.clients[client].ranges.overlaps(&self.ranges, interval) {
+            if !self.objects.get(other.value).is_some_and(Object::is_dying) {
                 return Err(Errno::Inval);
             }
             dying = true;
         }
-        if dying {
-            return Err(Errno::Again);
-        }
-        if !state.objects.has_room() || state.live_objects >= state.limits.objects {
+        if dying { Err(Errno::Again) } else { Ok(()) }
+    }
+
+    /// Makes a handle of an object. An object without any that cannot get one goes.
+    fn name_object<D: Domain>(
+        &mut self,
+        domain: &mut D,
+        client: ClientId,
+        id: Id<Object>,
+    ) -> Result<Reply, Errno> {
+        let Some(handle) = self.clients[client].objects.insert(id) else {
+            self.let_go(domain, id);
             return Err(Errno::NoMem);
-        }
-        let object = Object {
-            client,
-            address: create.user_ptr,
-            size: create.user_size,
-            range: None,
-            backing: Backing::Absent,
-            active: 0,
-            bindings: None,
-            closed: false,
         };
-        let id = self.objects.insert(object).map_err(|_| Errno::NoMem)?;
-        let range = state.ranges.insert(&mut self.ranges, interval, id).ok();
-        let handle = range.and_then(|_| state.objects.insert(id));
-        if let (Some(handle), Some(object)) = (handle, self.objects.get_mut(id)) {
-            object.range = range;
-            state.live_objects += 1;
-            return Ok(Reply::ok(&[u64::from(handle)]));
+        if let Some(object) = self.objects.get_mut(id) {
+            object.handles += 1;
         }
-        if let Some(range) = range {
-            state.ranges.remove(&mut self.ranges, range);
-        }
-        self.objects.remove(id);
-        Err(Errno::NoMem)
+        Ok(Reply::ok(&[u64::from(handle)]))
     }
 
     pub(crate) fn gem_close<D: Domain>(
@@ -76,244 +188,66 @@ impl<H: Hardware> Driver<H> {
         }
         let id = self.clients[client].objects.remove(close.handle).ok_or(Errno::NoEnt)?;
         if let Some(object) = self.objects.get_mut(id) {
-            object.closed = true;
+            object.handles -= 1;
         }
-        self.reclaim_if_idle(domain, id);
+        self.let_go(domain, id);
         Ok(Reply::ok(&[]))
     }
 
-    /// Destroys a closed object that no request uses: unbinds it everywhere, waits for the TLBs, gives
-    /// its pages back. False if the GPU did not confirm: then it is tried again later.
-    pub(crate) fn reclaim_if_idle<D: Domain>(&mut self, domain: &mut D, id: Id<Object>) -> bool {
-        if !self.objects.get(id).is_some_and(|object| object.closed && object.active == 0) {
-            return true;
-        }
-        if !self.unbind_object(id) {
-            if !self.unconfirmed.contains(&id) {
-                self.unconfirmed.push(id);
-            }
-            return false;
-        }
-        let Some(object) = self.objects.remove(id) else {
-            return true;
-        };
-        let client = &mut self.clients[object.client];
-        client.live_objects -= 1;
-        if let Some(range) = object.range {
-            client.ranges.remove(&mut self.ranges, range);
-        }
-        match object.backing {
-            Backing::Requested { pages, .. } | Backing::Present { pages } => {
-                self.release_pages(domain, object.client, pages);
-            }
-            Backing::Absent | Backing::Failed(_) => {}
-        }
-        true
-    }
-
-    /// Gives up the capabilities of lent pages. Only for pages that no page table holds any more.
-    pub(crate) fn release_pages<D: Domain>(&mut self, domain: &mut D, client: ClientId, mut pages: Chain) {
-        self.clients[client].lent -= pages.len();
-        if pages.len() != 0 {
-            self.note(Event::PagesReleased { client, pages: pages.len() });
-        }
-        while let Some(slot) = self.lent.pop(&mut pages) {
-            domain.release_frame(slot);
-        }
-    }
-
-    /// Binds an object, which is not bound in this address space, with all its pages.
+    /// Lets another client import an object.
     ///
     /// # Errors
-    /// `EINVAL` where something else is bound, `ENOSPC` when no place is free, `ENOMEM` when page tables
-    /// cannot be had.
-    pub(crate) fn bind_object(
+    /// `ENOENT`: no such object, or no such client. For an unsynchronised object, which becomes an ordinary one
+    /// by it: `EINVAL`, `EAGAIN` and `ENOMEM` as at a creation, `ENODEV` if nobody can invalidate its pages.
+    pub(crate) fn gem_export<D: Domain>(
         &mut self,
-        space: Id<AddressSpace>,
-        id: Id<Object>,
-        place: Place,
-    ) -> Result<(), Errno> {
+        domain: &mut D,
+        client: ClientId,
+        export: &GemExport,
+    ) -> Result<Reply, Errno> {
+        let id = self.clients[client].objects.get(export.handle).ok_or(Errno::NoEnt)?;
+        let channel = u64::from(export.peer);
+        let peer = self.clients.iter().position(|other| other.channel == channel).ok_or(Errno::NoEnt)?;
+        let bit = u32::try_from(peer).ok().and_then(|peer| 1_u64.checked_shl(peer)).ok_or(Errno::NoEnt)?;
         let object = self.objects.get(id).ok_or(Errno::NoEnt)?;
-        let vm = self.spaces.get(space).ok_or(Errno::NoEnt)?.vm;
-        let size = object.size;
-        let binding = Binding {
-            space,
-            object: id,
-            // Not known yet; nobody sees this one.
-            range: VaRange::from_bounds(0, size),
-            fixed: matches!(place, Place::Fixed(_)),
-            leaving: None,
-            next_displaced: None,
-            next_of_object: object.bindings,
-            next_of_space: self.spaces.get(space).and_then(|space| space.bindings),
-        };
-        let client = &self.clients[object.client];
-        if client.used.bindings >= client.share.bindings {
-            return Err(Errno::NoMem);
+        if object.client != client {
+            // Whose memory it is decides who sees it.
+            return Err(Errno::Perm);
         }
-        let binding = self.bindings.insert(binding).map_err(|_| Errno::NoMem)?;
-        let bound = match self.reserve_place(vm, place, size, binding) {
-            Ok(range) => self.fill_range(vm, id, range).map(|()| range),
-            Err(error) => Err(error.into()),
-        };
-        let range = match bound {
-            Ok(range) => range,
-            Err(errno) => {
-                self.bindings.remove(binding);
-                return Err(errno);
+        if object.range.is_none() {
+            if self.clients[client].owner.is_none() {
+                return Err(Errno::NoDev);
             }
-        };
-        if let Some(bound) = self.bindings.get_mut(binding) {
-            bound.range = range;
+            let interval = object.interval;
+            self.check_overlap(domain, client, interval)?;
+            self.register(id)?;
         }
         if let Some(object) = self.objects.get_mut(id) {
-            self.clients[object.client].used.bindings += 1;
-            object.bindings = Some(binding);
+            object.exported_to |= bit;
         }
-        if let Some(space) = self.spaces.get_mut(space) {
-            space.bindings = Some(binding);
-        }
-        Ok(())
+        Ok(Reply::ok(&[id.to_raw()]))
     }
 
-    /// Binds all pages of an object at a range that was reserved for it, or gives the range back.
-    fn fill_range(&mut self, vm: VmId, id: Id<Object>, range: VaRange) -> Result<(), Errno> {
-        let bound = match self.objects.get(id).map(|object| &object.backing) {
-            Some(Backing::Present { pages }) => {
-                let runs = self.lent.runs(pages);
-                self.gpu.bind(vm, range, runs, Cache::Coherent, false).map_err(Errno::from)
-            }
-            _ => Err(Errno::Again),
-        };
-        bound.inspect_err(|_| {
-            // What was reserved a moment ago is there.
-            let _ = self.gpu.vm_unreserve(vm, range);
-        })
-    }
-
-    /// Binds what [`Driver::vacate`] took out where it was.
+    /// Makes a handle of an object that another client exported to this one.
     ///
     /// # Errors
-    /// As [`Driver::bind_object`]; it is not bound then, and only to be forgotten.
-    pub(crate) fn reoccupy(&mut self, id: Id<Binding>) -> Result<(), Errno> {
-        let binding = self.bindings.get(id).ok_or(Errno::NoEnt)?;
-        let (object, range) = (binding.object, binding.range);
-        let vm = self.spaces.get(binding.space).ok_or(Errno::NoEnt)?.vm;
-        let range = self.reserve_place(vm, Place::Fixed(range), range.bytes(), id)?;
-        self.fill_range(vm, object, range)
-    }
-
-    /// Where an object is bound in an address space.
-    pub(crate) fn binding_of(
-        &self,
-        space: Id<AddressSpace>,
-        id: Id<Object>,
-    ) -> Option<(Id<Binding>, VaRange)> {
-        let mut next = self.objects.get(id)?.bindings;
-        while let Some(binding) = next {
-            let found = self.bindings.get(binding)?;
-            if found.space == space {
-                return Some((binding, found.range));
-            }
-            next = found.next_of_object;
+    /// `ENOENT` if none of that name was, or it is gone; `ENOMEM`.
+    pub(crate) fn gem_import(&mut self, client: ClientId, import: &GemImport) -> Result<Reply, Errno> {
+        let id = Id::from_raw(import.name);
+        let object = self.objects.get_mut(id).filter(|object| !object.is_dying()).ok_or(Errno::NoEnt)?;
+        let bit = u32::try_from(client).ok().and_then(|client| 1_u64.checked_shl(client)).unwrap_or(0);
+        if object.exported_to & bit == 0 {
+            return Err(Errno::NoEnt);
         }
-        None
-    }
-
-    /// Takes one binding out of its address space, TLBs included.
-    ///
-    /// # Errors
-    /// `EIO` if the GPU did not confirm; the binding stays, with what is to be confirmed.
-    pub(crate) fn remove_binding(&mut self, id: Id<Binding>) -> Result<(), Errno> {
-        self.vacate(id)?;
-        self.forget_binding(id);
-        Ok(())
-    }
-
-    /// Takes what is bound out of its address space, TLBs included, and gives its range back. The binding
-    /// is then to be forgotten or put back.
-    ///
-    /// # Errors
-    /// As [`Driver::remove_binding`].
-    pub(crate) fn vacate(&mut self, id: Id<Binding>) -> Result<(), Errno> {
-        let Some(binding) = self.bindings.get_mut(id) else {
-            return Ok(());
+        let handles = &mut self.clients[client].objects;
+        let handle = match handles.find(id) {
+            Some(handle) => handle,
+            None => {
+                let handle = handles.insert(id).ok_or(Errno::NoMem)?;
+                object.handles += 1;
+                handle
+            }
         };
-        if let Some(vm) = self.spaces.get(binding.space).map(|space| space.vm) {
-            let unbinding = match binding.leaving.take() {
-                Some(unbinding) => unbinding,
-                None => self.gpu.unbind(vm, binding.range)?,
-            };
-            if let Err(unbinding) = self.gpu.release(unbinding) {
-                binding.leaving = Some(unbinding);
-                return Err(Errno::Io);
-            }
-            self.gpu.vm_unreserve(vm, binding.range)?;
-        }
-        Ok(())
-    }
-
-    /// Takes a binding out of the two chains that it is in.
-    pub(crate) fn forget_binding(&mut self, id: Id<Binding>) {
-        let Some(binding) = self.bindings.remove(id) else {
-            return;
-        };
-        if let Some(object) = self.objects.get_mut(binding.object) {
-            self.clients[object.client].used.bindings -= 1;
-            if object.bindings == Some(id) {
-                object.bindings = binding.next_of_object;
-            } else {
-                let head = object.bindings;
-                self.bypass(head, id, binding.next_of_object, |binding| &mut binding.next_of_object);
-            }
-        }
-        if let Some(space) = self.spaces.get_mut(binding.space) {
-            if space.bindings == Some(id) {
-                space.bindings = binding.next_of_space;
-            } else {
-                let head = space.bindings;
-                self.bypass(head, id, binding.next_of_space, |binding| &mut binding.next_of_space);
-            }
-        }
-    }
-
-    /// In the chain that starts at `head`, lets what points to `id` point to `after`.
-    fn bypass(
-        &mut self,
-        head: Option<Id<Binding>>,
-        id: Id<Binding>,
-        after: Option<Id<Binding>>,
-        link: fn(&mut Binding) -> &mut Option<Id<Binding>>,
-    ) {
-        let mut at = head;
-        while let Some(binding) = at.and_then(|at| self.bindings.get_mut(at)) {
-            let next = link(binding);
-            if *next == Some(id) {
-                *next = after;
-                return;
-            }
-            at = *next;
-        }
-    }
-
-    /// Unbinds an object from every address space. False if the GPU did not confirm: then the object,
-    /// and so its pages, stay until it does.
-    fn unbind_object(&mut self, id: Id<Object>) -> bool {
-        while let Some(binding) = self.objects.get(id).and_then(|object| object.bindings) {
-            if self.remove_binding(binding).is_err() {
-                return false;
-            }
-        }
-        true
-    }
-
-    /// Unbinds everything in an address space. False if the GPU did not confirm.
-    pub(crate) fn unbind_all(&mut self, space: Id<AddressSpace>) -> bool {
-        while let Some(binding) = self.spaces.get(space).and_then(|space| space.bindings) {
-            if self.remove_binding(binding).is_err() {
-                return false;
-            }
-        }
-        true
+        Ok(Reply::ok(&[u64::from(handle)]))
     }
 }

@@ -51,6 +51,8 @@ pub(crate) struct Listed {
     place: Place,
     /// Length of the object in bytes.
     pub(crate) size: u64,
+    /// The batch writes it.
+    pub(crate) written: bool,
     step: Step,
 }
 
@@ -88,7 +90,13 @@ impl Objects {
     ///
     /// # Errors
     /// `EINVAL` for one that is in the list or is fixed where another one is, or when the list is full.
-    pub(crate) fn push(&mut self, id: Id<Object>, place: Place, size: u64) -> Result<(), Errno> {
+    pub(crate) fn push(
+        &mut self,
+        id: Id<Object>,
+        place: Place,
+        size: u64,
+        written: bool,
+    ) -> Result<(), Errno> {
         let clash = |other: &Listed| match (other.place, place) {
             _ if other.id == id => true,
             (Place::Fixed(there), Place::Fixed(here)) => there.overlaps(here),
@@ -97,7 +105,7 @@ impl Objects {
         if self.entries.len() == MAX_OBJECTS || self.entries.iter().any(clash) {
             return Err(Errno::Inval);
         }
-        self.entries.push(Listed { id, place, size, step: Step::Bind });
+        self.entries.push(Listed { id, place, size, written, step: Step::Bind });
         Ok(())
     }
 
@@ -128,7 +136,7 @@ impl<H: Hardware> Driver<H> {
     ///
     /// # Errors
     /// For a fixed object: `EINVAL` outside the address space or where another fixed one is bound
-    /// (`EAGAIN` if that one is closed and only waits for the GPU). `EBUSY` for an object that would have
+    /// (`EAGAIN` if that one only waits for the GPU). `EBUSY` for an object that would have
     /// to move and is in use. `ENOSPC` where no room is left, `ENOMEM`. Everything is then as it was.
     pub(crate) fn place_objects(
         &mut self,
@@ -187,7 +195,7 @@ impl<H: Hardware> Driver<H> {
             let binding = self.bindings.get(Id::from_raw(owner)).ok_or(Errno::Inval)?;
             if !objects.contains(binding.object) {
                 let object = self.objects.get(binding.object).ok_or(Errno::Inval)?;
-                if object.closed {
+                if object.is_dying() || object.lending.leaving_since().is_some() {
                     return Err(Errno::Again);
                 } else if binding.fixed {
                     return Err(Errno::Inval);

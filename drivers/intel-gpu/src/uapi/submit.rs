@@ -102,6 +102,7 @@ impl<H: Hardware> Driver<H> {
             self.read_objects(domain, client, submit, (count, batch_index), &mut objects).and_then(|()| {
                 let batch = (batch_index, batch_start(submit, &objects, batch_index)?);
                 let waits = self.read_fences(domain, client, submit)?;
+                self.look_at_one(domain, &objects);
                 self.need_all_pages(&objects)?;
                 let checked = Checked { client, context, space, slot, batch, waits, ticket };
                 let started = self.start(domain, &checked, &mut objects)?;
@@ -112,6 +113,15 @@ impl<H: Hardware> Driver<H> {
         let started = result?;
         self.drain_events(domain);
         Ok(started)
+    }
+
+    /// Looks at one of the objects, another one each time: see [`Driver::look_for_revoked`].
+    fn look_at_one<D: Domain>(&mut self, domain: &mut D, objects: &Objects) {
+        let chosen = self.looked % (objects.len() as u64).max(1);
+        let chosen = usize::try_from(chosen).ok().and_then(|chosen| objects.get(chosen));
+        if let Some(id) = chosen.map(|listed| listed.id) {
+            self.look_for_revoked(domain, id, false);
+        }
     }
 
     /// Asks for everything that is missing in one go, so that one try more is enough.
@@ -187,7 +197,16 @@ impl<H: Hardware> Driver<H> {
         let point = self.clients[client].timelines[engine.timeline].issued + 1;
         let context = checked.context;
         let timeline = engine.timeline;
-        let job = Job { client, context, space, timeline, point, uses: None, ticket: checked.ticket };
+        let job = Job {
+            client,
+            context,
+            space,
+            timeline,
+            point,
+            request: None,
+            uses: None,
+            ticket: checked.ticket,
+        };
         let job = self.jobs.insert(job).map_err(|_| Errno::Again)?;
         self.clients[client].used.jobs += 1;
         if let Err(errno) = self.hold_objects(client, job, objects) {
@@ -196,9 +215,21 @@ impl<H: Hardware> Driver<H> {
         }
         let submission =
             Submission { context: engine.id, batch, waits: checked.waits.as_slice(), cookie: job.to_raw() };
-        if let Err(error) = self.gpu.submit(submission) {
-            self.drop_job(domain, job);
-            return Err(error.into());
+        match self.gpu.submit(submission) {
+            Ok(submitted) => {
+                if let Some(job) = self.jobs.get_mut(job) {
+                    job.request = Some(submitted.request);
+                }
+            }
+            Err(error) => {
+                self.drop_job(domain, job);
+                return Err(error.into());
+            }
+        }
+        for listed in objects.iter().filter(|listed| listed.written) {
+            if let Some(object) = self.objects.get_mut(listed.id) {
+                object.dirty = true;
+            }
         }
         self.space_get(space);
         if let Some(context) = self.contexts.get_mut(checked.context) {
@@ -236,7 +267,12 @@ impl<H: Hardware> Driver<H> {
             if index == batch_index && flags.contains(ObjectFlags::WRITE) {
                 return Err(Errno::Inval);
             }
-            let size = self.objects.get(id).ok_or(Errno::NoEnt)?.size;
+            let object = self.objects.get(id).ok_or(Errno::NoEnt)?;
+            let written = flags.contains(ObjectFlags::WRITE);
+            if written && object.read_only {
+                return Err(Errno::Inval);
+            }
+            let size = object.size;
             let start = GpuVirtual::new(entry.address);
             let place = if flags.contains(ObjectFlags::PINNED) {
                 let range = start.and_then(|start| VaRange::new(start, size));
@@ -247,7 +283,7 @@ impl<H: Hardware> Driver<H> {
                 // What cannot be an address is no hint.
                 Place::Hint { start: start.map_or(u64::MAX, GpuVirtual::get), limit }
             };
-            objects.push(id, place, size)?;
+            objects.push(id, place, size, written)?;
         }
         Ok(())
     }
@@ -294,18 +330,26 @@ impl<H: Hardware> Driver<H> {
 
     /// Forgets a request and lets go of its objects.
     fn drop_job<D: Domain>(&mut self, domain: &mut D, id: Id<Job>) -> Option<Job> {
+        self.drop_uses(domain, id);
         let job = self.jobs.remove(id)?;
         self.clients[job.client].used.jobs -= 1;
-        let mut next = job.uses;
-        while let Some(used) = next.and_then(|used| self.uses.remove(used)) {
-            self.clients[job.client].used.uses -= 1;
-            if let Some(object) = self.objects.get_mut(used.object) {
-                object.active -= 1;
-            }
-            self.reclaim_if_idle(domain, used.object);
-            next = used.next;
-        }
         Some(job)
+    }
+
+    /// Lets go of the objects of a request that executes nothing of its batch any more.
+    pub(crate) fn drop_uses<D: Domain>(&mut self, domain: &mut D, id: Id<Job>) {
+        let Some(job) = self.jobs.get_mut(id) else { return };
+        let client = job.client;
+        let mut next = job.uses.take();
+        while let Some(used) = next.and_then(|used| self.uses.remove(used)) {
+            self.clients[client].used.uses -= 1;
+            next = used.next;
+            let Some(object) = self.objects.get_mut(used.object) else { continue };
+            object.active -= 1;
+            if object.active == 0 && !object.lending.is_present() {
+                self.settle(domain, used.object);
+            }
+        }
     }
 
     /// The GPU has interrupted: finds what completed, tells the clients.
@@ -321,6 +365,7 @@ impl<H: Hardware> Driver<H> {
     pub fn tick<D: Domain>(&mut self, domain: &mut D) -> bool {
         let busy = self.gpu.tick();
         self.drain_events(domain);
+        self.enforce_deadlines(domain);
         self.bury(domain);
         self.wake_clients(domain);
         busy || self.is_busy()
@@ -344,17 +389,17 @@ impl<H: Hardware> Driver<H> {
     /// Destroys what only waited for the hardware to let go of it. A context may leave the hardware long
     /// after its last request completed, so that this is not a matter of completions.
     fn bury<D: Domain>(&mut self, domain: &mut D) {
-        // The first that is not confirmed stands for all: each try takes as long as the GPU may.
-        while let Some(id) = self.unconfirmed.pop() {
-            if !self.reclaim_if_idle(domain, id) {
-                return;
-            }
+        if self.retry_unconfirmed(domain) {
+            self.bury_spaces();
         }
-        self.bury_spaces();
     }
 
     fn completed<D: Domain>(&mut self, domain: &mut D, completion: &Completion) {
-        let Some(job) = self.drop_job(domain, Id::from_raw(completion.cookie)) else {
+        let id = Id::from_raw(completion.cookie);
+        if completion.status != gpu::Status::Done {
+            self.look_at_objects_of(domain, id);
+        }
+        let Some(job) = self.drop_job(domain, id) else {
             return;
         };
         if let Some(context) = self.contexts.get_mut(job.context) {
@@ -367,6 +412,15 @@ impl<H: Hardware> Driver<H> {
         self.timeline_bury(job.client, job.timeline);
         // Who asked by a ring says there when to be woken.
         self.clients[job.client].wake |= !self.answer_job(domain, &job, completion.status);
+    }
+
+    /// A request did not end well: perhaps because a page was revoked under it.
+    fn look_at_objects_of<D: Domain>(&mut self, domain: &mut D, id: Id<Job>) {
+        let mut next = self.jobs.get(id).and_then(|job| job.uses);
+        while let Some(used) = next.and_then(|used| self.uses.get(used)).copied() {
+            self.look_for_revoked(domain, used.object, true);
+            next = used.next;
+        }
     }
 
     /// Notifies each client for which something completed, once.

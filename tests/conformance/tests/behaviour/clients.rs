@@ -102,7 +102,7 @@ fn a_client_at_all_its_limits_leaves_the_other_working() {
         ..ClientLimits::DEFAULT
     };
     settings.limits = vec![limits; 2];
-    settings.driver = DriverConfig { lent_pages: 48, bindings: 64, jobs: 64 };
+    settings.driver = DriverConfig { lent_pages: 48, bindings: 64, jobs: 64, ..DriverConfig::DEFAULT };
     let mut rig = Rig::with(settings);
     // Everything of which a client can have many, until it gets no more.
     let mut contexts = Vec::new();
@@ -140,7 +140,7 @@ fn a_client_at_all_its_limits_leaves_the_other_working() {
 #[test]
 fn a_client_that_floods_a_busy_gpu_leaves_the_other_its_share() {
     let mut settings = Settings::new("tgl");
-    settings.driver = DriverConfig { lent_pages: 64, bindings: 32, jobs: 32 };
+    settings.driver = DriverConfig { lent_pages: 64, bindings: 32, jobs: 32, ..DriverConfig::DEFAULT };
     let mut rig = Rig::with(settings);
     rig.set_timing(Timing::Busy);
     let region = rig.region(0, 1);

@@ -4,7 +4,7 @@
 use std::cell::Cell;
 
 use conformance::{Rig, Settings};
-use gpu_protocol::{ContextParam, Errno, Operation};
+use gpu_protocol::{ContextParam, Errno, Operation, PageRequest};
 use intel_gpu::uapi::ClientLimits;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -67,6 +67,7 @@ fn run(platform: &'static str, calls: &[Call]) -> usize {
         rig.region(0, pages);
     }
     let mut accepted = 0;
+    let (mut requests, mut tickets) = (Vec::new(), Vec::new());
     for call in calls {
         for (at, dword) in &call.dwords {
             rig.write_area(0, usize::from(*at) * 4, &dword.to_le_bytes());
@@ -75,6 +76,11 @@ fn run(platform: &'static str, calls: &[Call]) -> usize {
         let reply = rig.call(0, label, call.arguments, call.capability);
         assert!(reply.count <= 4);
         accepted += usize::from(reply.status.is_ok());
+        match Operation::from_label(label).filter(|_| reply.status.is_ok()) {
+            Some(Operation::NextPageRequest) => requests.extend(PageRequest::from_words(reply.words)),
+            Some(Operation::Invalidate) => tickets.push(reply.words[1]),
+            _ => {}
+        }
         if Operation::from_label(label).is_none() {
             assert_eq!(reply.status, Err(Errno::Inval));
         }
@@ -97,6 +103,15 @@ fn run(platform: &'static str, calls: &[Call]) -> usize {
     rig.op(0, Operation::ContextSetParam, &none).unwrap();
     rig.set(0, 0, ContextParam::ENGINES, 0).unwrap();
     assert!(rig.wait(60_000_000_000, |rig| !busy(rig)));
+    // What the client still owes the driver: answers, questions, and the end of a creation with a probe.
+    for request in requests {
+        let _ = rig.refuse(0, request, Errno::Fault);
+    }
+    for ticket in tickets {
+        assert!(rig.invalidate_status(0, ticket).unwrap().is_done());
+    }
+    let last = rig.userptr_create(0, 1 << 46, 4096).unwrap();
+    rig.close(0, last).unwrap();
     let end = rig.snapshot().census;
     assert_eq!(end.clients, start.clients);
     assert_eq!((end.objects, end.bindings, end.jobs), (0, 0, 0));

@@ -3,7 +3,7 @@
 
 use conformance::wire::{reads, refusal, whole_grant, writes};
 use conformance::{Capability, Frame, Region, Rig, Settings, batch};
-use gpu_protocol::{Errno, Grant, Operation, PageRequest, Refuse};
+use gpu_protocol::{Errno, Grant, Operation, PageRequest, Refuse, UserptrCreate};
 use intel_gpu::uapi::{ClientLimits, DriverConfig};
 
 const CODE: u64 = 0x10_0000;
@@ -153,6 +153,11 @@ fn a_grant_of_a_closed_object_is_eagain_also_when_its_range_is_used_again() {
     let mut asked = Asked::new(2);
     let (stale, cnode) = (asked.grant(), Some(asked.region.cnode));
     asked.rig.close(0, asked.object).unwrap();
+    // While the owner has the request, the range is not free.
+    let create = UserptrCreate { user_ptr: asked.region.address, user_size: 4096, flags: 0, handle: 0 };
+    asked.rig.refused(0, Operation::UserptrCreate, &create, Errno::Again);
+    assert_eq!(asked.rig.grant(0, &stale, asked.region.cnode), Err(Errno::Again));
+    assert_eq!((asked.rig.domain.held(), asked.rig.driver.census().objects), (0, 0));
     asked.lie(stale, cnode, Errno::Again);
     asked.object = asked.rig.userptr(0, asked.region);
     asked.lie(stale, cnode, Errno::Again);
@@ -171,6 +176,10 @@ fn closing_a_half_granted_object_gives_its_pages_back() {
     asked.rig.grant(0, &part, asked.region.cnode).unwrap();
     assert_eq!(asked.rig.domain.held(), 3);
     asked.rig.close(0, asked.object).unwrap();
+    assert_eq!((asked.rig.domain.held(), asked.rig.driver.census().objects), (0, 1));
+    // What was left of the request is answered, and only then the object is gone.
+    let rest = Grant { first: 3, count: 1, address: part.address + 3 * 4096, ..part };
+    assert_eq!(asked.rig.grant(0, &rest, asked.region.cnode), Err(Errno::Again));
     assert_eq!((asked.rig.domain.held(), asked.rig.driver.census().objects), (0, 0));
 }
 

@@ -138,6 +138,7 @@ impl World {
         let result = self.rig.op(client, Operation::UserptrCreate, &create);
         let state = &mut self.clients[client];
         let full = state.objects.len() >= LIMITS.objects as usize - 1;
+        let owes = !state.requests.is_empty();
         match result {
             Ok(words) => {
                 assert!(!overlaps && !full);
@@ -147,9 +148,10 @@ impl World {
                 state.objects.insert(handle, Object { range, pages: Pages::Absent, granted: 0 });
             }
             Err(Errno::Inval) => assert!(overlaps),
-            // Closed ones that still run hold their range and their place among the objects.
-            Err(Errno::Again) => assert!(self.busy && !overlaps),
-            Err(errno) => assert!(errno == Errno::NoMem && (full || self.busy), "{errno}"),
+            // Closed ones that still run, or whose request the owner has not answered, hold their range and
+            // their place among the objects.
+            Err(Errno::Again) => assert!((self.busy || owes) && !overlaps),
+            Err(errno) => assert!(errno == Errno::NoMem && (full || self.busy || owes), "{errno}"),
         }
     }
 
@@ -372,6 +374,9 @@ fn live(platform: &'static str, steps: &[(usize, Step)]) -> usize {
         }
         for object in world.clients[client].objects.keys().copied().chain([CODE_HANDLE]) {
             world.rig.close(client, object).unwrap();
+        }
+        for (request, _) in std::mem::take(&mut world.clients[client].requests) {
+            assert_eq!(world.rig.refuse(client, request, Errno::Fault), Err(Errno::Again));
         }
     }
     world.rig.settle();

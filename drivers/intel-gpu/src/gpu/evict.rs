@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! Making the GPU let go of pages that somebody must have back: single requests are stopped, in one reset of
+//! each engine that has any of them; what else was there runs again.
+
+use super::context::Place;
+use super::submit::Status;
+use super::{Gpu, RequestId};
+use crate::memory::{Released, Unbinding};
+use crate::platform::Hardware;
+
+impl<H: Hardware> Gpu<H> {
+    /// Notices what has finished, without waiting for an interrupt and without touching a register.
+    pub fn retire_finished(&mut self) {
+        for engine in 0..self.engines.len() {
+            if !self.engines[engine].ports.is_idle() {
+                self.process_engine(engine);
+            }
+        }
+        self.run_scheduler();
+    }
+
+    /// Stops requests wherever they are. When this returns, none of them executes anything of its batch any
+    /// more; their completions come in the order of their timelines. Who has been executing one is to blame
+    /// ([`Status::Hang`]), what had not begun is cancelled. Requests that are not there any more are skipped.
+    ///
+    /// Each engine that has one of them is reset once.
+    pub fn stop_requests(&mut self, requests: &[RequestId]) {
+        if self.check_running().is_err() {
+            return; // nothing executes
+        }
+        let mut engines = 0_u32;
+        for id in requests {
+            if let Some(engine) = self.stop_request(*id) {
+                engines |= 1 << engine;
+            }
+        }
+        if engines != 0 && self.wake().is_err() {
+            self.wedge();
+            return;
+        }
+        for engine in 0..self.engines.len() {
+            if engines >> engine & 1 != 0 && self.check_running().is_ok() {
+                self.reset_engine(engine);
+            }
+        }
+        self.run_scheduler();
+    }
+
+    /// Makes one request do nothing but signal. The engine to reset, if it may be executing it.
+    fn stop_request(&mut self, id: RequestId) -> Option<usize> {
+        let polling = self.requests.get(id).is_some_and(|request| self.is_polling(request.context));
+        let request = self.requests.get_mut(id)?;
+        let timeline = self.timelines.get(request.timeline)?;
+        let context_id = request.context;
+        let context = self.contexts.get(context_id)?;
+        if request.seqno <= timeline.completed {
+            return None; // finished, and only not taken yet
+        }
+        // The one at the head of the ring may have begun; those behind it have not.
+        let begun = context.first == Some(id) && context.submitted_seqno >= request.seqno;
+        // One that polls for a fence has not come to its batch.
+        let guilty = begun && !polling;
+        if request.status == Status::Done {
+            request.status = if guilty { Status::Hang } else { Status::Cancelled };
+            request.waits = request.ordered.into();
+        }
+        let (start, breadcrumb) = (request.start, request.breadcrumb);
+        let (place, engine, memory) = (context.place, context.engine, context.ring.memory);
+        // Polls, invalidation and batch; MI_NOOP is zero.
+        let bytes = (breadcrumb - start) as usize;
+        self.bus.hw.write_u64_run(memory.at(start), 0, 0, bytes / 8);
+        self.bus.publish(memory.at(start), bytes);
+        if place != Place::OnHardware && begun {
+            // It was preempted in its batch: the saved state must not go on with it.
+            self.rewind(context_id, true);
+        }
+        self.unpark(context_id);
+        self.advance_ready(context_id);
+        (place == Place::OnHardware).then_some(engine)
+    }
+
+    /// Gives the GPU up: every request ends as cancelled, and from here on everything is refused.
+    pub fn give_up(&mut self) {
+        if self.check_running().is_ok() {
+            self.wedge();
+        }
+    }
+
+    /// The proof for an unbinding that a GPU which was given up never confirmed. Nothing is submitted to it any
+    /// more, and it is not asked: the pages must be out of reach by other means, which is what the IOMMU is
+    /// for.
+    ///
+    /// # Errors
+    /// The unbinding comes back while the GPU is in use.
+    pub fn release_given_up(&self, unbinding: Unbinding) -> Result<Released, Unbinding> {
+        if self.check_running().is_ok() { Err(unbinding) } else { Ok(unbinding.without_confirmation()) }
+    }
+}
