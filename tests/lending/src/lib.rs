@@ -192,7 +192,8 @@ impl State {
                 continue;
             }
             ready = false;
-            let number = self.ledger.advance();
+            // As the driver does: only a request takes a number.
+            let number = if object.pages.is_absent() { self.ledger.advance() } else { 0 };
             if object.pages.want(number << 20 | index as u64) == Want::Ready {
                 self.faulted = true;
             }

@@ -6,7 +6,7 @@ use lending::{Bounds, INVARIANT, Lending, NO_FAULT};
 use stateright::{Checker, Model};
 
 fn find<R: Rules + Clone + std::fmt::Debug + Send + Sync + 'static>(property: &'static str) -> bool {
-    let checker = Lending::<R>::new(Bounds::DEFAULT).checker().spawn_dfs().join();
+    let checker = Lending::<R>::new(Bounds::DEFAULT).checker().spawn_bfs().join();
     checker.discovery(property).is_some()
 }
 

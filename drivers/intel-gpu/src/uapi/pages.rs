@@ -35,7 +35,8 @@ impl<H: Hardware> Driver<H> {
             return Ok(());
         }
         let space = object.client;
-        let number = self.clients[space].ledger.advance();
+        // Only a request takes a number.
+        let number = if object.lending.is_absent() { self.clients[space].ledger.advance() } else { 0 };
         match object.lending.want(number << PLACE_BITS | u64::from(id.index())) {
             Want::Ready => Ok(()),
             Want::Wait => Err(Errno::Again),
