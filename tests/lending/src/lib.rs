@@ -40,8 +40,8 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// Enough for every object to be granted, taken back and granted again.
-    pub const DEFAULT: Self = Self { grants: 3, hangs: 1 };
+    /// Enough for every object to be granted, or for one to be granted, taken back and granted again.
+    pub const DEFAULT: Self = Self { grants: 2, hangs: 1 };
 }
 
 /// The model, by rules.

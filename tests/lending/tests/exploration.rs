@@ -3,10 +3,11 @@
 
 use intel_gpu::uapi::invalidate::{Rules, Sound};
 use lending::{Bounds, INVARIANT, Lending, NO_FAULT};
-use stateright::{Checker, Model};
+use stateright::{Checker, HasDiscoveries, Model};
 
 fn find<R: Rules + Clone + std::fmt::Debug + Send + Sync + 'static>(property: &'static str) -> bool {
-    let checker = Lending::<R>::new(Bounds::DEFAULT).checker().spawn_bfs().join();
+    let failed = HasDiscoveries::AnyFailures;
+    let checker = Lending::<R>::new(Bounds::DEFAULT).checker().finish_when(failed).spawn_bfs().join();
     checker.discovery(property).is_some()
 }
 
