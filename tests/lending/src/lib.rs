@@ -111,8 +111,6 @@ pub struct Asked {
     upto: [Frame; OBJECTS],
     /// The owner was told that it is done.
     done: bool,
-    /// It was not done at once.
-    waited: bool,
 }
 
 /// A grant on its way.
@@ -133,10 +131,6 @@ pub struct State {
     grant: Option<Grant>,
     grants: u8,
     hangs: u8,
-    /// A grant came too late and was dropped.
-    stale: bool,
-    /// A batch was stopped at a deadline.
-    stopped: bool,
     /// A running batch found no translation for pages that nobody has waited too long for.
     faulted: bool,
 }
@@ -219,11 +213,8 @@ impl State {
                 object.held = grant.frame;
                 object.pages.granted();
             }
-            Answer::Superseded => {
-                object.pages.answered(grant.sequence);
-                self.stale = true;
-            }
-            Answer::Unknown => self.stale = true,
+            Answer::Superseded => object.pages.answered(grant.sequence),
+            Answer::Unknown => {}
         }
     }
 
@@ -238,7 +229,7 @@ impl State {
                 self.ledger.wait_for(ticket);
             }
         }
-        self.asked.push(Asked { ticket, upto, done: false, waited: false });
+        self.asked.push(Asked { ticket, upto, done: false });
         Some(())
     }
 
@@ -250,8 +241,6 @@ impl State {
             for (object, upto) in self.objects.iter_mut().zip(asked.upto) {
                 object.returned = object.returned.max(upto);
             }
-        } else {
-            asked.waited = true;
         }
     }
 
@@ -307,7 +296,7 @@ impl State {
         for job in &mut self.jobs {
             if (0..OBJECTS).any(|index| overdue[index] && job.uses(index)) {
                 *job = Job::Over;
-                (any, self.stopped) = (true, true);
+                any = true;
             }
         }
         any.then_some(())
@@ -415,11 +404,17 @@ impl<R: Rules + Clone + Debug + 'static> Model for Lending<R> {
             }),
             Property::always(NO_FAULT, |_, state: &State| !state.faulted),
             Property::sometimes("two invalidations are pending at once", |_, state: &State| {
-                state.asked.len() == 2 && state.asked.iter().all(|asked| asked.waited && !asked.done)
+                let pending = |asked: &Asked| state.ledger.outcome(asked.ticket).is_some_and(|now| !now.done);
+                state.asked.len() == 2 && state.asked.iter().all(pending)
             }),
-            Property::sometimes("a grant comes too late and is dropped", |_, state: &State| state.stale),
+            Property::sometimes("a grant comes too late and is to be dropped", |_, state: &State| {
+                state.grant.is_some_and(|grant| {
+                    state.objects[grant.object].pages.about(grant.sequence) == Answer::Superseded
+                })
+            }),
             Property::sometimes("a hang is stopped and its invalidation done", |_, state: &State| {
-                state.stopped && state.hangs > 0 && state.asked.iter().any(|asked| asked.done && asked.waited)
+                let hangs = |job: &Job| matches!(job, Job::Hangs(_));
+                state.hangs > 0 && !state.jobs.iter().any(hangs) && state.asked.iter().any(|asked| asked.done)
             }),
             Property::sometimes("an object is granted anew after it was taken back", |_, state: &State| {
                 state.objects.iter().any(|object| object.returned != 0 && object.bound > object.returned)
