@@ -106,7 +106,7 @@ fn start() -> Result<Painter, Failure> {
     }
 
     let at = |what| move |error| Failure::Gpu(what, error);
-    let mut gpu = Gpu::connect(ChannelTransport::new(DRIVER, area, points)).map_err(at("connect"))?;
+    let mut gpu = Gpu::connect_afresh(ChannelTransport::new(DRIVER, area, points)).map_err(at("connect"))?;
     let chipset = gpu.param(Param::ChipsetId).map_err(at("chipset id"))?;
     debug_println!("paint: connected to GPU {chipset:#06x} with {} engines", gpu.engines());
     let vm = gpu.create_vm().map_err(at("create address space"))?;

@@ -138,9 +138,31 @@ impl<T: Transport> Gpu<T> {
     /// # Errors
     /// [`Error::Version`] for a driver of another version; `ENODEV` when there is no usable GPU.
     pub fn connect(transport: T) -> Result<Self, Error> {
+        Self::connect_with(transport, 0)
+    }
+
+    /// Connects after everything is gone that the driver may still have of this client: for domains that their parent
+    /// may have restarted, which do not know it.
+    ///
+    /// # Errors
+    /// As [`Gpu::connect`]; `EAGAIN` when the GPU does not let go of what the client had.
+    pub fn connect_afresh(transport: T) -> Result<Self, Error> {
+        Self::connect_with(transport, Connect::AFRESH)
+    }
+
+    fn connect_with(transport: T, flags: u32) -> Result<Self, Error> {
+        // Between two calls the driver, which has the higher priority, sees to the GPU's interrupts. A call takes some
+        // microseconds; the longest wait is for an engine's reset, some milliseconds.
+        const TRIES: u32 = 1_000_000;
         let queue = Queue::new(&transport);
         let mut gpu = Self { transport, engines: 0, queue };
-        let reply = gpu.call(Operation::Connect, &Connect { version: VERSION, flags: 0 }, None)?;
+        let mut reply = gpu.call(Operation::Connect, &Connect { version: VERSION, flags }, None)?;
+        for _ in 1..TRIES {
+            if reply.status != Err(Errno::Again) {
+                break;
+            }
+            reply = gpu.call(Operation::Connect, &Connect { version: VERSION, flags }, None)?;
+        }
         match reply.status {
             Ok(()) => {
                 gpu.engines = reply.words[2];

@@ -12,7 +12,7 @@ use crate::Errno;
 #[repr(u16)]
 pub enum Operation {
     /// [`Connect`]; reply: the driver's version, the message area's length in bytes as the driver
-    /// sees it, the number of engines. `EINVAL`: another version; `ENODEV`: there is no GPU to use.
+    /// sees it, the number of engines. `EINVAL`: another version; `EAGAIN`: see [`Connect::AFRESH`]; `ENODEV`: there is no GPU to use.
     Connect = 1,
     /// [`crate::GetParam`]; reply: the value.
     GetParam = 2,
@@ -108,8 +108,14 @@ impl Operation {
 pub struct Connect {
     /// [`crate::VERSION`].
     pub version: u32,
-    /// 0.
+    /// [`Connect::AFRESH`] or 0.
     pub flags: u32,
+}
+
+impl Connect {
+    /// Flag: the client has lost what it knew, so all that it has goes first: requests are cancelled, contexts, objects
+    /// and address spaces destroyed, pages given back. `EAGAIN` until the GPU has let go of everything.
+    pub const AFRESH: u32 = 1 << 0;
 }
 
 /// What a call returns: at most four result words, which fit into machine registers.

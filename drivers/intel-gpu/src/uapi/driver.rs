@@ -191,7 +191,11 @@ impl<H: Hardware> Driver<H> {
         let result = match Operation::from_label(label) {
             None => Err(Errno::Inval),
             Some(_) if client >= self.clients.len() => Err(Errno::Perm),
-            Some(Operation::Connect) => return self.connect(domain, client, argument),
+            Some(Operation::Connect) => {
+                let reply = self.connect(domain, client, argument);
+                self.wake_clients(domain);
+                return reply;
+            }
             Some(_) if !self.clients[client].connected => Err(Errno::Inval),
             Some(operation) => self.dispatch(domain, client, operation, argument),
         };
@@ -320,17 +324,26 @@ impl<H: Hardware> Driver<H> {
         self.gpu.hardware_mut().note(event);
     }
 
-    fn connect<D: Domain>(&mut self, domain: &D, client: ClientId, argument: Argument) -> Reply {
+    fn connect<D: Domain>(&mut self, domain: &mut D, client: ClientId, argument: Argument) -> Reply {
         let connect = match area::read::<Connect, D>(domain, client, argument) {
             Ok(connect) => connect,
             Err(errno) => return Reply::error(errno),
         };
-        if connect.version != VERSION || connect.flags != 0 {
+        if connect.version != VERSION || connect.flags & !Connect::AFRESH != 0 {
             // The client can say which version it should have been built against.
             return Reply { words: [u64::from(VERSION), 0, 0, 0], count: 1, ..Reply::error(Errno::Inval) };
         }
         if self.gpu.is_wedged() {
             return Reply::error(Errno::Io);
+        }
+        if connect.flags & Connect::AFRESH != 0
+            && let Err(errno) = self.start_over(domain, client)
+        {
+            return Reply::error(errno);
+        }
+        if self.clients[client].default_context.is_none() {
+            // It is still being taken down.
+            return Reply::error(Errno::Again);
         }
         self.clients[client].connected = true;
         self.clients[client].last_hang_ns = self.gpu.now_ns();

@@ -66,6 +66,12 @@ impl<T> Handles<T> {
         u32::try_from(position + 1).ok()
     }
 
+    /// The lowest handle that names something.
+    pub(crate) fn first(&self) -> Option<u32> {
+        let position = self.slots.iter().position(Option::is_some)?;
+        u32::try_from(position + 1).ok()
+    }
+
     /// The entry that a handle names.
     pub(crate) fn get(&self, handle: u32) -> Option<Id<T>> {
         let position = usize::try_from(handle).ok()?.checked_sub(1)?;

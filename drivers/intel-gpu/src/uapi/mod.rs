@@ -28,6 +28,7 @@ mod bindings;
 mod census;
 mod client;
 mod context;
+mod departure;
 mod domain;
 mod driver;
 mod error_state;

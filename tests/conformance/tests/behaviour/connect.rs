@@ -35,7 +35,7 @@ fn connecting_tells_the_version_the_area_and_the_engines() {
 #[test]
 fn another_version_is_einval_and_the_driver_names_its_own() {
     let mut rig = Rig::unconnected(Settings::new("tgl"));
-    for (version, flags) in [(VERSION + 1, 0), (0, 0), (VERSION, 1)] {
+    for (version, flags) in [(VERSION + 1, 0), (0, 0), (VERSION, 2)] {
         rig.write_area(0, 0, Connect { version, flags }.as_bytes());
         let reply = rig.call(0, Operation::Connect.label(), [0, 8], None);
         assert_eq!(reply.status, Err(Errno::Inval));

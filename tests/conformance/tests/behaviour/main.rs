@@ -21,6 +21,7 @@ mod params;
 mod placing;
 mod probe;
 mod property;
+mod restart;
 mod rings;
 mod seed;
 mod spaces;

@@ -27,6 +27,21 @@ impl<H: Hardware> Driver<H> {
         Ok(Reply::ok(&[]))
     }
 
+    /// Destroys all contexts of a client, the default one too; what they still run is cancelled.
+    pub(crate) fn contexts_forget(&mut self, client: ClientId) {
+        let state = &mut self.clients[client];
+        let mut next = state.default_context.take();
+        loop {
+            if let Some(context) = next.and_then(|id| self.contexts.remove(id)) {
+                self.states_destroy(client, &context.value.map, false);
+                self.value_free(client, context.value);
+            }
+            let contexts = &mut self.clients[client].contexts;
+            let Some(handle) = contexts.first() else { return };
+            next = contexts.remove(handle);
+        }
+    }
+
     /// Destroys the states of a map; what they still run is finished or cancelled.
     pub(super) fn states_destroy(&mut self, client: ClientId, map: &EngineMap, finish: bool) {
         for index in 0..map.len() {
