@@ -29,7 +29,6 @@ impl<H: Hardware> Driver<H> {
             while let Some(vm_id) = self.clients[client].spaces.first() {
                 self.vm_destroy(client, &VmDestroy { extensions: 0, flags: 0, vm_id })?;
             }
-            self.clients[client].open_requests = 0;
         }
         self.bury_spaces();
         let state = &self.clients[client];
