@@ -31,6 +31,7 @@ mod context;
 pub mod mi;
 #[cfg(feature = "microkit")]
 pub mod microkit;
+mod owner;
 mod queue;
 mod ranges;
 #[cfg(feature = "microkit")]
@@ -42,6 +43,7 @@ pub use context::{ContextBuilder, ResetCounts};
 pub use gpu_protocol::{CLONE_ALL, CloneFlags, ContextParam, EngineClassInstance, Errno, Param};
 pub use gpu_protocol::{Operation, Reply};
 pub use gpu_ring::Words;
+pub use owner::{TakenBack, Ticket};
 pub use queue::{Answer, Queued};
 pub use ranges::{FreeError, Range, Ranges};
 pub use transport::{Lendable, Transport};

@@ -3,7 +3,8 @@
 
 use conformance::{Rig, Settings, Shared, batch};
 use gpu_client::blit::{Commands, Rectangle, Surface};
-use gpu_client::{Access, Error, Gpu, Param, UsedObject};
+use gpu_client::{Access, Error, Gpu, Param, TakenBack, UsedObject};
+use gpu_model::Timing;
 use gpu_protocol::Errno;
 use intel_gpu::Config;
 
@@ -156,4 +157,47 @@ fn what_was_recorded_of_a_hang_is_read_in_pieces() {
     }
     let driver = shared.rig().driver.error_state().unwrap().to_owned();
     assert_eq!(String::from_utf8(text).unwrap(), driver);
+}
+
+#[test]
+fn the_library_takes_pages_back_at_once_or_by_a_ticket_and_lends_them_again_by_itself() {
+    let shared = Shared::new(Rig::unconnected(Settings::new("tgl")));
+    let mut gpu = Gpu::connect(shared.link(0)).unwrap();
+    let vm = gpu.create_vm().unwrap();
+    let context = gpu.create_context(&vm).unwrap();
+    let region = shared.rig().region(0, 1);
+    shared.rig().poke(region.physical, &[batch::END, 0]);
+    let object = gpu.create_userptr(region.into()).unwrap();
+    let used = UsedObject { object: &object, address: CODE, access: Access::Read };
+    gpu.submit(&context, BLITTER, used, 0..8, &[]).unwrap();
+    shared.rig().settle();
+    let range = region.address..region.address + region.size;
+    assert_eq!(gpu.take_back(range.clone()), Ok(TakenBack::Done { dirty: 0 }));
+    assert_eq!(shared.rig().domain.held(), 0);
+    // The next use lends them again, and while it runs they do not come back.
+    shared.rig().set_timing(Timing::Busy);
+    gpu.submit(&context, BLITTER, used, 0..8, &[]).unwrap();
+    let TakenBack::Pending(ticket) = gpu.take_back(range).unwrap() else { panic!("a batch runs") };
+    let TakenBack::Pending(ticket) = gpu.look_at(ticket).unwrap() else { panic!("it still runs") };
+    shared.rig().set_timing(Timing::Instant);
+    shared.rig().settle();
+    assert_eq!(gpu.look_at(ticket), Ok(TakenBack::Done { dirty: 0 }));
+    assert_eq!(shared.rig().domain.held(), 0);
+    shared.rig().check();
+}
+
+#[test]
+fn the_library_shares_an_object_with_another_client() {
+    let shared = Shared::new(Rig::unconnected(Settings::new("tgl")));
+    let [mut ours, mut theirs] = [0, 1].map(|client| Gpu::connect(shared.link(client)).unwrap());
+    let region = shared.rig().region(0, 1);
+    let object = ours.create_userptr(region.into()).unwrap();
+    let peer = u32::try_from(conformance::channel(1)).unwrap();
+    let name = ours.export(&object, peer).unwrap();
+    assert_eq!(ours.import(name), Err(Error::Refused(Errno::NoEnt)), "it is for the other client");
+    let import = theirs.import(name).unwrap();
+    ours.close(object).unwrap();
+    assert_eq!(shared.rig().driver.census().objects, 1);
+    theirs.close(import).unwrap();
+    assert_eq!(shared.rig().driver.census().objects, 0);
 }
