@@ -178,7 +178,7 @@ impl State {
         !self.jobs.iter().any(|job| job.uses(object))
     }
 
-    fn submit<R: Rules>(&mut self, job: usize, mask: u8) {
+    fn submit(&mut self, job: usize, mask: u8) {
         let mut ready = true;
         for (index, object) in self.objects.iter_mut().enumerate().filter(|(index, _)| mask >> index & 1 != 0)
         {
@@ -218,7 +218,7 @@ impl State {
         }
     }
 
-    fn invalidate<R: Rules>(&mut self, mask: u8) -> Option<()> {
+    fn invalidate(&mut self, mask: u8) -> Option<()> {
         let ticket = self.ledger.begin(range(mask), 1)?;
         let mut upto = [0; OBJECTS];
         for index in (0..OBJECTS).filter(|index| mask >> index & 1 != 0) {
@@ -365,7 +365,7 @@ impl<R: Rules + Clone + Debug + 'static> Model for Lending<R> {
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
         let mut state = last.clone();
         match action {
-            Action::Submit(job, mask) => state.submit::<R>(job, mask),
+            Action::Submit(job, mask) => state.submit(job, mask),
             Action::Deliver(index) => {
                 let object = &mut state.objects[index];
                 let sequence = object.pages.deliver()?;
@@ -382,7 +382,7 @@ impl<R: Rules + Clone + Debug + 'static> Model for Lending<R> {
                 let grant = state.grant.take()?;
                 state.arrive::<R>(grant);
             }
-            Action::Invalidate(mask) => state.invalidate::<R>(mask)?,
+            Action::Invalidate(mask) => state.invalidate(mask)?,
             Action::Read(index) => state.read::<R>(index),
             Action::Work(index) => state.work::<R>(index)?,
             Action::Touch(job) => state.touch(job),
