@@ -78,10 +78,16 @@ pub struct SubmitObject {
 pub struct Fence {
     /// Index in [`CompletedPoints`].
     pub timeline: u32,
-    /// 0.
+    /// 0, or [`Fence::START`].
     pub flags: u32,
     /// The point.
     pub point: u64,
+}
+
+impl Fence {
+    /// The batch waits until what the fence stands for is given to an engine, not until it is complete; which engine may
+    /// then execute it is up to the bonds of its slot (i915: `I915_EXEC_FENCE_SUBMIT`). One fence of a submission.
+    pub const START: u32 = 1 << 0;
 }
 
 /// The page that tells a client how far each of its timelines has come: quadword `n` is the last

@@ -2,11 +2,11 @@
 //! Operations on the wire: the shortest way to make each of them, right or wrong.
 
 use gpu_protocol::{
-    CloneFlags, Connect, ContextCreate, ContextDestroy, ContextParam, CreateClone, CreateSetParam,
+    Bond, CloneFlags, Connect, ContextCreate, ContextDestroy, ContextParam, CreateClone, CreateSetParam,
     EngineClassInstance, EnginesHeader, Errno, Extension, ExtensionHeader, Fence, GemClose, GemExport,
-    GemImport, Grant, GrantFlags, Invalidate, InvalidateReply, InvalidateStatus, OWN_SPACE, ObjectFlags,
-    Operation, PageRequest, Refuse, ResetStats, Submit, SubmitObject, UserptrCreate, VERSION, VmCreate,
-    VmDestroy,
+    GemImport, Grant, GrantFlags, Invalidate, InvalidateReply, InvalidateStatus, LoadBalance, OWN_SPACE,
+    ObjectFlags, Operation, PageRequest, Refuse, ResetStats, Submit, SubmitObject, UserptrCreate, VERSION,
+    VmCreate, VmDestroy,
 };
 use zerocopy::{Immutable, IntoBytes};
 
@@ -211,6 +211,19 @@ impl Rig {
     ) -> Result<(), Errno> {
         let param = self.write_engines(client, context, 0, engines);
         self.op(client, Operation::ContextSetParam, &param).map(drop)
+    }
+
+    /// Writes an extension of a map of engines with the engines that follow it. Returns where the next one goes.
+    pub fn write_extension<A: IntoBytes + Immutable>(
+        &mut self,
+        client: usize,
+        at: usize,
+        extension: &A,
+        engines: &[EngineClassInstance],
+    ) -> usize {
+        self.write_area(client, at, extension.as_bytes());
+        self.write_area(client, at + size_of::<A>(), engines.as_bytes());
+        at + size_of::<A>() + engines.len().next_multiple_of(2) * 4
     }
 
     /// Reads the map of engines of a context; `None` for the default map.
@@ -419,6 +432,20 @@ pub const fn clone_of(next: u64, clone_id: u32, flags: u32) -> CreateClone {
 #[must_use]
 pub const fn own_range(start: u64, end: u64) -> Invalidate {
     Invalidate { start, end, space: OWN_SPACE, flags: 0 }
+}
+
+/// Makes a slot any of that many engines, which follow.
+#[must_use]
+pub const fn load_balance(next: u64, slot: u16, siblings: u16) -> LoadBalance {
+    let base = ExtensionHeader { next, name: LoadBalance::NAME, flags: 0, rsvd: [0; 4] };
+    LoadBalance { base, engine_index: slot, num_siblings: siblings, flags: 0, mbz: 0 }
+}
+
+/// Bonds a slot to a master, with that many engines, which follow.
+#[must_use]
+pub const fn bond(next: u64, slot: u16, master: EngineClassInstance, bonds: u16) -> Bond {
+    let base = ExtensionHeader { next, name: Bond::NAME, flags: 0, rsvd: [0; 4] };
+    Bond { base, master, virtual_index: slot, num_bonds: bonds, flags: 0, mbz: [0; 4] }
 }
 
 /// The only word of a reply that is a handle.

@@ -201,6 +201,21 @@ pub(crate) fn build(parameters: &Parameters, mut put: impl FnMut(u32, u32)) {
     }
 }
 
+/// Writes the addresses of an image's registers as another engine of the class has them. Only for images whose
+/// registers are named by their place in BAR 0, and not relative to the engine (before Gen11).
+pub(crate) fn readdress(
+    generation: Generation,
+    class: EngineClass,
+    base: EngineBase,
+    mut put: impl FnMut(u32, u32),
+) {
+    for group in groups(generation, class) {
+        for (index, register) in (0..).zip(group.registers) {
+            put(group.at + 1 + 2 * index, base.0 + u32::from(*register));
+        }
+    }
+}
+
 /// Writes the slots that place a context's ring: an image copied from the default state gets them, too.
 pub(crate) fn set_ring(parameters: &Parameters, put: &mut impl FnMut(u32, u32)) {
     put(slot::RING_HEAD, 0);

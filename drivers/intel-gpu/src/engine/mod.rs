@@ -51,6 +51,8 @@ pub(crate) struct Engine {
     pub(crate) status: StatusBuffer,
     pub(crate) ports: Ports,
     pub(crate) queue: Queue<Context>,
+    /// Of an own and a shared context that are equally urgent the shared one is next.
+    pub(crate) shared_turn: bool,
     /// Saved image of the first context: what every other one starts from.
     pub(crate) default_state: PageList,
     /// The driver's own context: the first one, whose saved image is the default state, and afterwards
@@ -80,6 +82,7 @@ impl Engine {
             status: StatusBuffer::new(status_dma, base, platform.generation),
             ports: Ports::new(),
             queue: Queue::new(),
+            shared_turn: false,
             default_state: PageList::new(),
             kernel: None,
             progress: Progress::new(),

@@ -107,12 +107,13 @@ impl<H: Hardware> Gpu<H> {
     /// that go on.
     fn settle_image(&mut self, id: ContextId) {
         let Some(context) = self.contexts.get_mut(id) else { return };
+        if context.first.is_none() {
+            context.lane = context.selection.mask();
+        }
         if context.first == context.first_unready && core::mem::take(&mut context.reload) {
             self.context_write_sseu(id);
         }
-        if self.contexts.get(id).is_some_and(|context| context.first_unready.is_some()) {
-            self.advance_ready(id);
-        }
+        self.advance_mark(id);
     }
 
     /// Queues a context that is off the hardware again if it has work: before the others of its priority
@@ -120,16 +121,8 @@ impl<H: Hardware> Gpu<H> {
     pub(super) fn requeue(&mut self, id: ContextId, front: bool) {
         let Some(context) = self.contexts.get_mut(id) else { return };
         if context.place == Place::Idle && context.is_runnable() {
-            let (engine, priority) = (context.engine, context.effective_priority());
-            context.place = Place::Queued;
             let front = front && !core::mem::take(&mut context.yielded);
-            let queue = &mut self.engines[engine].queue;
-            if front {
-                queue.push_front(&mut self.contexts, id, priority);
-            } else {
-                queue.push_back(&mut self.contexts, id, priority);
-            }
-            self.kick(engine);
+            self.enqueue(id, front);
         } else {
             self.context_free_if_done(id);
         }

@@ -91,6 +91,8 @@ pub struct Context {
     pub(super) reload: bool,
     /// The engines that may execute it.
     pub(super) selection: EngineSelection,
+    /// Those of them that may execute all that is ready of it (`balance`).
+    pub(super) lane: u8,
 }
 
 /// Handle of a context.
@@ -196,6 +198,7 @@ impl<H: Hardware> Gpu<H> {
             sseu: Sseu::full(self.platform, &self.fuses.topology),
             reload: false,
             selection: EngineSelection::one(engine),
+            lane: EngineSelection::one(engine).mask(),
         };
         let context = match self.contexts.insert(context) {
             Ok(id) => id,
@@ -343,10 +346,9 @@ impl<H: Hardware> Gpu<H> {
     fn priority_changed(&mut self, id: ContextId) {
         let Some(context) = self.contexts.get(id) else { return };
         let (place, engine) = (context.place, context.engine);
-        let priority = context.effective_priority();
         if place == Place::Queued {
-            self.engines[engine].queue.remove(&mut self.contexts, id);
-            self.engines[engine].queue.push_back(&mut self.contexts, id, priority);
+            self.unqueue(id);
+            self.enqueue(id, false);
         }
         self.kick(engine);
     }

@@ -15,7 +15,7 @@ use super::{Config, EngineIndex, Gpu, Health, MAX_ENGINES};
 use crate::address::DmaPage;
 use crate::device::{EngineId, Fuses, Generation, PciIdentity, Platform};
 use crate::engine::emit::Payload;
-use crate::engine::queue::KERNEL_PRIORITY;
+use crate::engine::queue::{KERNEL_PRIORITY, Queue};
 use crate::engine::{Engine, reset, workarounds};
 use crate::error::{Error, InitError};
 use crate::handle::Slab;
@@ -151,6 +151,7 @@ impl<H: Hardware> Gpu<H> {
             parked: 0,
             slot_pages,
             engines,
+            shared: Queue::new(),
             kicked: 0,
             domains: all,
             power: Power::Awake { idle_since_ns: None },

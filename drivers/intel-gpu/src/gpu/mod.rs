@@ -3,6 +3,7 @@
 //! operations of one subject to [`Gpu`].
 
 mod address_space;
+mod balance;
 mod cancel;
 mod complete;
 mod config;
@@ -37,6 +38,7 @@ use alloc::vec::Vec;
 
 use crate::device::{Fuses, GtLevel, PciIdentity, Platform};
 use crate::engine::Engine;
+use crate::engine::queue::Queue;
 use crate::error::Error;
 use crate::handle::Slab;
 use crate::memory::ggtt::{Ggtt, GgttRange};
@@ -92,6 +94,8 @@ pub struct Gpu<H> {
     slot_pages: Vec<Option<(crate::address::DmaPage, GgttRange)>>,
 
     engines: Vec<Engine>,
+    /// Contexts that wait for any of several engines (`balance`).
+    shared: Queue<Context>,
     /// Engines whose queue or ports have changed and that the scheduler has not looked at.
     kicked: u8,
     /// Power domains of the part.

@@ -50,6 +50,8 @@ pub struct Statistics {
     pub tlb_invalidations: u64,
     /// Requests of the driver's own that asked an engine whether it still listens.
     pub pulses: u64,
+    /// Contexts that went on on another engine than before.
+    pub migrations: u64,
     /// Engine resets.
     pub engine_resets: u64,
     /// Resets of the whole GPU.

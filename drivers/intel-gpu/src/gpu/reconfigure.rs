@@ -2,7 +2,7 @@
 //! Changes of a context that its image must follow. The hardware writes the image when the context leaves, so
 //! it is changed only while the context is off the hardware.
 
-use super::{ContextId, EngineSelection, Gpu, VmId};
+use super::{ContextId, Gpu, VmId};
 use crate::device::{EngineClass, Sseu};
 use crate::engine::image::{self, slot};
 use crate::error::Error;
@@ -99,19 +99,6 @@ impl<H: Hardware> Gpu<H> {
     /// [`Error::NotFound`].
     pub fn context_set_watchdog(&mut self, id: ContextId, ns: u64) -> Result<(), Error> {
         self.context_mut(id)?.watchdog_ns = ns;
-        Ok(())
-    }
-
-    /// Lets any of a selection's engines execute a context that has not been used yet.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`]; [`Error::Invalid`] if the context's own engine is not among them.
-    pub fn context_select(&mut self, id: ContextId, selection: EngineSelection) -> Result<(), Error> {
-        let context = self.context_mut(id)?;
-        if selection.mask() >> context.engine & 1 == 0 {
-            return Err(Error::Invalid);
-        }
-        context.selection = selection;
         Ok(())
     }
 

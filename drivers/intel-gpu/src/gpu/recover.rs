@@ -257,6 +257,11 @@ impl<H: Hardware> Gpu<H> {
                 }
             }
         }
+        while let Some(id) = self.shared.pop(&mut self.contexts) {
+            if let Some(context) = self.contexts.get_mut(id) {
+                context.place = Place::Idle;
+            }
+        }
         self.abandon_all();
         self.kicked = 0;
     }

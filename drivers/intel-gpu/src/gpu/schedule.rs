@@ -31,12 +31,12 @@ impl<H: Hardware> Gpu<H> {
     /// A context may have got something to run.
     pub(super) fn activate(&mut self, id: ContextId) {
         let Some(context) = self.contexts.get_mut(id) else { return };
-        let (engine, priority) = (context.engine, context.effective_priority());
+        let engine = context.engine;
         if context.place == Place::Idle && context.is_runnable() {
-            context.place = Place::Queued;
-            self.engines[engine].queue.push_back(&mut self.contexts, id, priority);
+            self.enqueue(id, false);
+        } else {
+            self.kick(engine);
         }
-        self.kick(engine);
     }
 
     /// Decides for every engine that was kicked. The last step of every operation.
@@ -61,7 +61,7 @@ impl<H: Hardware> Gpu<H> {
     pub(super) fn end_poll(&mut self, engine: usize) {
         let ports = &self.engines[engine].ports;
         let [Some(running), next] = ports.active else { return };
-        let wanted = next.is_some() || self.engines[engine].queue.highest().is_some();
+        let wanted = next.is_some() || self.waiting(engine).is_some();
         if ports.pending.is_none() && wanted && self.is_polling(running) {
             self.park(running);
             self.schedule(engine, Turn::Leave);
@@ -82,7 +82,7 @@ impl<H: Hardware> Gpu<H> {
             return;
         }
         let [running, next] = found.ports.active;
-        let waiting = found.queue.highest().map(|(_, priority)| priority);
+        let waiting = self.waiting(engine);
         let elements = match running {
             None if waiting.is_none() => return,
             None => {
@@ -165,12 +165,8 @@ impl<H: Hardware> Gpu<H> {
 
     /// Takes the most urgent waiting context if it is more urgent than `priority`.
     fn dequeue_above(&mut self, engine: usize, priority: i16) -> Option<ContextId> {
-        let (_, waiting) = self.engines[engine].queue.highest()?;
+        let waiting = self.waiting(engine)?;
         if waiting > priority { self.dequeue(engine) } else { None }
-    }
-
-    fn dequeue(&mut self, engine: usize) -> Option<ContextId> {
-        self.engines[engine].queue.pop(&mut self.contexts)
     }
 
     fn submit_elements(&mut self, engine: usize, elements: Elements) {
@@ -184,6 +180,9 @@ impl<H: Hardware> Gpu<H> {
         found.ports.pending = Some((elements, now));
         self.statistics.port_writes += 1;
         ports::submit(&mut self.bus, self.platform.generation, found.base, descriptors);
+        for id in elements.into_iter().flatten() {
+            self.start_bonded(engine, id);
+        }
     }
 
     /// Brings a context's image up to date and describes it to the hardware.

@@ -70,6 +70,13 @@ impl EngineSelection {
     pub(super) const fn mask(&self) -> u8 {
         self.engines
     }
+
+    /// The engines that may execute a request that was bonded to one that `master` executes: never that one, and
+    /// only those of the bond if there is one (i915: `virtual_bond_execute`).
+    pub(super) fn after(&self, master: usize) -> u8 {
+        let bond = self.bonds.get(master).copied().filter(|bond| *bond != 0).unwrap_or(u8::MAX);
+        self.engines & bond & !(1 << master)
+    }
 }
 
 impl<H: Hardware> Gpu<H> {

@@ -57,7 +57,9 @@ pub struct Request {
     /// It was on the hardware when its engine was reset, and was not to blame.
     pub(super) disturbed: bool,
     /// The context must have left the hardware before: its image is changed for this request.
-    reload: bool,
+    pub(super) reload: bool,
+    /// The engines that may execute it, as far as it is up to the request: bit n for engine n.
+    pub(super) engines: u8,
     /// The driver's own: nobody is told of it.
     internal: bool,
     /// Next request of the context; of the completion list once it is finished.
@@ -137,6 +139,20 @@ impl<H: Hardware> Gpu<H> {
         self.submit_request(submission.context, payload, submission.waits, submission.cookie)
     }
 
+    /// Submits a batch that starts when another request, `master`, is given to an engine (i915:
+    /// `I915_EXEC_FENCE_SUBMIT`); which engines may execute it is then up to the bonds of its context's selection.
+    ///
+    /// # Errors
+    /// As [`Self::submit`]; [`Error::Invalid`] for a master that was never issued.
+    pub fn submit_bonded(&mut self, submission: Submission<'_>, master: Fence) -> Result<Submitted, Error> {
+        let batch = submission.batch;
+        if !batch.get().is_multiple_of(8) || batch.get() >= self.format.bytes() {
+            return Err(Error::Invalid);
+        }
+        let Submission { context, waits, cookie, .. } = submission;
+        self.submit_with(context, Payload::Batch(batch), waits, Some(master), cookie)
+    }
+
     /// Submits a request without a batch: it completes when everything before it in its context and all
     /// `waits` have.
     ///
@@ -158,6 +174,17 @@ impl<H: Hardware> Gpu<H> {
         waits: &[Fence],
         cookie: u64,
     ) -> Result<Submitted, Error> {
+        self.submit_with(context, payload, waits, None, cookie)
+    }
+
+    fn submit_with(
+        &mut self,
+        context: ContextId,
+        payload: Payload,
+        waits: &[Fence],
+        master: Option<Fence>,
+        cookie: u64,
+    ) -> Result<Submitted, Error> {
         self.check_running()?;
         let found = self.context(context)?;
         if found.banned {
@@ -174,7 +201,7 @@ impl<H: Hardware> Gpu<H> {
         let elsewhere = timeline.last_context.is_some_and(|last| last != context);
         let previous = Fence { timeline: timeline_id, seqno: timeline.issued };
         let previous = (elsewhere && timeline.completed < timeline.issued).then_some(previous);
-        for fence in waits {
+        for fence in waits.iter().chain(&master) {
             if self.timelines.get(fence.timeline).is_some_and(|timeline| fence.seqno > timeline.issued) {
                 return Err(Error::Invalid);
             }
@@ -195,11 +222,12 @@ impl<H: Hardware> Gpu<H> {
             status: Status::Done,
             disturbed: false,
             reload: found.reload,
+            engines: u8::MAX,
             internal,
             next: None,
         };
         let must_wait = |fence: &&Fence| self.must_wait(**fence, timeline_id, context);
-        let needed = waits.iter().chain(&previous).filter(must_wait).count();
+        let needed = waits.iter().chain(&previous).filter(must_wait).count() + usize::from(master.is_some());
         // Every context may need one for itself (`park`).
         let kept = (self.config.contexts + OWN).saturating_sub(self.parked);
         if needed > self.waits.free().saturating_sub(kept) as usize {
@@ -219,6 +247,11 @@ impl<H: Hardware> Gpu<H> {
             self.boost_for(fence, priority);
         }
         self.write_request(id, payload, room);
+        if let Some(master) = master
+            && self.bond(id, master)
+        {
+            self.add_wait(master, Waiter::Start(id));
+        }
         self.link_request(id);
         self.statistics.submitted += u64::from(!internal);
         if !internal {
@@ -288,22 +321,23 @@ impl<H: Hardware> Gpu<H> {
         }
     }
 
-    /// Moves the mark of what may run past all requests that wait for nothing.
+    /// Moves the mark of what may run past all requests that wait for nothing and fit what is ready already.
     pub(super) fn advance_ready(&mut self, context_id: ContextId) {
-        let Some(context) = self.contexts.get_mut(context_id) else { return };
-        while let Some(request) = context.first_unready.and_then(|id| self.requests.get(id)) {
-            // What changes the image runs alone, from when the context is off the hardware.
-            let first = context.first == context.first_unready;
-            if request.waits != 0 || request.reload && context.reload && !(first && context.ports == 0) {
-                break;
-            }
+        self.advance_mark(context_id);
+        self.activate(context_id);
+    }
+
+    /// [`Self::advance_ready`] without queueing the context.
+    pub(super) fn advance_mark(&mut self, context_id: ContextId) {
+        while self.join(context_id) {
+            let Some(context) = self.contexts.get_mut(context_id) else { break };
+            let Some(request) = context.first_unready.and_then(|id| self.requests.get(id)) else { break };
             context.next_tail = request.tail;
             context.spare_tail = request.spare_tail;
             context.unsubmitted = true;
             context.ready_seqno = request.seqno;
             context.first_unready = request.next;
         }
-        self.activate(context_id);
     }
 
     /// Notes that a request is over. It is the first of its context.
@@ -378,20 +412,26 @@ impl<H: Hardware> Gpu<H> {
     /// Makes every unfinished request of a context do nothing but signal, in its timeline's order, and
     /// gives it `status`.
     pub(super) fn skip_requests(&mut self, context_id: ContextId, status: Status) {
-        let Some(context) = self.contexts.get(context_id) else { return };
-        let memory = context.ring.memory;
-        let mut at = context.first;
-        while let Some(request) = at.and_then(|id| self.requests.get_mut(id)) {
-            if request.status == Status::Done {
-                request.status = status;
-                request.waits = request.ordered.into();
-            }
-            // Polls, invalidation and batch; MI_NOOP is zero.
-            let bytes = (request.breadcrumb - request.start) as usize;
-            self.bus.hw.write_u64_run(memory.at(request.start), 0, 0, bytes / 8);
-            self.bus.publish(memory.at(request.start), bytes);
-            at = request.next;
+        let mut at = self.contexts.get(context_id).and_then(|context| context.first);
+        while let Some(id) = at {
+            self.skip_request(id, status);
+            at = self.requests.get(id).and_then(|request| request.next);
         }
+    }
+
+    /// Makes a request do nothing but signal.
+    pub(super) fn skip_request(&mut self, id: RequestId, status: Status) {
+        let Some(request) = self.requests.get_mut(id) else { return };
+        let Some(context) = self.contexts.get(request.context) else { return };
+        let memory = context.ring.memory;
+        if request.status == Status::Done {
+            request.status = status;
+            request.waits = request.ordered.into();
+        }
+        // Polls, invalidation and batch; MI_NOOP is zero.
+        let bytes = (request.breadcrumb - request.start) as usize;
+        self.bus.hw.write_u64_run(memory.at(request.start), 0, 0, bytes / 8);
+        self.bus.publish(memory.at(request.start), bytes);
     }
 
     /// Ends every request there is without the GPU's help, in each context's order.

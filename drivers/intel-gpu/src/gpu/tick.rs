@@ -40,7 +40,7 @@ impl<H: Hardware> Gpu<H> {
         let now = self.bus.now_ns();
         let mut busy = false;
         for engine in 0..self.engines.len() {
-            if self.engines[engine].ports.is_idle() && self.engines[engine].queue.highest().is_none() {
+            if self.engines[engine].ports.is_idle() && self.waiting(engine).is_none() {
                 continue;
             }
             if self.process_engine(engine) {

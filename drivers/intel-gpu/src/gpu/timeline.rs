@@ -56,6 +56,8 @@ pub(super) enum Waiter {
     Fence(RequestId),
     /// A request, for the one before it on its timeline.
     Order(RequestId),
+    /// A request, until the one that it is bonded to is given to an engine.
+    Start(RequestId),
     /// A context that polled in vain and gave up the engine.
     Parked(ContextId),
 }

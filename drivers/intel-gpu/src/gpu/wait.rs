@@ -58,7 +58,7 @@ impl<H: Hardware> Gpu<H> {
         let wait = Wait { who, seqno: fence.seqno, next: timeline.waiters };
         let Ok(wait) = self.waits.insert(wait) else { return false };
         timeline.waiters = Some(wait);
-        if let Waiter::Fence(id) | Waiter::Order(id) = who
+        if let Waiter::Fence(id) | Waiter::Order(id) | Waiter::Start(id) = who
             && let Some(request) = self.requests.get_mut(id)
         {
             request.waits += 1;
@@ -127,10 +127,10 @@ impl<H: Hardware> Gpu<H> {
         }
     }
 
-    fn wait_is_over(&mut self, who: Waiter) {
+    pub(super) fn wait_is_over(&mut self, who: Waiter) {
         let id = match who {
             Waiter::Parked(context) => return self.unpark(context),
-            Waiter::Fence(id) | Waiter::Order(id) => id,
+            Waiter::Fence(id) | Waiter::Order(id) | Waiter::Start(id) => id,
         };
         let Some(request) = self.requests.get_mut(id) else { return };
         match who {
@@ -144,5 +144,34 @@ impl<H: Hardware> Gpu<H> {
         if waits == 0 && self.contexts.get(context).is_some_and(|context| context.first_unready == Some(id)) {
             self.advance_ready(context);
         }
+    }
+
+    /// Takes one of those that wait for the start of a request off a timeline's list: of one that is not complete,
+    /// and has been given to an engine.
+    pub(super) fn take_start_waiter(
+        &mut self,
+        timeline_id: TimelineId,
+        submitted: u64,
+        completed: u64,
+    ) -> Option<RequestId> {
+        let mut before: Option<Id<Wait>> = None;
+        let mut at = self.timelines.get(timeline_id)?.waiters;
+        while let Some(id) = at {
+            let wait = self.waits.get(id)?;
+            let next = wait.next;
+            if let Waiter::Start(request) = wait.who
+                && (completed + 1..=submitted).contains(&wait.seqno)
+            {
+                match before.and_then(|before| self.waits.get_mut(before)) {
+                    Some(before) => before.next = next,
+                    None => self.timelines.get_mut(timeline_id)?.waiters = next,
+                }
+                self.waits.remove(id);
+                return Some(request);
+            }
+            before = at;
+            at = next;
+        }
+        None
     }
 }

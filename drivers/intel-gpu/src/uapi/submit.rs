@@ -40,12 +40,14 @@ struct Checked {
 struct Fences {
     fences: [gpu::Fence; MAX_FENCES],
     len: usize,
+    /// What only has to be given to an engine.
+    start: Option<gpu::Fence>,
 }
 
 impl Fences {
     fn new() -> Self {
         // What is past `len` is never looked at.
-        Self { fences: [gpu::Fence { timeline: Id::from_raw(0), seqno: 0 }; MAX_FENCES], len: 0 }
+        Self { fences: [gpu::Fence { timeline: Id::from_raw(0), seqno: 0 }; MAX_FENCES], len: 0, start: None }
     }
 
     fn push(&mut self, fence: gpu::Fence) {
@@ -215,7 +217,11 @@ impl<H: Hardware> Driver<H> {
         }
         let submission =
             Submission { context: engine.id, batch, waits: checked.waits.as_slice(), cookie: job.to_raw() };
-        match self.gpu.submit(submission) {
+        let submitted = match checked.waits.start {
+            Some(master) => self.gpu.submit_bonded(submission, master),
+            None => self.gpu.submit(submission),
+        };
+        match submitted {
             Ok(submitted) => {
                 if let Some(job) = self.jobs.get_mut(job) {
                     job.request = Some(submitted.request);
@@ -300,13 +306,18 @@ impl<H: Hardware> Driver<H> {
         let entries = entries.get_mut(..count).ok_or(Errno::Inval)?;
         domain.read_area(client, submit.fences, entries.as_mut_bytes())?;
         let mut fences = Fences::new();
+        let mut starts = 0;
         for entry in entries {
-            if entry.flags != 0 {
+            let start = entry.flags == Fence::START;
+            starts += u32::from(start);
+            if entry.flags & !Fence::START != 0 || starts > 1 {
                 return Err(Errno::Inval);
             }
             let timeline = usize::try_from(entry.timeline).map_err(|_| Errno::NoEnt)?;
-            if let Some(fence) = self.fence_of(client, timeline, entry.point)? {
-                fences.push(fence);
+            match self.fence_of(client, timeline, entry.point)? {
+                Some(fence) if start => fences.start = Some(fence),
+                Some(fence) => fences.push(fence),
+                None => {}
             }
         }
         Ok(fences)

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests stop at what is not as it should be")]
 
+mod balance;
+mod ban;
 mod clients;
 mod clone;
 mod completion;

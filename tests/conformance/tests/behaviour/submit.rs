@@ -285,7 +285,10 @@ fn two_idle_objects_change_places() {
 fn wrong_fences_have_their_errors() {
     let mut ready = Ready::new("tgl");
     let own = Fence { timeline: 0, flags: 0, point: 1 };
-    ready.wrong_fences(Errno::Inval, &[Fence { flags: 1, ..own }]);
+    for flags in [2, 3, 1 << 31] {
+        ready.wrong_fences(Errno::Inval, &[Fence { flags, ..own }]);
+    }
+    ready.wrong_fences(Errno::Inval, &[Fence { flags: Fence::START, ..own }; 2]);
     ready.wrong_fences(Errno::Inval, &[Fence { point: 2, ..own }]);
     ready.wrong_fences(Errno::Inval, &[Fence { point: u64::MAX, ..own }]);
     ready.wrong_fences(Errno::Inval, &[Fence { timeline: 1, ..own }]);

@@ -194,3 +194,13 @@ fn half_of_ice_lakes_subslices_are_asked_for_by_their_count() {
     let half = Sseu { slices: 1, subslices: 0x0f, min_eus: 8, max_eus: 8 };
     assert_eq!(power_clock_state(Generation::Gen11, &full, half), 0x8004_1c88);
 }
+
+#[test]
+fn an_image_that_moves_to_the_second_video_engine_is_that_engines() {
+    for generation in [Generation::Gen8, Generation::Gen9] {
+        let mut moved = image(generation, EngineId::VCS0);
+        let base = EngineBase(EngineId::VCS1.mmio_base(generation));
+        readdress(generation, EngineClass::Video, base, |at, value| moved[at as usize] = value);
+        assert_eq!(moved, image(generation, EngineId::VCS1));
+    }
+}
