@@ -86,7 +86,7 @@ impl<H: Hardware> Gpu<H> {
         let others = (0..)
             .zip(&self.engines)
             .any(|(index, other)| index != engine && lane >> index & 1 != 0 && other.ports.is_idle());
-        let take = lane >> engine & 1 != 0 && !(others && !self.engines[engine].ports.is_idle());
+        let take = lane >> engine & 1 != 0 && (!others || self.engines[engine].ports.is_idle());
         take.then_some(priority)
     }
 
