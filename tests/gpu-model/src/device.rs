@@ -65,6 +65,8 @@ pub(crate) struct Device {
     pub(crate) render_registers: BTreeMap<u32, u32>,
     /// PAT index 0 was written since it was last lost.
     pub(crate) pat_written: bool,
+    /// A non-privileged batch writes the register that is being written.
+    pub(crate) written_by_client: bool,
 }
 
 impl Device {
@@ -90,6 +92,7 @@ impl Device {
             line: false,
             render_registers: BTreeMap::new(),
             pat_written: false,
+            written_by_client: false,
         };
         device.power_on();
         device
@@ -123,7 +126,8 @@ impl Device {
     #[cold]
     pub(crate) fn register_violation(&mut self, rule: Rule, offset: u32, detail: impl Into<String>) {
         let name = self.register_name(offset);
-        self.violation(rule, name, detail);
+        let now = self.now();
+        self.log.violation(now, rule, self.written_by_client, name, detail);
     }
 
     /// Notes something that the model does not do.

@@ -292,6 +292,29 @@ fn messages_name_the_register_the_rule_and_its_source() {
 }
 
 #[test]
+fn a_masked_write_without_mask_is_the_clients_in_its_batch_and_the_drivers_in_the_ring() {
+    for from_ring in [true, false] {
+        let mut rig = Rig::new("tgl");
+        let mut context = rig.context("rcs0");
+        // CACHE_MODE_0.
+        let load = [0x1100_0001, 0x7000, 1];
+        if from_ring {
+            rig.emit(&mut context, &[load[0], load[1], load[2], mi::NOOP]);
+        } else {
+            let batch = rig.pages(1);
+            rig.map(&context, 0x1000, batch);
+            for (at, dword) in (0..).step_by(4).zip(load.into_iter().chain([mi::BATCH_END])) {
+                assert!(rig.memory.set_u32(batch + at, dword));
+            }
+            rig.emit(&mut context, &mi::batch(0x1000));
+        }
+        rig.submit(&mut context);
+        let reports = rig.assert_broken(&[Rule::MaskedWrite]);
+        assert_eq!(reports[0].client, !from_ring, "{}", reports[0]);
+    }
+}
+
+#[test]
 fn an_engine_at_work_answers_while_its_domain_was_let_go_and_the_read_is_reported() {
     let mut rig = Rig::deferred("skl");
     let mut context = ready(&mut rig);

@@ -37,6 +37,9 @@ pub(crate) struct Job {
     /// Without spaces, its own.
     pub(crate) name: String,
     pub(crate) seconds: u32,
+    /// How often it is tried. A test of IGT may fail because the emulated machine, on a busy host, is too slow for the
+    /// times that are written in it.
+    pub(crate) attempts: u32,
     pub(crate) root: &'static str,
     pub(crate) program: Program,
     pub(crate) arguments: Vec<String>,
@@ -50,8 +53,13 @@ const RESETS_ON_PURPOSE: &[(&str, &str, &str)] = &[
     ("checks", "", "preemption time out"),
     // A batch with an invalid command (IGT: lib/igt_gt.c, igt_hang_ring).
     ("gem_busy", "hang", "CS error"),
+    // Batches that do not give way to the heartbeat, to see what is recorded of them.
+    ("gem_exec_capture", "capture", "preemption time out"),
+    ("i915_hangman", "engine-engine-hang", "preemption time out"),
     // Through debugfs (IGT: lib/igt_gt.c, igt_force_gpu_reset).
     ("gem_workarounds", "reset", "Manually reset engine mask"),
+    ("gem_ctx_exec", "basic-norecovery", "Manually reset engine mask"),
+    ("i915_hangman", "error-state-basic", "Manually reset engine mask"),
 ];
 
 impl Job {
@@ -84,10 +92,8 @@ impl Job {
             Program::Checks => "/oracle/guest".to_owned(),
             Program::Shipped(name) => format!("/{}/{name}", crate::PROGRAMS),
         };
-        // A test of IGT may fail because the emulated machine, on a busy host, is too slow for the times that are
-        // written in it.
-        let attempts = if matches!(self.expected, Expected::Tests(_)) { 2 } else { 1 };
-        let mut line = format!("{}\t{attempts}\t{}\t{}\t{program}", self.name, self.seconds, self.root);
+        let Self { name, attempts, seconds, root, .. } = self;
+        let mut line = format!("{name}\t{attempts}\t{seconds}\t{root}\t{program}");
         for argument in &self.arguments {
             line.push('\t');
             line += argument;
@@ -102,6 +108,7 @@ pub(crate) fn checks() -> Job {
     Job {
         name: "checks".into(),
         seconds: 300,
+        attempts: 1,
         root: "/",
         program: Program::Checks,
         arguments: vec!["checks".into()],
@@ -134,6 +141,7 @@ pub(crate) fn benchmarks() -> Vec<Job> {
     let job = |(number, (program, arguments)): (usize, &(&str, &str))| Job {
         name: format!("benchmark-{}-{program}", number + 1),
         seconds: 60,
+        attempts: 1,
         root: "/",
         program: Program::Shipped(format!("benchmarks/{program}")),
         arguments: arguments.split_whitespace().map(str::to_owned).collect(),
@@ -169,6 +177,7 @@ fn test_job(program: &str) -> Job {
     Job {
         name: program.into(),
         seconds: 60,
+        attempts: 2,
         root: TESTS_ROOT,
         program: Program::Shipped(program.into()),
         arguments: vec![],

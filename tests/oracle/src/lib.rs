@@ -143,7 +143,7 @@ fn test_jobs(workspace: &Workspace, options: &Options) -> Result<Vec<Job>> {
     jobs.retain(|job| options.wants(job) && (!options.quick || jobs::SHORT.contains(&job.name.as_str())));
     if options.survey.is_some() {
         for test in &mut jobs {
-            test.seconds = test.seconds.min(SURVEYED);
+            (test.attempts, test.seconds) = (1, test.seconds.min(SURVEYED));
         }
     }
     Ok(jobs)

@@ -102,7 +102,9 @@ impl CommandBus for EngineBus<'_> {
         if self.engine.class == EngineClass::Render {
             self.device.track_render_register(offset);
         }
+        self.device.written_by_client = privilege == Privilege::NonPrivileged;
         self.device.register_write(offset, value, agent);
+        self.device.written_by_client = false;
         Ok(())
     }
 

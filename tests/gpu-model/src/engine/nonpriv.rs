@@ -34,8 +34,9 @@ impl SlotRule {
         }
         let count = 1 << (2 * (value & 3));
         let access = (value >> 28) & 3;
-        // A range of n registers is aligned to n registers.
-        let first = value & 0x03ff_fffc & !(4 * count - 1);
+        // From this register on, aligned or not: Linux names four counters by the first, at 0x2348 (i915:
+        // intel_workarounds.c, WaAllowPMDepthAndInvocationCountAccessFromUMD).
+        let first = value & 0x03ff_fffc;
         Some(Self { deny: value & (1 << 30) != 0, read: access != 2, write: access != 1, first, count })
     }
 
@@ -65,12 +66,16 @@ fn writable(generation: Generation, class: EngineClass, base: u32, offset: u32) 
                 | 0x20c0
                 | 0x2158
                 | 0x2290
+                | 0x2294
+                | 0x22c8..=0x22cf
+                | 0x22d8..=0x22df
+                | 0x22f0..=0x22ff
                 | 0x2300..=0x2357
                 | 0x2360
                 | 0x2364
                 | 0x23b8
                 | 0x23bc
-                | 0x2400..=0x2443
+                | 0x2400..=0x2457
                 | 0x2500..=0x250b
                 | 0x5200..=0x521f
                 | 0x5240..=0x525f
@@ -134,10 +139,18 @@ mod tests {
     }
 
     #[test]
+    fn batches_write_every_statistics_counter_of_the_render_engine() {
+        for offset in [0x2290, 0x2294, 0x22c8, 0x22dc, 0x22f0, 0x22fc, 0x2310, 0x2340, 0x2448, 0x2454] {
+            assert!(writable(Generation::Gen12, EngineClass::Render, 0x2000, offset), "{offset:#x}");
+        }
+        assert!(!writable(Generation::Gen12, EngineClass::Render, 0x2000, 0x2458));
+    }
+
+    #[test]
     fn slots_decode_as_linux_writes_them() {
-        // PS_INVOCATION_COUNT, read only, four registers.
+        // PS_INVOCATION_COUNT and PS_DEPTH_COUNT, read only, four registers.
         let slot = SlotRule::new(0x1000_2349).unwrap();
-        assert!(slot.covers(0x2348) && slot.covers(0x234c) && slot.covers(0x2340) && !slot.covers(0x2350));
+        assert!(slot.covers(0x2348) && slot.covers(0x2354) && !slot.covers(0x2340) && !slot.covers(0x2358));
         assert!(slot.read && !slot.write && !slot.deny);
         let slot = SlotRule::new(0x7010).unwrap();
         assert!(slot.covers(0x7010) && !slot.covers(0x7014) && slot.read && slot.write);

@@ -17,7 +17,7 @@ use anyhow::{Context as _, Result, ensure};
 use crate::i915::{Buffer, Device, getparam};
 
 /// Longer than anything takes that is not stuck. The machine is emulated, and not always alone on its host.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 type Check = fn(&Device) -> Result<()>;
 
