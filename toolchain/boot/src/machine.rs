@@ -319,9 +319,10 @@ impl Machine {
     }
 }
 
-/// What QEMU says and then goes on: warnings, and that it sets no video mode for a kernel that can do with one (seL4's
-/// Multiboot header, every boot; QEMU: `hw/i386/multiboot.c`).
-const REMARKS: [&str; 2] = [": warning: ", ": multiboot knows VBE."];
+/// What QEMU says and then goes on: warnings, that it sets no video mode for a kernel that can do with one (seL4's
+/// Multiboot header, every boot; QEMU: `hw/i386/multiboot.c`), and accesses that the IOMMU refused (QEMU:
+/// `hw/i386/intel_iommu.c`), which are for the guest to judge.
+const REMARKS: [&str; 4] = [": warning: ", ": multiboot knows VBE.", ": vtd_", ": New fault is not recorded"];
 
 /// The guest's exit code `c` makes QEMU end with status `c << 1 | 1`. Its own failures end with 1 too, which would be
 /// code 0; but then it has said so, or the guest has not `started`.
@@ -436,6 +437,11 @@ mod tests {
         let warning = "qemu-system-x86_64: warning: TCG doesn't support requested feature\n";
         assert_eq!(code(1, "up", warning), Some(0));
         assert_eq!(code(1, "up", "qemu-system-x86_64: multiboot knows VBE. we don't\n"), Some(0));
+        let refused =
+            "qemu-system-x86_64: vtd_iommu_translate: detected translation failure (iova=0x200000)\n";
+        assert_eq!(code(1, "up", refused), Some(0));
+        let more = "qemu-system-x86_64: New fault is not recorded due to compression of faults\n";
+        assert_eq!(code(1, "up", more), Some(0));
         assert_eq!(code(85, "up", "qemu-system-x86_64: whatever\n"), Some(42), "only a guest says that");
         assert_eq!(code(2, "up", ""), None, "no guest's code");
     }
