@@ -5,6 +5,7 @@ mod machine;
 
 use gpu_model::{Options, Timing};
 use intel_gpu::device::EngineClass;
+use intel_gpu::memory::Object;
 use intel_gpu::{Config, ContextId, Error, InitError, Status, Submission};
 use machine::{BATCH_END, Machine, Rig, range, start, store, va};
 
@@ -372,4 +373,97 @@ fn a_reset_that_never_ends_at_start_is_reported() {
     machine.model.injection().failing_resets = 1_000;
     let error = start(machine, Config::default()).expect_err("stuck");
     assert!(matches!(error, InitError::ResetTimeout { gdrst } if gdrst & 1 == 1), "{error}");
+}
+
+/// A batch that adds one to `DATA + 0x40` and ends when `DATA + 0x44` is 1; it can be preempted while it waits.
+const COUNT: u64 = 0x60_0000;
+/// A batch without end that can be preempted.
+const POLITE: u64 = 0x70_0000;
+
+/// [`rig`] with `COUNT` and `POLITE`; also the page of data.
+fn rig_with_gate(platform: &str) -> (Rig, Object) {
+    let options = Options { timing: Timing::Deferred, ..Options::default() };
+    let config = Config { hang_ns: 50_000_000, preempt_timeout_ns: 20_000_000, ..Config::default() };
+    let mut rig = Rig::with(platform, options, config);
+    let data = rig.object_at(DATA, 1);
+    let low = |address: u64| u32::try_from(address).expect("32 bits");
+    // MI_ATOMIC (increment); MI_SEMAPHORE_WAIT in polling mode, gen12 with a dword more.
+    let token = u32::from(matches!(platform, "tgl" | "adls"));
+    let count = [
+        [0x2f << 23 | 5 << 8 | 1, low(DATA + 0x40), 0, 0x1c << 23 | 1 << 15 | 4 << 12 | (2 + token)],
+        [1, low(DATA + 0x44), 0, 0],
+        [BATCH_END, 0, 0, 0],
+    ];
+    let batches = [
+        (COUNT, count.concat()),
+        (POLITE, vec![0x0280_0000, 0x1880_0101, low(POLITE), 0]),
+        (GOOD, vec![0x1000_0002, low(DATA), 0, 0x600d, BATCH_END, 0]),
+        (SPIN, vec![0x1880_0101, low(SPIN), 0]),
+    ];
+    for (at, dwords) in batches {
+        let object = rig.object_at(at, 1);
+        rig.write(&object, &dwords);
+    }
+    rig.settle();
+    (rig, data)
+}
+
+/// Lets so many milliseconds pass, as [`run`] does; what finishes stays to be taken.
+fn pass(rig: &mut Rig, milliseconds: u32) {
+    for _ in 0..milliseconds * 10 {
+        rig.model().step(200);
+        rig.model().advance(100_000);
+        while rig.model().take_msi().is_some() {
+            rig.gpu.interrupt();
+        }
+        let _ = rig.gpu.tick();
+    }
+}
+
+fn open_gate(rig: &mut Rig, data: &Object) {
+    rig.gpu.object_write(data, 0x44, &1u32.to_le_bytes()).expect("inside");
+}
+
+#[test]
+fn a_batch_that_was_preempted_half_way_goes_on_there_after_a_reset() {
+    for platform in ["skl", "icl", "tgl"] {
+        let (mut rig, data) = rig_with_gate(platform);
+        let innocent = own_timeline(&mut rig, EngineClass::Copy, 0);
+        let guilty = own_timeline(&mut rig, EngineClass::Copy, 0);
+        rig.submit(innocent, COUNT, 1);
+        pass(&mut rig, 1);
+        rig.submit(guilty, SPIN, 2);
+        let done = run(&mut rig, 1);
+        assert_eq!(done, [(2, Status::Hang)], "{platform}");
+        assert_eq!(rig.gpu.statistics().engine_resets, 1, "{platform}");
+        assert_eq!(rig.read(&data)[0x10], 1, "{platform}: it had begun");
+        pass(&mut rig, 5);
+        open_gate(&mut rig, &data);
+        assert_eq!(run(&mut rig, 1), [(1, Status::Done)], "{platform}");
+        rig.submit(innocent, GOOD, 3);
+        assert_eq!(run(&mut rig, 1), [(3, Status::Done)], "{platform}");
+        assert_eq!(rig.read(&data)[0x10], 1, "{platform}: it was not executed again");
+        check(&mut rig);
+    }
+}
+
+#[test]
+fn a_preempted_batch_that_was_cancelled_ends_with_a_reset_for_anothers_sake() {
+    for platform in ["skl", "icl", "tgl"] {
+        let (mut rig, _data) = rig_with_gate(platform);
+        let cancelled = own_timeline(&mut rig, EngineClass::Copy, 0);
+        let guilty = own_timeline(&mut rig, EngineClass::Copy, 0);
+        rig.submit(cancelled, POLITE, 1);
+        rig.submit(cancelled, GOOD, 2);
+        pass(&mut rig, 1);
+        rig.submit(guilty, SPIN, 3);
+        // Until the other one has the engine, and does not give it back.
+        pass(&mut rig, 5);
+        rig.gpu.context_ban(cancelled).expect("exists");
+        let mut done = run(&mut rig, 3);
+        done.sort_by_key(|done| done.0);
+        let (cancelled, hang) = (Status::Cancelled, Status::Hang);
+        assert_eq!(done, [(1, cancelled), (2, cancelled), (3, hang)], "{platform}");
+        check(&mut rig);
+    }
 }

@@ -84,7 +84,7 @@ impl<H: Hardware> Gpu<H> {
             self.reset_engine(engine);
         } else {
             // It may have been preempted within the batch.
-            self.rewind(id, true);
+            self.rewind(id);
         }
     }
 

@@ -97,7 +97,7 @@ impl<H: Hardware> Gpu<H> {
         }
         self.retire(id);
         if rewind {
-            self.rewind(id, true);
+            self.rewind(id);
         }
         self.settle_image(id);
         self.requeue(id, how == Left::Preempted);

@@ -72,7 +72,7 @@ impl<H: Hardware> Gpu<H> {
         self.bus.publish(memory.at(start), bytes);
         if place != Place::OnHardware && begun {
             // It was preempted in its batch: the saved state must not go on with it.
-            self.rewind(context_id, true);
+            self.rewind(context_id);
         }
         self.unpark(context_id);
         self.advance_ready(context_id);

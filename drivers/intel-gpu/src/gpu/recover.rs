@@ -191,14 +191,22 @@ impl<H: Hardware> Gpu<H> {
                 continue;
             }
             context.place = Place::Idle;
+            context.rewind_when_off = false;
             let tag = context.tag;
             self.engines[engine].ports.give_tag(tag);
             self.retire(id);
             let first = self.contexts.get(id).and_then(|context| context.first);
-            if let Some(request) = first.and_then(|first| self.requests.get_mut(first)) {
-                request.disturbed |= request.status == Status::Done;
+            let first = first.and_then(|first| self.requests.get_mut(first));
+            let skipped = first.as_ref().is_some_and(|request| request.status != Status::Done);
+            if let Some(request) = first {
+                request.disturbed |= !skipped;
             }
-            self.rewind(id, running == Some(id));
+            if running == Some(id) || skipped {
+                self.rewind(id);
+            } else {
+                self.start_in_image(id);
+                self.load_again(id);
+            }
             self.requeue(id, true);
         }
         self.engines[engine].stopped = false;
@@ -216,26 +224,30 @@ impl<H: Hardware> Gpu<H> {
         }
     }
 
-    /// Prepares a context to run again after its engine was reset under it.
-    pub(super) fn rewind(&mut self, id: ContextId, was_running: bool) {
-        if was_running {
-            // The reset may have torn the image: start from the default state.
-            self.context_write_image(id);
-        } else {
-            self.start_in_image(id);
-        }
+    /// Makes a context that is off the hardware start from the default state, at its first unfinished request:
+    /// the reset may have torn its image, or the image is in the middle of a batch that is skipped. A reset
+    /// leaves the image of one that was not running as it is: it may have been preempted within a batch, and
+    /// goes on there (i915: `execlists_reset` rewinds the active request only).
+    pub(super) fn rewind(&mut self, id: ContextId) {
+        self.context_write_image(id);
         let Some(context) = self.contexts.get_mut(id) else { return };
         let first = context.first.and_then(|request| self.requests.get(request));
         let head = first.map_or(context.submitted_tail, |request| {
             if request.status == Status::Done { request.start } else { request.breadcrumb }
         });
         context.restore_inhibit = self.engines[context.engine].default_state.len() == 0;
-        context.force_restore = true;
-        context.next_tail = context.spare_tail;
-        context.unsubmitted = true;
         let at = context.state.at(slot::RING_HEAD * 4);
         self.bus.hw.write_u32(at, head);
         self.bus.publish(at, 4);
+        self.load_again(id);
+    }
+
+    /// The next submission of a context covers all of it that is ready, and loads its image.
+    fn load_again(&mut self, id: ContextId) {
+        let Some(context) = self.contexts.get_mut(id) else { return };
+        context.force_restore = true;
+        context.next_tail = context.spare_tail;
+        context.unsubmitted = true;
     }
 
     /// Gives up: from here on everything is refused, and what was submitted ends as cancelled.
