@@ -467,3 +467,26 @@ fn a_preempted_batch_that_was_cancelled_ends_with_a_reset_for_anothers_sake() {
         check(&mut rig);
     }
 }
+
+#[test]
+fn requests_of_a_shared_timeline_end_in_its_order_when_the_gpu_is_given_up() {
+    for platform in ["skl", "tgl"] {
+        let mut rig = rig(platform);
+        let contexts = [rig.context(EngineClass::Copy), rig.context(EngineClass::Render)];
+        for (cookie, of) in (1..).zip([0, 1, 0, 0, 1, 0]) {
+            rig.submit(contexts[of], SPIN, cookie);
+        }
+        // It is freed with its last request, which waited for the first context's.
+        rig.gpu.context_destroy(contexts[1]).expect("exists");
+        rig.gpu.give_up();
+        let done = rig.completions();
+        let points: Vec<u64> = done.iter().map(|done| done.fence.seqno).collect();
+        assert_eq!(points, [1, 2, 3, 4, 5, 6], "{platform}");
+        assert!(done.iter().all(|done| done.status == Status::Cancelled), "{platform}: {done:?}");
+        // What was given up still answers, and can be taken down.
+        rig.gpu.context_set_priority(contexts[0], 7).expect("exists");
+        rig.gpu.context_destroy(contexts[0]).expect("exists");
+        let unbinding = rig.gpu.vm_destroy(rig.vm).expect("no context uses it");
+        assert!(rig.gpu.release(unbinding).is_ok(), "{platform}");
+    }
+}

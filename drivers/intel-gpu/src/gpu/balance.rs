@@ -47,8 +47,12 @@ impl<H: Hardware> Gpu<H> {
         Ok(())
     }
 
-    /// Puts a context that is off the hardware into the queue that its lane has.
+    /// Puts a context that is off the hardware into the queue that its lane has. Once the GPU has been given up
+    /// nothing would take it from there, and it stays idle.
     pub(super) fn enqueue(&mut self, id: ContextId, front: bool) {
+        if self.check_running().is_err() {
+            return;
+        }
         let Some(context) = self.contexts.get_mut(id) else { return };
         let (lane, priority) = (context.lane, context.effective_priority());
         context.place = Place::Queued;

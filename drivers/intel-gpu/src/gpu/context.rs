@@ -389,6 +389,7 @@ impl<H: Hardware> Gpu<H> {
             return;
         }
         if let Some(context) = self.contexts.remove(id) {
+            debug_assert_ne!(context.place, Place::Queued, "a queue still names it");
             if let Some(vm) = self.vms.get_mut(context.vm) {
                 vm.contexts -= 1;
             }

@@ -260,14 +260,8 @@ impl<H: Hardware> Gpu<H> {
                     context.place = Place::Idle;
                 }
             }
+            // Nothing is queued any more (`enqueue`).
             self.unwind(engine);
-            // `unwind` queued them again; nothing takes them from there any more.
-            let queue = &mut self.engines[engine].queue;
-            while let Some(id) = queue.pop(&mut self.contexts) {
-                if let Some(context) = self.contexts.get_mut(id) {
-                    context.place = Place::Idle;
-                }
-            }
         }
         while let Some(id) = self.shared.pop(&mut self.contexts) {
             if let Some(context) = self.contexts.get_mut(id) {

@@ -171,6 +171,12 @@ impl<H: Hardware> Gpu<H> {
 
     fn submit_elements(&mut self, engine: usize, elements: Elements) {
         if self.wake().is_err() {
+            for id in elements.into_iter().flatten() {
+                // Taken from a queue, and not on the hardware either.
+                if let Some(context) = self.contexts.get_mut(id).filter(|context| context.ports == 0) {
+                    context.place = Place::Idle;
+                }
+            }
             self.wedge();
             return;
         }

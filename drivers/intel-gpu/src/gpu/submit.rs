@@ -434,20 +434,33 @@ impl<H: Hardware> Gpu<H> {
         self.bus.publish(memory.at(request.start), bytes);
     }
 
-    /// Ends every request there is without the GPU's help, in each context's order.
+    /// Ends every request there is without the GPU's help, in each timeline's order.
     pub(super) fn abandon_all(&mut self) {
         debug_assert_eq!(self.health, Health::Wedged);
-        for slot in 0..self.contexts.capacity() {
-            let Some(context) = self.contexts.at(slot) else { continue };
-            while let Some(id) = self.contexts.get(context).and_then(|context| context.first) {
-                if let Some(request) =
-                    self.requests.get_mut(id).filter(|request| request.status == Status::Done)
-                {
-                    request.status = Status::Cancelled;
+        // A pass ends at least the oldest request of each timeline: it is the first of its context.
+        let mut more = true;
+        while core::mem::take(&mut more) {
+            for slot in 0..self.contexts.capacity() {
+                let Some(context) = self.contexts.at(slot) else { continue };
+                while let Some(id) = self.next_in_order(context) {
+                    if let Some(request) =
+                        self.requests.get_mut(id).filter(|request| request.status == Status::Done)
+                    {
+                        request.status = Status::Cancelled;
+                    }
+                    self.finish(id);
+                    more = true;
                 }
-                self.finish(id);
+                self.context_free_if_done(context);
             }
-            self.context_free_if_done(context);
         }
+    }
+
+    /// The first request of a context, if it is the next of its timeline, too.
+    fn next_in_order(&self, context: ContextId) -> Option<RequestId> {
+        let first = self.contexts.get(context)?.first?;
+        let request = self.requests.get(first)?;
+        let timeline = self.timelines.get(request.timeline)?;
+        (request.seqno <= timeline.completed + 1).then_some(first)
     }
 }
