@@ -490,3 +490,36 @@ fn requests_of_a_shared_timeline_end_in_its_order_when_the_gpu_is_given_up() {
         assert!(rig.gpu.release(unbinding).is_ok(), "{platform}");
     }
 }
+
+#[test]
+fn a_ban_that_has_followed_from_a_hang_needs_no_second_reset() {
+    for platform in ["skl", "tgl"] {
+        let mut rig = rig(platform);
+        let banned = own_timeline(&mut rig, EngineClass::Copy, 0);
+        rig.gpu.context_ban_before(banned, u64::MAX).expect("exists");
+        rig.submit(banned, SPIN, 1);
+        for cookie in 2..=12 {
+            rig.submit(banned, GOOD, cookie);
+        }
+        let mut done = Vec::new();
+        for _ in 0..3_000 {
+            // In small steps: the first one's end is to be seen while the others are on the engine.
+            rig.model().step(8);
+            rig.model().advance(100_000);
+            let _ = rig.gpu.tick();
+            done.extend(rig.completions().into_iter().map(|done| (done.cookie, done.status)));
+            if !done.is_empty() {
+                break;
+            }
+        }
+        assert_eq!(done.first(), Some(&(1, Status::Hang)), "{platform}");
+        assert_eq!(rig.gpu.context_is_busy(banned), Ok(true), "{platform}: {done:?}");
+        rig.gpu.context_ban(banned).expect("exists");
+        let left = 12 - done.len();
+        done.extend(run(&mut rig, left));
+        assert_eq!(done.len(), 12, "{platform}: {done:?}");
+        assert!(done[1..].iter().all(|done| done.1 == Status::Cancelled), "{platform}: {done:?}");
+        assert_eq!(rig.gpu.statistics().engine_resets, 1, "{platform}");
+        check(&mut rig);
+    }
+}

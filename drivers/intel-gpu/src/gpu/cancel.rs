@@ -26,7 +26,9 @@ impl<H: Hardware> Gpu<H> {
     /// # Errors
     /// [`Error::NotFound`].
     pub fn context_ban(&mut self, id: ContextId) -> Result<(), Error> {
-        self.context_mut(id)?.banned = true;
+        if core::mem::replace(&mut self.context_mut(id)?.banned, true) {
+            return Ok(()); // what it had was skipped then, and it has taken nothing since
+        }
         self.cancel_requests(id);
         self.run_scheduler();
         Ok(())
