@@ -523,3 +523,26 @@ fn a_ban_that_has_followed_from_a_hang_needs_no_second_reset() {
         check(&mut rig);
     }
 }
+
+#[test]
+fn a_ban_does_not_disturb_what_another_context_executes() {
+    for platform in ["skl", "icl", "tgl"] {
+        let (mut rig, data) = rig_with_gate(platform);
+        let other = own_timeline(&mut rig, EngineClass::Copy, 0);
+        let banned = own_timeline(&mut rig, EngineClass::Copy, -1);
+        rig.submit(other, COUNT, 1);
+        rig.submit(banned, POLITE, 2);
+        pass(&mut rig, 2);
+        rig.gpu.context_ban(banned).expect("exists");
+        pass(&mut rig, 5);
+        open_gate(&mut rig, &data);
+        pass(&mut rig, 5);
+        let mut done = rig.completions();
+        done.sort_by_key(|done| done.cookie);
+        let ends: Vec<_> = done.iter().map(|done| (done.status, done.disturbed)).collect();
+        assert_eq!(ends, [(Status::Done, false), (Status::Cancelled, false)], "{platform}");
+        assert_eq!(rig.read(&data)[0x10], 1, "{platform}: executed once");
+        assert_eq!(rig.gpu.statistics().engine_resets, 0, "{platform}");
+        check(&mut rig);
+    }
+}

@@ -3,9 +3,9 @@
 //!
 //! ```text
 //!                      waiting ─────────────────────────────► skipped
-//!   requests of a      on the hardware, ban ────────────────► engine reset ──► skipped
-//!   context            on the hardware, cancelled ──► knock ─► preempted ────► skipped
-//!                                                       └──── not in time ──► engine reset ─► skipped
+//!   requests of a      on the hardware, hung ───────────────► engine reset ──► skipped
+//!   context            on the hardware ──► knock ─► preempted ───────────────► skipped
+//!                                            └──── not in time, or no knock ─► engine reset ─► skipped
 //! ```
 //!
 //! A skipped request does nothing but signal, in its timeline's order. A context that was preempted within a
@@ -20,8 +20,7 @@ use crate::error::Error;
 use crate::platform::Hardware;
 
 impl<H: Hardware> Gpu<H> {
-    /// Bans a context: what it has queued is skipped and finishes as cancelled, what it is executing is
-    /// stopped by resetting the engine, and it takes no new request.
+    /// Bans a context: what it has is cancelled ([`Self::context_cancel`]), unless it has been before.
     ///
     /// # Errors
     /// [`Error::NotFound`].
@@ -29,9 +28,7 @@ impl<H: Hardware> Gpu<H> {
         if core::mem::replace(&mut self.context_mut(id)?.banned, true) {
             return Ok(()); // what it had was skipped then, and it has taken nothing since
         }
-        self.cancel_requests(id);
-        self.run_scheduler();
-        Ok(())
+        self.context_cancel(id)
     }
 
     /// A hang of a context before `ns` of the driver's clock bans it, at once.
