@@ -4,7 +4,7 @@
 mod machine;
 
 use gpu_model::{Options, Timing};
-use intel_gpu::device::EngineClass;
+use intel_gpu::device::{EngineClass, Sseu};
 use intel_gpu::memory::Object;
 use intel_gpu::{Config, ContextId, Error, InitError, Status, Submission};
 use machine::{BATCH_END, Machine, Rig, range, start, store, va};
@@ -545,4 +545,25 @@ fn a_ban_does_not_disturb_what_another_context_executes() {
         assert_eq!(rig.gpu.statistics().engine_resets, 0, "{platform}");
         check(&mut rig);
     }
+}
+
+#[test]
+fn a_reset_that_takes_a_context_off_lets_the_request_go_on_that_waits_for_that() {
+    let mut waited = 0;
+    // Wherever the reset comes; also between the first one's end and its context's leaving.
+    for steps in 1..40 {
+        let mut rig = rig("icl");
+        let context = own_timeline(&mut rig, EngineClass::Render, 0);
+        rig.submit(context, GOOD, 1);
+        rig.gpu.context_set_sseu(context, Sseu { slices: 1, subslices: 1, min_eus: 8, max_eus: 8 }).unwrap();
+        rig.submit(context, GOOD, 2);
+        rig.model().step(steps);
+        rig.gpu.reset().expect("the hardware answers");
+        let done = rig.completions();
+        waited += usize::from(done.len() == 1);
+        let done = [done.into_iter().map(|done| (done.cookie, done.status)).collect(), run(&mut rig, 2)];
+        assert_eq!(done.concat(), [(1, Status::Done), (2, Status::Done)], "after {steps} steps");
+        check(&mut rig);
+    }
+    assert!(waited > 0, "the reset never came after the first one's end");
 }

@@ -105,7 +105,7 @@ impl<H: Hardware> Gpu<H> {
 
     /// Brings the image of a context that is off the hardware up to date, and lets the request that waited for
     /// that go on.
-    fn settle_image(&mut self, id: ContextId) {
+    pub(super) fn settle_image(&mut self, id: ContextId) {
         let Some(context) = self.contexts.get_mut(id) else { return };
         if context.first.is_none() {
             context.lane = context.selection.mask();

@@ -207,6 +207,7 @@ impl<H: Hardware> Gpu<H> {
                 self.start_in_image(id);
                 self.load_again(id);
             }
+            self.settle_image(id);
             self.requeue(id, true);
         }
         self.engines[engine].stopped = false;
