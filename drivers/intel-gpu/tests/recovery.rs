@@ -567,3 +567,25 @@ fn a_reset_that_takes_a_context_off_lets_the_request_go_on_that_waits_for_that()
     }
     assert!(waited > 0, "the reset never came after the first one's end");
 }
+
+#[test]
+fn two_contexts_on_one_engine_can_be_cancelled_at_once() {
+    for platform in ["skl", "icl", "tgl"] {
+        let (mut rig, _data) = rig_with_gate(platform);
+        let running = own_timeline(&mut rig, EngineClass::Copy, 0);
+        let second = own_timeline(&mut rig, EngineClass::Copy, -1);
+        rig.submit(running, POLITE, 1);
+        rig.submit(second, POLITE, 2);
+        pass(&mut rig, 2);
+        // Nothing that the first one causes is seen before the second one.
+        rig.gpu.context_cancel(second).expect("exists");
+        rig.gpu.context_cancel(running).expect("exists");
+        // Less than a request may run unasked.
+        pass(&mut rig, 5);
+        let mut done: Vec<_> = rig.completions().iter().map(|done| (done.cookie, done.status)).collect();
+        done.sort_by_key(|done| done.0);
+        assert_eq!(done, [(1, Status::Cancelled), (2, Status::Cancelled)], "{platform}");
+        assert_eq!(rig.gpu.statistics().engine_resets, 0, "{platform}");
+        check(&mut rig);
+    }
+}

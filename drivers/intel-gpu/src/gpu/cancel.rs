@@ -56,16 +56,32 @@ impl<H: Hardware> Gpu<H> {
             context.rewind_when_off = true;
             self.skip_requests(id, Status::Cancelled);
             self.advance_ready(id);
-            // Anything that preempts it will do; what is under way already need not be asked for.
-            if let Some(kernel) = self.engines[engine].kernel
-                && self.contexts.get(kernel).is_some_and(|kernel| kernel.first.is_none())
-                && self.submit_request(kernel, Payload::Nothing, &[], 0).is_err()
-            {
-                self.reset_engine(engine);
-            }
+            self.ask_to_leave(engine);
         }
         self.run_scheduler();
         Ok(())
+    }
+
+    /// Has what an engine executes preempted. Anything that does that will do; what is under way already need
+    /// not be asked for.
+    fn ask_to_leave(&mut self, engine: usize) {
+        if let Some(kernel) = self.engines[engine].kernel
+            && self.contexts.get(kernel).is_some_and(|kernel| kernel.first.is_none())
+            && self.submit_request(kernel, Payload::Nothing, &[], 0).is_err()
+        {
+            self.reset_engine(engine);
+        }
+    }
+
+    /// A context that was cancelled while something else was about to take its place on the engine, and it was to
+    /// come next again: asks once more.
+    pub(super) fn evict_cancelled(&mut self, engine: usize) {
+        let found = &self.engines[engine];
+        let running = found.ports.active[0].filter(|_| found.ports.pending.is_none() && !found.stopped);
+        let context = running.and_then(|id| self.contexts.get(id));
+        if context.is_some_and(|context| context.rewind_when_off && context.first.is_some()) {
+            self.ask_to_leave(engine);
+        }
     }
 
     /// Cancels what a context has not finished. Requests that are not on the hardware are skipped; for

@@ -50,6 +50,7 @@ impl<H: Hardware> Gpu<H> {
         }
         if found {
             self.kick(engine);
+            self.evict_cancelled(engine);
         }
         found
     }
