@@ -86,11 +86,13 @@ const fn render_c6(generation: Generation, name: PlatformName) -> Option<RenderC
 }
 
 /// A frequency in RPNSWREQ's form: units of 50 MHz / 3 from bit 23 on, of 50 MHz from bit 24 on Gen8.
-/// `steps` is in units of 50 MHz, as RP_STATE_CAP has it.
+/// `steps` is as the part's register of capabilities has it: units of 50 MHz, and of 50 MHz / 3 on Gen9's
+/// low-power parts (i915: `intel_rps.c`, `__gen6_rps_get_freq_caps`).
 const fn request(generation: Generation, steps: u32) -> FrequencyRequest {
     match generation {
         Generation::Gen8 => FrequencyRequest(steps << 24),
-        _ => FrequencyRequest((steps * 3) << 23),
+        Generation::Gen9Lp => FrequencyRequest(steps << 23),
+        Generation::Gen9 | Generation::Gen11 | Generation::Gen12 => FrequencyRequest((steps * 3) << 23),
     }
 }
 
@@ -144,7 +146,7 @@ impl<H: Hardware> Gpu<H> {
         self.power = Power::Awake { idle_since_ns: None };
     }
 
-    /// Lowest and highest frequency of the part in steps of 50 MHz; zero when it does not tell.
+    /// Lowest and highest frequency of the part, in the steps of [`request`]; zero when it does not tell.
     fn frequencies(&mut self) -> (u32, u32) {
         if self.platform.generation == Generation::Gen9Lp {
             let bytes = self.bus.read_raw(0x13_8170).to_le_bytes(); // BXT_RP_STATE_CAP
@@ -230,5 +232,15 @@ mod tests {
         assert_eq!(request(Generation::Gen12, 2).0, 0x300_0000);
         assert_eq!(request(Generation::Gen12, 0x1a).0, 78 << 23);
         assert_eq!(request(Generation::Gen8, 6).0, 6 << 24);
+    }
+
+    /// 650 MHz, as each generation's capabilities have it and as RPNSWREQ takes it.
+    #[test]
+    fn a_frequency_is_asked_for_in_the_units_of_the_part() {
+        assert_eq!(request(Generation::Gen8, 13).0, 13 << 24);
+        for generation in [Generation::Gen9, Generation::Gen11, Generation::Gen12] {
+            assert_eq!(request(generation, 13).0, 39 << 23, "{generation:?}");
+        }
+        assert_eq!(request(Generation::Gen9Lp, 39).0, 39 << 23);
     }
 }
