@@ -7,7 +7,7 @@ use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::marker::PhantomData;
 
-/// Handle of a `T` in its [`Slab`]. Never reused while 2^32 others have not lived in its slot.
+/// Handle of a `T` in the slab that it lives in. Never reused while 2^32 others have not lived in its slot.
 pub struct Id<T> {
     index: u32,
     generation: u32,

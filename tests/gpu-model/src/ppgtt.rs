@@ -68,7 +68,7 @@ pub enum Finding {
 /// Switches that change how entries are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Switches {
-    /// 64 KiB pages are honoured (Gen9: 0x4080 [3:0] set; always on later parts).
+    /// 64 KiB pages are honoured (Gen9: bits 3:0 of 0x4080 set; always on later parts).
     pub large_pages: bool,
     /// The GTT cache is on (0x4024), with which 2 MiB pages do not work on Gen8 to Gen11.
     pub gtt_cache: bool,

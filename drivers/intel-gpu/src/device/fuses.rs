@@ -64,7 +64,7 @@ impl Sseu {
     }
 }
 
-/// All that [`Fuses::read`] found.
+/// All that the fuses say.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Fuses {
     /// Engines that exist.

@@ -56,7 +56,7 @@ impl Descriptor {
         self.raw & Self::FORCE_RESTORE != 0
     }
 
-    /// Addressing mode [4:3].
+    /// Addressing mode, bits 4:3.
     #[must_use]
     pub const fn addressing_mode(self) -> u32 {
         (self.low() >> 3) & 3

@@ -95,7 +95,7 @@ impl RegisterFile {
         }
     }
 
-    /// Applies a write to a masked register: [31:16] enable the bits of [15:0]. Answers the new state.
+    /// Applies a write to a masked register: bits 31:16 enable those of 15:0. Answers the new state.
     pub fn set_masked(&mut self, offset: u32, value: u32) -> u32 {
         let mask = value >> 16;
         let state = (self.get(offset) & !mask & 0xffff) | (value & mask);

@@ -182,7 +182,7 @@ pub fn global_register(offset: u32) -> Option<String> {
     })
 }
 
-/// Engine registers of which [31:16] enable the write of [15:0], by offset from the base.
+/// Engine registers of which bits 31:16 enable the write of bits 15:0, by offset from the base.
 #[must_use]
 pub const fn is_masked_engine_register(relative: u32) -> bool {
     matches!(relative, 0x028 | 0x050 | 0x09c | 0x0c0 | 0x0c4 | 0x0d0 | 0x1d0 | 0x200 | 0x244 | 0x29c)
