@@ -277,7 +277,8 @@ fn a_gpu_that_cannot_be_reset_is_wedged_and_everything_ends() {
     rig.gpu.context_destroy(context).expect("exists");
     rig.gpu.context_destroy(render).expect("exists");
     let unbinding = rig.gpu.vm_destroy(rig.vm).expect("no context uses it");
-    assert!(rig.gpu.release(unbinding).is_ok());
+    let unbinding = rig.gpu.release(unbinding).expect_err("nobody confirms it any more");
+    assert!(rig.gpu.release_given_up(unbinding).is_ok());
 }
 
 #[test]
@@ -290,6 +291,33 @@ fn a_device_that_falls_off_the_bus_is_wedged() {
     assert_eq!(done.len(), 1);
     assert!(rig.gpu.is_wedged());
     rig.gpu.interrupt();
+}
+
+#[test]
+fn a_gpu_that_was_given_up_is_not_asked_to_forget_anything() {
+    for platform in ["bdw", "skl", "icl", "tgl"] {
+        for parked in [false, true] {
+            let mut rig = rig(platform);
+            let context = own_timeline(&mut rig, EngineClass::Copy, 0);
+            rig.submit(context, GOOD, 1);
+            assert_eq!(run(&mut rig, 1), [(1, Status::Done)]);
+            if parked {
+                rig.gpu.power_down();
+                assert!(rig.gpu.is_parked());
+            }
+            let unbinding = rig.gpu.unbind(rig.vm, range(DATA, 1)).expect("exists");
+            rig.model().injection().device_gone = true;
+            rig.gpu.give_up();
+            let (started, asked) = (rig.model().now_ns(), rig.gpu.statistics().tlb_invalidations);
+            assert_eq!(rig.gpu.invalidate_tlbs(), Err(Error::Wedged), "{platform}");
+            let unbinding = rig.gpu.release(unbinding).expect_err("nobody has confirmed it");
+            // A poll makes the clock go on.
+            assert_eq!(rig.model().now_ns(), started, "{platform}, parked: {parked}");
+            assert_eq!(rig.gpu.statistics().tlb_invalidations, asked);
+            assert_eq!(rig.gpu.release_given_up(unbinding).expect("nothing runs").pages(), 1);
+            assert!(!rig.gpu.tick(), "there is nothing to wait for");
+        }
+    }
 }
 
 #[test]
@@ -487,7 +515,8 @@ fn requests_of_a_shared_timeline_end_in_its_order_when_the_gpu_is_given_up() {
         rig.gpu.context_set_priority(contexts[0], 7).expect("exists");
         rig.gpu.context_destroy(contexts[0]).expect("exists");
         let unbinding = rig.gpu.vm_destroy(rig.vm).expect("no context uses it");
-        assert!(rig.gpu.release(unbinding).is_ok(), "{platform}");
+        let unbinding = rig.gpu.release(unbinding).expect_err("nobody confirms it any more");
+        assert!(rig.gpu.release_given_up(unbinding).is_ok(), "{platform}");
     }
 }
 

@@ -57,6 +57,8 @@ impl GuestMemory for Guarded {
 pub struct Machine {
     /// The GPU.
     pub model: gpu_model::Gpu,
+    /// Reads of registers by the driver so far.
+    pub reads: u64,
     memory: VecMemory,
 }
 
@@ -86,7 +88,7 @@ impl Machine {
         model.config_write(at + 4, 4, 0xfee0_0000);
         model.config_write(at + 8, 2, 0x35);
         model.config_write(at + 2, 2, 1);
-        Self { model, memory }
+        Self { model, reads: 0, memory }
     }
 
     /// What configuration space says.
@@ -100,12 +102,14 @@ impl Machine {
 
 impl Mmio for Machine {
     fn read32(&mut self, offset: u32) -> u32 {
+        self.reads += 1;
         self.model.read32(offset)
     }
     fn write32(&mut self, offset: u32, value: u32) {
         self.model.write32(offset, value);
     }
     fn read64(&mut self, offset: u32) -> u64 {
+        self.reads += 1;
         self.model.bar_read(Bar::Registers, offset.into(), 8)
     }
     fn write64(&mut self, offset: u32, value: u64) {

@@ -263,7 +263,8 @@ impl<H: Hardware> Gpu<H> {
     ///
     /// # Errors
     /// The unbinding comes back when an engine does not answer in its time: the pages may still be
-    /// reached. [`Self::tick`] resets the GPU then; try again after it.
+    /// reached. [`Self::tick`] resets the GPU then; try again after it. Of a GPU that was given up nothing is asked,
+    /// and it comes back at once: see [`Self::release_given_up`].
     pub fn release(&mut self, unbinding: Unbinding) -> Result<Released, Unbinding> {
         match self.tlb.try_release(unbinding) {
             Ok(released) => Ok(released),
@@ -287,8 +288,10 @@ impl<H: Hardware> Gpu<H> {
     ///
     /// # Errors
     /// [`Error::Timeout`] when an engine does not answer in its time. Then the next [`Self::tick`] resets the GPU, and
-    /// gives it up if it does not answer even after that.
+    /// gives it up if it does not answer even after that. [`Error::Wedged`] when it was given up: no register is touched
+    /// then (i915: `intel_gt_invalidate_tlb_full`).
     pub fn invalidate_tlbs(&mut self) -> Result<(), Error> {
+        self.check_running()?;
         self.wake()?;
         let pending = self.tlb.pending;
         let chosen = || (0..).zip(&self.engines).filter(move |(index, _)| pending >> *index & 1 != 0);

@@ -334,6 +334,10 @@ impl<H: Hardware> Driver<H> {
             return Reply { words: [u64::from(VERSION), 0, 0, 0], count: 1, ..Reply::error(Errno::Inval) };
         }
         if self.gpu.is_wedged() {
+            if connect.flags & Connect::AFRESH != 0 {
+                // It gets nothing new, but what it had is taken down all the same.
+                let _ = self.start_over(domain, client);
+            }
             return Reply::error(Errno::Io);
         }
         if connect.flags & Connect::AFRESH != 0

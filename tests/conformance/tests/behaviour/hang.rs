@@ -135,3 +135,61 @@ fn a_gpu_that_is_gone_ends_every_batch_and_refuses_with_eio() {
     rig.close(0, object).unwrap();
     rig.context_destroy(0, context).unwrap();
 }
+
+/// A rig with a GPU that fell off the bus under a batch, and was given up; `objects` are what the batch used, the pages
+/// of all of them lent. The handles of the context and of the objects.
+fn wedged(platform: &'static str, objects: usize) -> (Rig, u32, Vec<u32>) {
+    let mut rig = Rig::with(settings(platform));
+    let context = rig.context_create(0, 0, &[]).unwrap();
+    let regions: Vec<_> = (0..objects).map(|_| rig.region(0, 1)).collect();
+    let handles: Vec<_> = regions.iter().map(|region| rig.userptr(0, *region)).collect();
+    rig.poke(regions[0].physical, &batch::endless(CODE));
+    let mut list: Vec<_> =
+        (1_u64..).zip(&handles[1..]).map(|(at, id)| writes(*id, DATA + at * 4096)).collect();
+    list.push(reads(handles[0], CODE));
+    let hung = rig.run(0, context, BLITTER, &list, &[], &regions).unwrap();
+    assert_eq!(rig.domain.held(), objects);
+    rig.model().injection().device_gone = true;
+    assert!(rig.wait(60_000_000_000, |rig| rig.reached(0, hung)), "{platform}");
+    assert!(rig.driver.gpu().is_wedged());
+    (rig, context, handles)
+}
+
+/// Register reads so far: a device that is gone would be polled with thousands.
+fn register_reads(rig: &mut Rig) -> u64 {
+    rig.driver.gpu().hardware().reads
+}
+
+#[test]
+fn objects_on_a_gpu_that_is_gone_are_closed_without_asking_it() {
+    for platform in ["bdw", "skl", "glk", "icl", "tgl"] {
+        let (mut rig, context, objects) = wedged(platform, 8);
+        let before = register_reads(&mut rig);
+        for (closed, object) in (1..).zip(&objects) {
+            rig.close(0, *object).unwrap();
+            assert_eq!(rig.domain.held(), objects.len() - closed, "{platform}: its page is back");
+        }
+        assert_eq!(register_reads(&mut rig), before, "{platform}");
+        rig.context_destroy(0, context).unwrap();
+        assert!(!rig.driver.tick(&mut rig.domain), "{platform}: nothing is left to wait for");
+        assert!(!rig.driver.is_busy());
+        // The context's place in the GGTT is flushed with one read.
+        assert!(register_reads(&mut rig) <= before + 1, "{platform}");
+    }
+}
+
+#[test]
+fn a_client_that_ends_on_a_gpu_that_is_gone_leaves_nothing_behind() {
+    for platform in ["bdw", "skl", "glk", "icl", "tgl"] {
+        let (mut rig, ..) = wedged(platform, 8);
+        let before = register_reads(&mut rig);
+        let connect = Connect { version: VERSION, flags: Connect::AFRESH };
+        for _ in 0..2 {
+            assert_eq!(rig.op(0, Operation::Connect, &connect), Err(Errno::Io));
+            assert_eq!((rig.domain.held(), rig.domain.mapped()), (0, 0), "{platform}");
+        }
+        assert!(!rig.driver.tick(&mut rig.domain) && !rig.driver.is_busy(), "{platform}");
+        // The places of its two contexts in the GGTT are flushed with one read each.
+        assert!(register_reads(&mut rig) <= before + 2, "{platform}");
+    }
+}
