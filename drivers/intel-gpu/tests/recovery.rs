@@ -3,6 +3,7 @@
 
 mod machine;
 
+use gpu_model::registers::forcewake::AckDelay;
 use gpu_model::{Options, Timing};
 use intel_gpu::device::{EngineClass, Sseu};
 use intel_gpu::memory::Object;
@@ -357,6 +358,73 @@ fn a_tlb_invalidation_that_is_not_confirmed_makes_the_clock_reset_the_gpu() {
         let _ = rig.gpu.tick();
         assert_eq!(rig.gpu.statistics().gpu_resets, 1, "{platform}");
         check(&mut rig);
+    }
+}
+
+#[test]
+fn a_gpu_that_does_not_wake_for_a_tlb_invalidation_is_reset_once_it_does() {
+    for platform in ["bdw", "skl", "glk", "icl", "tgl"] {
+        let mut rig = rig(platform);
+        let context = own_timeline(&mut rig, EngineClass::Copy, 0);
+        rig.submit(context, GOOD, 1);
+        assert_eq!(run(&mut rig, 1), [(1, Status::Done)]);
+        rig.gpu.power_down();
+        assert!(rig.gpu.is_parked());
+        let unbinding = rig.gpu.unbind(rig.vm, range(DATA, 1)).expect("exists");
+        rig.model().injection().forcewake = AckDelay::Never;
+        let unbinding = rig.gpu.release(unbinding).expect_err("the engine may still reach it");
+        rig.model().injection().forcewake = AckDelay::None;
+        let _ = rig.gpu.tick();
+        assert!(!rig.gpu.is_wedged(), "{platform}");
+        assert_eq!(rig.gpu.statistics().gpu_resets, 1, "{platform}");
+        let released = rig.gpu.try_release(unbinding).expect("the reset ended with an invalidation");
+        assert_eq!(released.pages(), 1);
+        let _ = rig.gpu.tick();
+        assert_eq!(rig.gpu.statistics().gpu_resets, 1, "{platform}: once is enough");
+        check(&mut rig);
+    }
+}
+
+#[test]
+fn a_gpu_that_acknowledges_a_wake_up_after_its_time_wakes_the_next_time() {
+    for platform in ["bdw", "skl", "glk", "icl", "tgl"] {
+        let mut rig = rig(platform);
+        let context = own_timeline(&mut rig, EngineClass::Copy, 0);
+        rig.submit(context, GOOD, 1);
+        assert_eq!(run(&mut rig, 1), [(1, Status::Done)]);
+        rig.gpu.power_down();
+        let unbinding = rig.gpu.unbind(rig.vm, range(DATA, 1)).expect("exists");
+        // The driver gives up after fewer reads than that.
+        const LATE: u32 = 100_000;
+        rig.model().injection().forcewake = AckDelay::Reads(LATE);
+        let unbinding = rig.gpu.release(unbinding).expect_err("the engine may still reach it");
+        // The acknowledgement of the GT domain, if it is still asked for, comes now.
+        for _ in 0..=LATE {
+            rig.model().read32(0x13_0044);
+        }
+        rig.model().injection().forcewake = AckDelay::None;
+        assert_eq!(rig.gpu.release(unbinding).expect("it answers now").pages(), 1, "{platform}");
+        check(&mut rig);
+    }
+}
+
+#[test]
+fn a_gpu_that_never_wakes_for_a_tlb_invalidation_is_wedged() {
+    for platform in ["skl", "tgl"] {
+        let mut rig = rig(platform);
+        let context = own_timeline(&mut rig, EngineClass::Copy, 0);
+        rig.submit(context, GOOD, 1);
+        assert_eq!(run(&mut rig, 1), [(1, Status::Done)]);
+        rig.gpu.power_down();
+        // Where nothing waits for the invalidation, nothing is to be done about it.
+        rig.model().injection().forcewake = AckDelay::Never;
+        assert_eq!(rig.gpu.invalidate_tlbs(), Err(Error::Timeout), "{platform}");
+        let _ = rig.gpu.tick();
+        assert!(!rig.gpu.is_wedged(), "{platform}");
+        let unbinding = rig.gpu.unbind(rig.vm, range(DATA, 1)).expect("exists");
+        assert!(rig.gpu.release(unbinding).is_err(), "{platform}");
+        assert!(!rig.gpu.tick());
+        assert!(rig.gpu.is_wedged(), "{platform}");
     }
 }
 

@@ -292,8 +292,12 @@ impl<H: Hardware> Gpu<H> {
     /// then (i915: `intel_gt_invalidate_tlb_full`).
     pub fn invalidate_tlbs(&mut self) -> Result<(), Error> {
         self.check_running()?;
-        self.wake()?;
         let pending = self.tlb.pending;
+        if let Err(error) = self.wake() {
+            // Nothing is unconfirmed where nothing waits for it.
+            self.tlb.unconfirmed |= pending != 0;
+            return Err(error);
+        }
         let chosen = || (0..).zip(&self.engines).filter(move |(index, _)| pending >> *index & 1 != 0);
         let ids = chosen().map(|(_, engine)| engine.id);
         self.statistics.tlb_invalidations += 1;

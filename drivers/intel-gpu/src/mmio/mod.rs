@@ -40,7 +40,11 @@ impl<H: Hardware> Bus<H> {
     /// Wakes `domains`, all that are not awake already.
     pub(crate) fn wake(&mut self, domains: DomainSet) -> Result<(), InitError> {
         let missing = domains.without(self.awake);
-        forcewake::get(&mut self.hw, self.generation, missing)?;
+        if let Err(error) = forcewake::get(&mut self.hw, self.generation, missing) {
+            // The next attempt would take an acknowledgement that comes late for a stale one.
+            forcewake::put(&mut self.hw, missing);
+            return Err(error);
+        }
         self.awake = self.awake.union(missing);
         Ok(())
     }
