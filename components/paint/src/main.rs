@@ -13,16 +13,12 @@
 
 mod scene;
 
-use core::ptr::NonNull;
-
 use gpu_client::blit::{BlitError, Commands, Surface};
 use gpu_client::microkit::ChannelTransport;
-use gpu_client::{Access, Context, Error, Fence, Gpu, Lendable, Object, Param, UsedObject, Vm};
+use gpu_client::symbols::Memory;
+use gpu_client::{Access, Context, Error, Fence, Gpu, Object, Param, UsedObject, Vm, memory, transport};
 use sel4_microkit::ioport::IoPort;
-use sel4_microkit::{
-    Channel, ChannelSet, Handler, Infallible, cap, debug_println, memory_region_symbol, protection_domain,
-    var,
-};
+use sel4_microkit::{Channel, ChannelSet, Handler, Infallible, debug_println, protection_domain, var};
 use window::Window;
 
 use scene::{HEIGHT, Scene, WIDTH};
@@ -83,49 +79,23 @@ fn exit(code: u32) {
     let _ = IoPort::new(*var!(exit_port_id: usize = 0)).out32(EXIT_PORT, code);
 }
 
-#[allow(unsafe_code)]
-fn region(base: NonNull<u8>, bytes: usize) -> Window {
-    // SAFETY: system.xml maps the region there with that size for the life of the domain, and this is
-    // the only place that makes a window of it.
-    unsafe { Window::new(base, bytes) }
-}
-
-/// A CNode's radix as the image tool writes it; one that cannot be is refused by the driver.
-fn radix(bits: u64) -> u32 {
-    u32::try_from(bits).unwrap_or(u32::MAX)
-}
-
 fn start() -> Result<Painter, Failure> {
-    let area = region(memory_region_symbol!(gpu_message: *mut u8), *var!(gpu_message_size: usize = 0));
-    let points = region(memory_region_symbol!(gpu_points: *mut u8), 4096);
-    let mut frame = region(memory_region_symbol!(frame: *mut u8), *var!(frame_size: usize = 0));
-    let mut batch = region(memory_region_symbol!(batch: *mut u8), *var!(batch_size: usize = 0));
+    let Memory { window: mut frame, lendable: frame_pages } =
+        memory!(frame, frame_size, frame_cnode_bits, slot = FRAME_SLOT);
+    let Memory { window: mut batch, lendable: batch_pages } =
+        memory!(batch, batch_size, batch_cnode_bits, slot = BATCH_SLOT);
     let pixels = WIDTH as usize * HEIGHT as usize;
     if frame.len() < pixels * PIXEL || batch.len() < BATCH_DWORDS * 4 {
         return Err(Failure::System("system.xml: the regions frame or batch are too small"));
     }
 
     let at = |what| move |error| Failure::Gpu(what, error);
-    let mut gpu = Gpu::connect_afresh(ChannelTransport::new(DRIVER, area, points)).map_err(at("connect"))?;
+    let mut gpu = Gpu::connect_afresh(transport!(DRIVER)).map_err(at("connect"))?;
     let chipset = gpu.param(Param::ChipsetId).map_err(at("chipset id"))?;
     debug_println!("paint: connected to GPU {chipset:#06x} with {} engines", gpu.engines());
     let vm = gpu.create_vm().map_err(at("create address space"))?;
     let context = gpu.create_context(&vm).map_err(at("create context"))?;
 
-    let frame_pages = Lendable {
-        address: frame.address() as u64,
-        size: frame.len() as u64,
-        frames: cap::cnode(FRAME_SLOT).cptr().bits(),
-        frames_bits: radix(*var!(frame_cnode_bits: u64 = 0)),
-        page_bits: 12,
-    };
-    let batch_pages = Lendable {
-        address: batch.address() as u64,
-        size: batch.len() as u64,
-        frames: cap::cnode(BATCH_SLOT).cptr().bits(),
-        frames_bits: radix(*var!(batch_cnode_bits: u64 = 0)),
-        page_bits: 12,
-    };
     let frame_object = gpu.create_userptr(frame_pages).map_err(at("create the picture's object"))?;
     let batch_object = gpu.create_userptr(batch_pages).map_err(at("create the batch's object"))?;
 

@@ -17,19 +17,15 @@
 
 mod scene;
 
-use core::ptr::NonNull;
-
 use gpu_client::blit::{BlitError, Commands, Surface};
 use gpu_client::microkit::ChannelTransport;
+use gpu_client::symbols::Memory;
 use gpu_client::{
     Access, CLONE_ALL, Context, ContextBuilder, ContextParam, EngineClassInstance, Errno, Error, Fence, Gpu,
-    Lendable, Object, UsedObject, Vm,
+    Object, UsedObject, Vm, memory, transport,
 };
 use sel4_microkit::ioport::IoPort;
-use sel4_microkit::{
-    Channel, ChannelSet, Handler, Infallible, cap, debug_println, memory_region_symbol, protection_domain,
-    var,
-};
+use sel4_microkit::{Channel, ChannelSet, Handler, Infallible, debug_println, protection_domain, var};
 use window::Window;
 
 use scene::{HEIGHT, Part, WIDTH};
@@ -112,18 +108,6 @@ struct Recover {
 fn exit(code: u32) {
     // The only error would be a missing port, which is a board's normal state.
     let _ = IoPort::new(*var!(exit_port_id: usize = 0)).out32(EXIT_PORT, code);
-}
-
-#[allow(unsafe_code)]
-fn region(base: NonNull<u8>, bytes: usize) -> Window {
-    // SAFETY: system.xml maps the region there with that size for the life of the domain, and this is
-    // the only place that makes a window of it.
-    unsafe { Window::new(base, bytes) }
-}
-
-/// A CNode's radix as the image tool writes it; one that cannot be is refused by the driver.
-fn radix(bits: u64) -> u32 {
-    u32::try_from(bits).unwrap_or(u32::MAX)
 }
 
 fn at(what: &'static str) -> impl Fn(Error) -> Failure {
@@ -225,10 +209,10 @@ impl Painter {
 }
 
 fn start() -> Result<Painter, Failure> {
-    let area = region(memory_region_symbol!(gpu_message: *mut u8), *var!(gpu_message_size: usize = 0));
-    let points = region(memory_region_symbol!(gpu_points: *mut u8), 4096);
-    let mut frame = region(memory_region_symbol!(frame: *mut u8), *var!(frame_size: usize = 0));
-    let mut batch = region(memory_region_symbol!(batch: *mut u8), *var!(batch_size: usize = 0));
+    let Memory { window: mut frame, lendable: frame_pages } =
+        memory!(frame, frame_size, frame_cnode_bits, slot = FRAME_SLOT);
+    let Memory { window: mut batch, lendable: batch_pages } =
+        memory!(batch, batch_size, batch_cnode_bits, slot = BATCH_SLOT);
     let pixels = WIDTH as usize * HEIGHT as usize;
     if frame.len() < pixels * PIXEL || batch.len() < 3 * BATCH_BYTES as usize {
         return Err(Failure::System("system.xml: the regions frame or batch are too small"));
@@ -237,7 +221,7 @@ fn start() -> Result<Painter, Failure> {
         frame.write(pixel * PIXEL, UNPAINTED);
     }
 
-    let mut gpu = Gpu::connect(ChannelTransport::new(DRIVER, area, points)).map_err(at("connect"))?;
+    let mut gpu = Gpu::connect(transport!(DRIVER)).map_err(at("connect"))?;
     let vm = gpu.create_vm().map_err(at("create address space"))?;
     let builder = ContextBuilder::new()
         .single_timeline()
@@ -247,15 +231,6 @@ fn start() -> Result<Painter, Failure> {
         .param(ContextParam::WATCHDOG, WATCHDOG_US)
         .param(ContextParam::RECOVERABLE, 0);
     let context = gpu.create_context_with(&builder).map_err(at("create context"))?;
-    let lend = |memory: &Window, slot, bits| Lendable {
-        address: memory.address() as u64,
-        size: memory.len() as u64,
-        frames: cap::cnode(slot).cptr().bits(),
-        frames_bits: radix(bits),
-        page_bits: 12,
-    };
-    let frame_pages = lend(&frame, FRAME_SLOT, *var!(frame_cnode_bits: u64 = 0));
-    let batch_pages = lend(&batch, BATCH_SLOT, *var!(batch_cnode_bits: u64 = 0));
     let frame_object = gpu.create_userptr(frame_pages).map_err(at("create the picture's object"))?;
     let batch_object = gpu.create_userptr(batch_pages).map_err(at("create the batches' object"))?;
     let lengths = [
