@@ -31,7 +31,7 @@ pub struct Census {
     pub uses: u32,
     /// Pages that can still be lent.
     pub free_lent_pages: u32,
-    /// Requests, contexts, timelines and address spaces of the hardware half (`Gpu::population`).
+    /// Contexts, timelines, requests and address spaces of the hardware half (`Gpu::population`).
     pub hardware: [u32; 4],
     /// Free pages of the driver's memory.
     pub free_driver_pages: u32,

@@ -23,6 +23,7 @@ mod params;
 mod placing;
 mod probe;
 mod property;
+mod property_contexts;
 mod restart;
 mod rings;
 mod seed;
