@@ -77,8 +77,8 @@ impl<const N: usize> Domain for Clients<N> {
         self.frames.take(source, slot, write)
     }
 
-    fn adopt_frame(&mut self, _slot: u32, _device: DeviceAddress) {
-        // It is mapped, and no capability stands for it.
+    fn adopt_frame(&mut self, slot: u32, _device: DeviceAddress) {
+        self.frames.adopt(slot);
     }
 
     fn is_held(&mut self, slot: u32, device: DeviceAddress) -> bool {

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Deleting a frame capability unmaps it from the I/O space (seL4: `src/arch/x86/object/iospace.c`,
-//! `unmapIOPage`), so holding none means reaching none.
+//! `unmapIOPage`), so holding none means reaching none. Where no capability can be sent, frames are lent by the
+//! name of their region, and stay mapped: only a note is kept of those.
 
 use intel_gpu::address::DeviceAddress;
 use intel_gpu::uapi::{Frame, FrameError, Source};
@@ -34,13 +35,26 @@ const WORD_BITS: u8 = 64;
 #[derive(Debug)]
 pub(crate) struct Frames {
     io_space: IoSpace,
+    /// A bit for each number of the core's pool that is a frame without capability.
+    adopted: [u64; 1 << (KEPT_BITS - 6)],
 }
 
 impl Frames {
     /// Makes ready to receive.
     pub(crate) fn new() -> Self {
         cap::set_receive_slot(Self::received());
-        Self { io_space: IoSpace::from_cptr(cap::slot(IO_SPACE_SLOT)) }
+        Self { io_space: IoSpace::from_cptr(cap::slot(IO_SPACE_SLOT)), adopted: [0; 1 << (KEPT_BITS - 6)] }
+    }
+
+    fn adopted(&self, slot: u32) -> bool {
+        self.adopted.get(slot as usize / 64).is_some_and(|word| word & 1 << (slot % 64) != 0)
+    }
+
+    /// See [`intel_gpu::uapi::Domain::adopt_frame`].
+    pub(crate) fn adopt(&mut self, slot: u32) {
+        if let Some(word) = self.adopted.get_mut(slot as usize / 64) {
+            *word |= 1 << (slot % 64);
+        }
     }
 
     fn received() -> Slot {
@@ -60,7 +74,7 @@ impl Frames {
     }
 
     /// See [`intel_gpu::uapi::Domain::take_frame`].
-    pub(crate) fn take(&self, source: Source, slot: u32, write: bool) -> Result<Frame, FrameError> {
+    pub(crate) fn take(&mut self, source: Source, slot: u32, write: bool) -> Result<Frame, FrameError> {
         let (place, frame) = Self::kept(slot).ok_or(FrameError::NotAFrame)?;
         let from = match source {
             Source::CNode { bits, index } => {
@@ -82,8 +96,9 @@ impl Frames {
     /// See [`intel_gpu::uapi::Domain::is_held`]: revoking a capability deletes all copies of it, so that its slot
     /// is empty, and takes the frame out of the I/O space.
     pub(crate) fn is_held(&self, slot: u32, device: DeviceAddress) -> bool {
-        Self::kept(slot)
-            .is_some_and(|(_, frame)| frame.address().is_ok_and(|address| address == device.get()))
+        self.adopted(slot)
+            || Self::kept(slot)
+                .is_some_and(|(_, frame)| frame.address().is_ok_and(|address| address == device.get()))
     }
 
     /// See [`intel_gpu::uapi::Domain::map_frame`]: the I/O virtual address of a lent page is its physical
@@ -96,8 +111,10 @@ impl Frames {
     }
 
     /// See [`intel_gpu::uapi::Domain::release_frame`].
-    pub(crate) fn release(&self, slot: u32) {
-        if let Some((place, _)) = Self::kept(slot) {
+    pub(crate) fn release(&mut self, slot: u32) {
+        if self.adopted(slot) {
+            self.adopted[slot as usize / 64] &= !(1 << (slot % 64));
+        } else if let Some((place, _)) = Self::kept(slot) {
             // A capability that its owner has revoked meanwhile is gone already.
             let _ = place.delete();
         }

@@ -18,8 +18,8 @@ fn hello() -> Result<u32, Error> {
     let context = gpu.create_context(&vm)?;
 
     // Two regions of the domain's own memory, and a GPU object of each. No page is lent yet.
-    let mut code = memory!(code, code_size, code_bits, slot = 1);
-    let data = memory!(data, data_size, data_bits, slot = 2);
+    let mut code = memory!(code, code_size, code_bits, code_row, slot = 1);
+    let data = memory!(data, data_size, data_bits, data_row, slot = 2);
     let batch = gpu.create_userptr(code.lendable)?;
     let page = gpu.create_userptr(data.lendable)?;
 

@@ -210,9 +210,9 @@ impl Painter {
 
 fn start() -> Result<Painter, Failure> {
     let Memory { window: mut frame, lendable: frame_pages } =
-        memory!(frame, frame_size, frame_cnode_bits, slot = FRAME_SLOT);
+        memory!(frame, frame_size, frame_cnode_bits, frame_row, slot = FRAME_SLOT);
     let Memory { window: mut batch, lendable: batch_pages } =
-        memory!(batch, batch_size, batch_cnode_bits, slot = BATCH_SLOT);
+        memory!(batch, batch_size, batch_cnode_bits, batch_row, slot = BATCH_SLOT);
     let pixels = WIDTH as usize * HEIGHT as usize;
     if frame.len() < pixels * PIXEL || batch.len() < 3 * BATCH_BYTES as usize {
         return Err(Failure::System("system.xml: the regions frame or batch are too small"));

@@ -2,14 +2,14 @@
 //! The connection and what is created through it.
 
 use gpu_protocol::{
-    Connect, ContextDestroy, Errno, GemClose, GetParam, Grant, GrantFlags, MAX_OBJECTS, ObjectFlags,
-    Operation, PageRequest, Param, ReadErrorState, Refuse, Reply, Submit, SubmitObject, UserptrCreate,
-    UserptrFlags, VERSION, VmCreate, VmDestroy,
+    Connect, ContextDestroy, Errno, GemClose, GetParam, Grant, GrantFlags, GrantRegion, MAX_OBJECTS,
+    ObjectFlags, Operation, PAGE_SIZE, PageRequest, Param, ReadErrorState, Refuse, Reply, Submit,
+    SubmitObject, UserptrCreate, UserptrFlags, VERSION, VmCreate, VmDestroy,
 };
 use zerocopy::{Immutable, IntoBytes};
 
 use crate::queue::Queue;
-use crate::{ContextBuilder, Lendable, Transport};
+use crate::{ContextBuilder, Frames, Lendable, Transport};
 
 /// Offset in the message area of an operation's structure; what it points to follows.
 const ARGUMENT: usize = 0;
@@ -383,19 +383,24 @@ impl<T: Transport> Gpu<T> {
     }
 
     fn grant(&mut self, lendable: &Lendable, request: PageRequest) -> Result<(), Error> {
-        let first = (request.address - lendable.address) >> lendable.page_bits;
-        let count = request.size >> lendable.page_bits;
-        let grant = Grant {
-            address: request.address,
-            sequence: request.sequence,
-            first: to_handle(first)?,
-            count: to_handle(count)?,
-            page_bits: lendable.page_bits,
-            cnode_bits: lendable.frames_bits,
-            flags: if request.write { GrantFlags::WRITE.bits() } else { 0 },
-            rsvd: 0,
+        let PageRequest { address, size, sequence, write, .. } = request;
+        let offset = address - lendable.address;
+        let flags = if write { GrantFlags::WRITE.bits() } else { 0 };
+        let reply = match lendable.frames {
+            Frames::Capabilities { cnode, bits, page_bits } => {
+                let first = to_handle(offset >> page_bits)?;
+                let count = to_handle(size >> page_bits)?;
+                let grant =
+                    Grant { address, sequence, first, count, page_bits, cnode_bits: bits, flags, rsvd: 0 };
+                self.call(Operation::GrantCnode, &grant, Some(cnode))?
+            }
+            Frames::Region { row } => {
+                let count = to_handle(size / PAGE_SIZE)?;
+                let grant = GrantRegion { address, sequence, offset, region: row, count, flags, rsvd: 0 };
+                self.call(Operation::GrantRegion, &grant, None)?
+            }
+            Frames::Foreign => return Err(Errno::Fault.into()),
         };
-        let reply = self.call(Operation::GrantCnode, &grant, Some(lendable.frames))?;
         Ok(reply.status?)
     }
 

@@ -13,7 +13,7 @@
 //! 2. [`Gpu::create_userptr`] makes objects out of the client's own memory. No page is lent yet.
 //! 3. Commands are written into one of them with [`blit::Commands`].
 //! 4. [`Gpu::submit`] runs the batch. Where the driver lacks the pages of an object it asks for them;
-//!    the library lends them ([`Lendable`] says by which capabilities) and submits again.
+//!    the library lends them ([`Frames`] says how) and submits again.
 //! 5. The domain returns to its event loop; the driver notifies it; [`Gpu::is_complete`] reads the page
 //!    of completed points and costs no call.
 //!
@@ -46,4 +46,4 @@ pub use gpu_ring::Words;
 pub use owner::{TakenBack, Ticket};
 pub use queue::{Answer, Queued};
 pub use ranges::{FreeError, Range, Ranges};
-pub use transport::{Lendable, Transport};
+pub use transport::{Frames, Lendable, Transport};

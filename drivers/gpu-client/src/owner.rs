@@ -7,7 +7,7 @@ use gpu_protocol::{
     GemExport, GemImport, Invalidate, InvalidateReply, InvalidateStatus, OWN_SPACE, Operation,
 };
 
-use crate::{Error, Gpu, Lendable, Object, Transport};
+use crate::{Error, Frames, Gpu, Lendable, Object, Transport};
 
 /// An invalidation that is not done yet. The driver notifies the domain when it is.
 #[derive(Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl<T: Transport> Gpu<T> {
         let handle = self.ask(Operation::GemImport, &GemImport { name })?;
         let handle = u32::try_from(handle).map_err(|_| Error::Protocol)?;
         // Nothing of it is in this client's address space.
-        let lendable = Lendable { address: 0, size: 0, frames: 0, frames_bits: 0, page_bits: 12 };
+        let lendable = Lendable { address: 0, size: 0, frames: Frames::Foreign };
         Ok(Object { handle, lendable })
     }
 }

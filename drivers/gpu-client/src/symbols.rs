@@ -7,8 +7,8 @@ use core::ptr::NonNull;
 use sel4_microkit::{Channel, cap};
 use window::Window;
 
-use crate::Lendable;
 use crate::microkit::ChannelTransport;
+use crate::{Frames, Lendable};
 
 /// Memory of a client and the capabilities to its frames: the CPU's way to it, and what makes a GPU object
 /// of it.
@@ -40,15 +40,17 @@ pub fn transport(channel: Channel, area: [usize; 2], points: usize, rings: [usiz
 /// For [`memory!`](crate::memory).
 #[doc(hidden)]
 #[must_use]
-pub fn memory(address: usize, size: usize, bits: u64, slot: usize) -> Memory {
-    let lendable = Lendable {
-        address: address as u64,
-        size: size as u64,
-        frames: cap::cnode(slot).cptr().bits(),
-        // A radix that cannot be is refused by the driver.
-        frames_bits: u32::try_from(bits).unwrap_or(u32::MAX),
-        page_bits: 12,
+pub fn memory(address: usize, size: usize, bits: u64, slot: usize, row: u64) -> Memory {
+    let frames = match u32::try_from(row) {
+        Ok(row) => Frames::Region { row },
+        Err(_) => Frames::Capabilities {
+            cnode: cap::cnode(slot).cptr().bits(),
+            // A radix that cannot be is refused by the driver.
+            bits: u32::try_from(bits).unwrap_or(u32::MAX),
+            page_bits: 12,
+        },
     };
+    let lendable = Lendable { address: address as u64, size: size as u64, frames };
     Memory { window: region(address, size), lendable }
 }
 
@@ -78,20 +80,22 @@ macro_rules! transport {
 }
 
 /// A region of the domain, by the symbols that system.xml sets to its address (`setvar_vaddr`), its size
-/// (`setvar_size`) and the radix of the CNode with its frames (`setvar_size_bits` of the `cap_frame_range` in that
-/// slot). To be used once for each region.
+/// (`setvar_size`), and, on the `cap_frame_range` in that slot, the radix of the CNode with its frames
+/// (`setvar_size_bits`) and its row of the driver's grant table (`setvar_row`), which takes the capabilities' place
+/// where there are none. To be used once for each region.
 ///
 /// ```ignore
-/// let mut picture = gpu_client::memory!(picture, picture_size, picture_bits, slot = 1);
+/// let mut picture = gpu_client::memory!(picture, picture_size, picture_bits, picture_row, slot = 1);
 /// ```
 #[macro_export]
 macro_rules! memory {
-    ($address:ident, $size:ident, $bits:ident, slot = $slot:expr) => {
+    ($address:ident, $size:ident, $bits:ident, $row:ident, slot = $slot:expr) => {
         $crate::symbols::memory(
             *$crate::symbols::var!($address: usize = 0),
             *$crate::symbols::var!($size: usize = 0),
             *$crate::symbols::var!($bits: u64 = 0),
             $slot,
+            *$crate::symbols::var!($row: u64 = u64::MAX),
         )
     };
 }

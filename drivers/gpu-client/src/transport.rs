@@ -4,19 +4,36 @@
 use gpu_protocol::{Operation, Reply};
 use gpu_ring::Words;
 
-/// A range of the client's memory that it can lend, and the capabilities to its frames.
+/// A range of the client's memory that it can lend, and what names its frames to the driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lendable {
     /// First byte in the client's address space.
     pub address: u64,
     /// Bytes.
     pub size: u64,
-    /// Capability of a CNode whose slot `n` holds the frame of page `n` of the range.
-    pub frames: u64,
-    /// Radix of that CNode.
-    pub frames_bits: u32,
-    /// Base-two logarithm of the size of one frame, bytes.
-    pub page_bits: u32,
+    /// The frames behind it.
+    pub frames: Frames,
+}
+
+/// What names the frames of a [`Lendable`] to the driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Frames {
+    /// Their capabilities, sent with the grant.
+    Capabilities {
+        /// Capability of a CNode whose slot `n` holds the frame of page `n` of the range.
+        cnode: u64,
+        /// Radix of that CNode.
+        bits: u32,
+        /// Base-two logarithm of the size of one frame, bytes.
+        page_bits: u32,
+    },
+    /// A region of the system description, where no capability can be sent; the range starts with its first byte.
+    Region {
+        /// Which of the client's rows of the driver's grant table, counted from 0.
+        row: u32,
+    },
+    /// None: the memory is not the client's to lend.
+    Foreign,
 }
 
 /// One connection to the driver domain.

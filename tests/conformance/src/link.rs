@@ -4,7 +4,7 @@
 use std::cell::{RefCell, RefMut};
 use std::rc::Rc;
 
-use gpu_client::{Lendable, Transport};
+use gpu_client::{Frames, Lendable, Transport};
 use gpu_protocol::{Operation, Reply};
 
 use gpu_ring::Words;
@@ -103,9 +103,7 @@ impl From<Region> for Lendable {
         Self {
             address: region.address,
             size: region.size,
-            frames: region.cnode,
-            frames_bits: region.bits,
-            page_bits: 12,
+            frames: Frames::Capabilities { cnode: region.cnode, bits: region.bits, page_bits: 12 },
         }
     }
 }

@@ -26,10 +26,12 @@
 //!
 //! And with these additions. In `<cspace>`, all with `slot` 1 to 63 (capability pointer `slot << 58`):
 //!
-//! - `<cap_frame_range mr= perms= setvar_size_bits=>`: a CNode with one frame capability per page of the region, the
+//! - `<cap_frame_range mr= perms= setvar_size_bits= setvar_row=>`: a CNode with one frame capability per page of the region, the
 //!   page's number being the slot. It has 2^b slots, b at least 1 and as small as possible, and no guard; the
 //!   symbol receives b. The first domain with a writable one holds the frames' original capabilities: revoking
-//!   one takes the page from everybody else, but leaves that domain's own (first) mapping of it.
+//!   one takes the page from everybody else, but leaves that domain's own (first) mapping of it. The symbol of
+//!   `setvar_row` receives all ones; on a Microkit SDK, which gives no such capabilities, it receives the region's place
+//!   among the grants over the domain's channel, counted from 0.
 //! - `<cap_cnode size_bits=>`: an empty CNode with 2^size_bits slots, without guard.
 //! - `<cap_cspace_root>`: the domain's own root CNode.
 //! - `<cap_io_space io_address_space=>`: the I/O address space capability of that element.

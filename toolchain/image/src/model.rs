@@ -201,6 +201,8 @@ pub(crate) struct ProtectionDomain {
     pub(crate) setvars: Vec<Setvar>,
     pub(crate) caps: Vec<CapSlot>,
     pub(crate) grant_tables: Vec<GrantTable>,
+    /// Symbols that receive, where no capability can be sent, the row of a region in a grant table.
+    pub(crate) grant_rows: Vec<(Placed<String>, RegionId)>,
     /// Symbols and the numbers that they receive.
     pub(crate) constants: Vec<(Placed<String>, u64)>,
     /// The parent and the id that it has for this child.
@@ -267,6 +269,20 @@ impl System {
             domain.caps.iter().any(|slot| match slot.cap {
                 ExtraCap::FrameRange { region, perms } => region == id && perms.write,
                 _ => false,
+            })
+        })
+    }
+
+    /// By which number a domain names a region that it may lend: counted from 0 in the order of the grant table, among
+    /// the rows of its channel.
+    pub(crate) fn grant_row(&self, lender: DomainId, region: RegionId) -> Option<u64> {
+        let directions = self.channels.iter().flat_map(Channel::directions);
+        let mut taken_by = directions.filter(|(_, other)| other.domain == lender).map(|(end, _)| end);
+        taken_by.find_map(|end| {
+            let tables = &self.domains[end.domain].grant_tables;
+            tables.iter().find_map(|table| {
+                let mut rows = table.grants.iter().filter(|grant| grant.channel.value == end.id);
+                rows.position(|grant| grant.region == region).map(|row| row as u64)
             })
         })
     }

@@ -56,8 +56,18 @@ pub(crate) fn patch(system: &System, id: DomainId, paddrs: &[u64], target: &mut 
         };
         target.word(&setvar.symbol.value, value, &setvar.symbol.place);
     }
+    grant_rows(system, id, Grants::MappedWhenLent, target);
     constants(system, id, target);
     grant_tables(system, id, paddrs, Grants::MappedWhenLent, target);
+}
+
+/// Writes by which rows of a grant table a domain lends its regions; all ones where it does by capabilities.
+pub(crate) fn grant_rows(system: &System, id: DomainId, grants: Grants, target: &mut Target<'_>) {
+    for (symbol, region) in &system.domains[id].grant_rows {
+        // That there is a row was checked.
+        let row = system.grant_row(id, *region).filter(|_| grants == Grants::MappedFromTheStart);
+        target.word(&symbol.value, row.unwrap_or(u64::MAX), &symbol.place);
+    }
 }
 
 /// Writes the numbers that the description gives a domain itself.

@@ -47,6 +47,9 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<String> {
         machine = machine.gpu(gpu, model);
         attached = format!("GPU {}", options.gpu);
     }
+    if sdk.as_ref().is_some_and(|sdk| sdk.config() == "release") {
+        machine = machine.silent();
+    }
     let image = match &sdk {
         Some(sdk) => demo.build_with_sdk(workspace, sdk, &workspace.target().join("image-sdk"))?,
         None => demo.build(workspace, Kernel::Debug, &workspace.target().join("image"))?,

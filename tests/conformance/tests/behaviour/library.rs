@@ -3,9 +3,9 @@
 
 use conformance::{Rig, Settings, Shared, batch};
 use gpu_client::blit::{Commands, Rectangle, Surface};
-use gpu_client::{Access, Error, Gpu, Param, TakenBack, UsedObject};
+use gpu_client::{Access, Error, Frames, Gpu, Lendable, Param, TakenBack, UsedObject};
 use gpu_model::Timing;
-use gpu_protocol::Errno;
+use gpu_protocol::{Errno, GrantEntry, PAGE_SIZE};
 use intel_gpu::Config;
 
 const TARGET: Surface = Surface { address: 0x4000_0000, pitch: 256, width: 64, height: 64 };
@@ -77,6 +77,52 @@ fn a_client_paints_with_the_library_and_lends_its_pages_by_itself() {
     }
 }
 
+/// As it is on a Microkit SDK's kernel: no capability is sent.
+#[test]
+fn a_client_without_capabilities_lends_by_the_rows_of_its_regions() {
+    let mut settings = Settings::new("tgl");
+    let physical = conformance::client_memory(0);
+    let row = |page: u64, pages: u64, rights: u64| GrantEntry {
+        channel: conformance::channel(0),
+        paddr: physical + page * PAGE_SIZE,
+        size: pages * PAGE_SIZE,
+        rights: rights | 12 << 8,
+    };
+    // Behind its two other rows: the batch and the picture, both mapped from the start.
+    settings.rows = vec![row(0, 1, 7), row(1, 4, 7)];
+    let shared = Shared::new(Rig::unconnected(settings));
+    let mut gpu = Gpu::connect(shared.link(0)).unwrap();
+    let vm = gpu.create_vm().unwrap();
+    let context = gpu.create_context(&vm).unwrap();
+    let range =
+        |address, pages, row| Lendable { address, size: pages * PAGE_SIZE, frames: Frames::Region { row } };
+    let program = gpu.create_userptr(range(0x5000_0000, 1, 2)).unwrap();
+    let target = gpu.create_userptr(range(0x6000_0000, 4, 3)).unwrap();
+    let length = commands(&shared.rig(), physical, 0xff33_6699);
+    let used = |object, address, access| UsedObject { object, address, access };
+    let submit = |gpu: &mut Gpu<_>| {
+        let program = used(&program, CODE, Access::Read);
+        let target = used(&target, TARGET.address, Access::Write);
+        gpu.submit(&context, BLITTER, program, 0..length, &[target])
+    };
+    let painted = |colour| {
+        let rig = shared.rig();
+        (0..64 * 64).all(|pixel| rig.peek(physical + PAGE_SIZE + 4 * pixel) == colour)
+    };
+    let fence = submit(&mut gpu).unwrap();
+    shared.rig().settle();
+    assert!(gpu.is_complete(fence) && painted(0xff33_6699));
+    // What was lent by name comes back as whatever was lent, and can be lent anew.
+    for range in [0x5000_0000..0x5000_1000, 0x6000_0000..0x6000_4000] {
+        assert!(matches!(gpu.take_back(range), Ok(TakenBack::Done { .. })));
+    }
+    commands(&shared.rig(), physical, 0xff11_2233);
+    submit(&mut gpu).unwrap();
+    shared.rig().settle();
+    assert!(painted(0xff11_2233));
+    shared.rig().check();
+}
+
 #[test]
 fn an_object_whose_frames_cannot_be_lent_fails_its_submission_with_the_drivers_error() {
     let shared = Shared::new(Rig::unconnected(Settings::new("tgl")));
@@ -86,12 +132,18 @@ fn an_object_whose_frames_cannot_be_lent_fails_its_submission_with_the_drivers_e
     let region = shared.rig().region(0, 2);
     let foreign = shared.rig().region(1, 2);
     shared.rig().poke(region.physical, &[batch::END, 0]);
+    let good = Frames::Capabilities { cnode: region.cnode, bits: region.bits, page_bits: 12 };
+    assert_eq!(Lendable::from(region).frames, good);
     for (lie, errno) in [
-        (gpu_client::Lendable { frames: foreign.cnode, ..region.into() }, Errno::Perm),
-        (gpu_client::Lendable { frames: 99, ..region.into() }, Errno::Inval),
-        (gpu_client::Lendable { frames_bits: 9, ..region.into() }, Errno::Inval),
+        (Frames::Capabilities { cnode: foreign.cnode, bits: region.bits, page_bits: 12 }, Errno::Perm),
+        (Frames::Capabilities { cnode: 99, bits: region.bits, page_bits: 12 }, Errno::Inval),
+        (Frames::Capabilities { cnode: region.cnode, bits: 9, page_bits: 12 }, Errno::Inval),
+        // Its rows are not mapped for the device from the start, and it has no more than two.
+        (Frames::Region { row: 0 }, Errno::Perm),
+        (Frames::Region { row: 2 }, Errno::Perm),
+        (Frames::Foreign, Errno::Fault),
     ] {
-        let object = gpu.create_userptr(lie).unwrap();
+        let object = gpu.create_userptr(Lendable { frames: lie, ..region.into() }).unwrap();
         let used = UsedObject { object: &object, address: CODE, access: Access::Read };
         let result = gpu.submit(&context, BLITTER, used, 0..8, &[]);
         assert_eq!(result, Err(Error::Refused(errno)));

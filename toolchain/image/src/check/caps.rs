@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! The slots of `<cspace>`.
+//! The slots of `<cspace>`, and what its elements refer to.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,16 @@ use crate::layout;
 use crate::model::{ExtraCap, System};
 
 pub(super) fn check(system: &System, sink: &Sink<'_>) {
-    for domain in &system.domains {
+    for (id, domain) in system.domains.iter().enumerate() {
+        for (symbol, region) in &domain.grant_rows {
+            if system.grant_row(id, *region).is_none() {
+                let name = &system.regions[*region].name;
+                sink.error(
+                    &symbol.place,
+                    format!("no domain with a channel to this one has a <grant> of \"{name}\" over it"),
+                );
+            }
+        }
         let mut slots = HashMap::new();
         for slot in &domain.caps {
             if let Some(line) = slots.insert(slot.slot, slot.place.line) {

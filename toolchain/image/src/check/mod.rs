@@ -49,7 +49,8 @@ fn setvars(system: &System, sink: &Sink<'_>) {
     use crate::model::SetvarValue::PrefillSize;
     for domain in &system.domains {
         let mut seen: HashMap<_, ()> = HashMap::new();
-        for (symbol, _) in &domain.constants {
+        let rows = domain.grant_rows.iter().map(|(symbol, _)| symbol);
+        for symbol in domain.constants.iter().map(|(symbol, _)| symbol).chain(rows) {
             if seen.insert(&symbol.value, ()).is_some() {
                 let name = &domain.name;
                 sink.error(

@@ -29,7 +29,7 @@ fn element<'d>(context: Context<'d>, node: Node<'d, 'd>, domain: &mut Protection
     let xml = context.xml;
     let kind = node.tag_name().name();
     let own: &[&str] = match kind {
-        "cap_frame_range" => &["mr", "perms", "setvar_size_bits"],
+        "cap_frame_range" => &["mr", "perms", "setvar_size_bits", "setvar_row"],
         "cap_cnode" => &["size_bits"],
         "cap_cspace_root" => &[],
         "cap_io_space" => &["io_address_space"],
@@ -71,5 +71,8 @@ fn frame_range<'d>(
     let perms = context.xml.perms(node, "rw", true);
     let (region, perms) = (region?, perms?);
     add_setvar(context, node, "setvar_size_bits", SetvarValue::CNodeBits(region), domain);
+    if let Some(attr) = context.xml.optional(node, "setvar_row") {
+        domain.grant_rows.push((attr.placed(attr.text.to_owned()), region));
+    }
     Some(ExtraCap::FrameRange { region, perms })
 }

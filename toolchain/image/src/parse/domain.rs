@@ -53,6 +53,7 @@ pub(super) fn parse<'d>(
         setvars: Vec::new(),
         caps: Vec::new(),
         grant_tables: Vec::new(),
+        grant_rows: Vec::new(),
         constants: Vec::new(),
         parent: None,
     };

@@ -8,6 +8,7 @@
 //! | `cap_frame_range`, `cap_cnode`, `cap_cspace_root`, `cap_io_space` | left out: domains there hold and receive no such capabilities |
 //! | `<grant_table>` | written into a copy of the program, each range marked as mapped for the device from the start |
 //! | what a domain that held the device's I/O address space may be lent | `<iomap>` of that `<io_address_space>`, at equal I/O addresses |
+//! | `setvar_row` | the row by which a domain lends a region instead |
 //! | `<constant>`, `${gpu.NAME}` | written into the same copy, and filled in |
 //! | a region without `phys_addr` whose address somebody needs | `phys_addr`, as placed by the board file |
 //!

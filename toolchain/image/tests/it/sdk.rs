@@ -258,6 +258,68 @@ fn the_grant_table_is_in_the_file_that_the_tool_gets() {
     assert_eq!(word("count", 0), 1);
 }
 
+/// The row is counted among those of the lender's own channel, as the driver counts.
+#[test]
+fn a_domain_learns_by_which_row_it_lends_a_region() {
+    let system = |lent: &str| {
+        format!(
+            "{}<memory_region name=\"n\" size=\"0x1000\" page_size=\"0x1000\"/>
+            <protection_domain name=\"d\" priority=\"2\"><program_image path=\"driver.elf\"/>
+                <grant_table symbol=\"grants\" count_symbol=\"count\">
+                    <grant channel=\"1\" mr=\"m\"/><grant channel=\"2\" mr=\"n\"/><grant channel=\"1\" mr=\"n\"/>
+                </grant_table>
+            </protection_domain>
+            <protection_domain name=\"c\" priority=\"1\"><program_image path=\"a.elf\"/>
+                <cspace><cap_frame_range slot=\"1\" mr=\"{lent}\" setvar_size_bits=\"x\" setvar_row=\"y\"/></cspace>
+            </protection_domain>
+            <protection_domain name=\"e\" priority=\"1\"><program_image path=\"b.elf\"/>
+                <cspace><cap_frame_range slot=\"1\" mr=\"n\" setvar_row=\"z\"/></cspace>
+            </protection_domain>
+            <channel><end pd=\"c\" id=\"0\"/><end pd=\"d\" id=\"1\"/></channel>
+            <channel><end pd=\"d\" id=\"2\"/><end pd=\"e\" id=\"1\"/></channel>
+            <channel><end pd=\"c\" id=\"2\"/><end pd=\"e\" id=\"2\"/></channel>",
+            "<memory_region name=\"m\" size=\"0x1000\" page_size=\"0x1000\"/>"
+        )
+    };
+    let bench = || {
+        let bench = Bench::new();
+        for (name, symbols) in [
+            ("driver.elf", &[("grants", 96), ("count", 8)][..]),
+            ("a.elf", &[("x", 8), ("y", 8)]),
+            ("b.elf", &[("z", 8)]),
+        ] {
+            let mut elf = Elf::program(symbols);
+            elf.segments[1].2 = vec![0; 0x200];
+            bench.elf(name, &elf);
+        }
+        bench
+    };
+    let (bench_of_m, sdk) = (bench(), sdk_with("2.3.0", NOTE_ARGUMENTS));
+    let word = |bench: &Bench, program: &str, symbols: &[(&str, u64)], name: &str| {
+        let file = fs::read(bench.path().join("out/programs").join(program)).unwrap();
+        let parsed = object::File::parse(&*file).unwrap();
+        let data = parsed.segments().find(|segment| segment.address() == DATA).unwrap().data().unwrap();
+        let symbols = Elf::program(symbols).symbols;
+        let (_, at, _) = symbols.iter().find(|(known, ..)| known == name).unwrap();
+        let at = usize::try_from(at - DATA).unwrap();
+        u64::from_le_bytes(data[at..at + 8].try_into().unwrap())
+    };
+    built(&bench_of_m, &sdk, &system("m")).unwrap();
+    assert_eq!(word(&bench_of_m, "a.elf", &[("x", 8), ("y", 8)], "y"), 0);
+    assert_eq!(word(&bench_of_m, "b.elf", &[("z", 8)], "z"), 0);
+    let bench_of_n = bench();
+    built(&bench_of_n, &sdk, &system("n")).unwrap();
+    assert_eq!(word(&bench_of_n, "a.elf", &[("x", 8), ("y", 8)], "y"), 1);
+    let ungranted = system("d").replace("mr=\"d\"", "mr=\"spare\"");
+    let ungranted =
+        format!("<memory_region name=\"spare\" size=\"0x1000\" page_size=\"0x1000\"/>{ungranted}");
+    let message = built(&bench(), &sdk, &ungranted).unwrap_err();
+    assert!(
+        message.contains("no domain with a channel to this one has a <grant> of \"spare\" over it"),
+        "{message}"
+    );
+}
+
 #[test]
 fn a_grant_table_that_is_not_in_the_file_is_refused() {
     let (bench, sdk) = (Bench::new(), sdk_with("2.3.0", "exit 1"));

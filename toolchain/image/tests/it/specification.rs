@@ -280,6 +280,7 @@ fn domains_find_what_they_are_told_in_their_memory() {
 
     assert_eq!(variable(&spec, "helper", &b, "x"), 0x2005, "setvar_prefill_size");
     assert_eq!(variable(&spec, "client", &b, "x"), 3, "setvar_size_bits");
+    assert_eq!(variable(&spec, "client", &b, "z"), u64::MAX, "setvar_row: capabilities are there");
     assert_eq!(variable(&spec, "client", &b, "y"), 25, "setvar_id of a channel");
     assert_eq!(variable(&spec, "client", &b, "microkit_pps"), 1 << 25);
     assert_eq!(

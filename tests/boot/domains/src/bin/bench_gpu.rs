@@ -7,7 +7,7 @@
 
 use boot_domains::{region, ticks};
 use gpu_client::microkit::ChannelTransport;
-use gpu_client::{Access, Context, Fence, Gpu, Lendable, Object, Param, UsedObject, Vm};
+use gpu_client::{Access, Context, Fence, Frames, Gpu, Lendable, Object, Param, UsedObject, Vm};
 use sel4_microkit::{
     Channel, ChannelSet, Handler, Infallible, cap, debug_println, memory_region_symbol, protection_domain,
     var,
@@ -229,9 +229,11 @@ fn init() -> Bench {
         .create_userptr(Lendable {
             address: memory.address() as u64,
             size: memory.len() as u64,
-            frames: cap::cnode(BATCH_SLOT).cptr().bits(),
-            frames_bits: u32::try_from(*var!(batch_cnode_bits: u64 = 0)).expect("a small number"),
-            page_bits: 12,
+            frames: Frames::Capabilities {
+                cnode: cap::cnode(BATCH_SLOT).cptr().bits(),
+                bits: u32::try_from(*var!(batch_cnode_bits: u64 = 0)).expect("a small number"),
+                page_bits: 12,
+            },
         })
         .expect("an object");
     let started = ticks();

@@ -103,7 +103,7 @@ fn init() -> NullHandler {
     let mut gpu = Gpu::connect(Counted { inner, calls: 0 }).expect("there is a GPU");
     let vm = gpu.create_vm().expect("an address space");
     let context = gpu.create_context(&vm).expect("a context");
-    let mut code = memory!(batch, batch_size, batch_cnode_bits, slot = 1);
+    let mut code = memory!(batch, batch_size, batch_cnode_bits, batch_row, slot = 1);
     code.window.write(0, END);
     let batch = gpu.create_userptr(code.lendable).expect("an object");
     by_call(&mut gpu, &context, &batch, 1);

@@ -7,7 +7,7 @@
 
 use boot_domains::region;
 use gpu_client::microkit::ChannelTransport;
-use gpu_client::{Access, Context, Gpu, Lendable, Object, Queued, UsedObject};
+use gpu_client::{Access, Context, Frames, Gpu, Lendable, Object, Queued, UsedObject};
 use sel4_microkit::{Channel, NullHandler, cap, debug_println, memory_region_symbol, protection_domain, var};
 use window::Window;
 
@@ -88,9 +88,11 @@ fn lendable(memory: &Window, slot: usize, bits: u64) -> Lendable {
     Lendable {
         address: memory.address() as u64,
         size: memory.len() as u64,
-        frames: cap::cnode(slot).cptr().bits(),
-        frames_bits: u32::try_from(bits).expect("a small number"),
-        page_bits: 12,
+        frames: Frames::Capabilities {
+            cnode: cap::cnode(slot).cptr().bits(),
+            bits: u32::try_from(bits).expect("a small number"),
+            page_bits: 12,
+        },
     }
 }
 
