@@ -299,6 +299,34 @@ fn render_registers_outside_the_documented_list_are_kept_across_switches() {
 }
 
 #[test]
+fn predicates_are_kept_across_switches() {
+    for name in PARTS {
+        let mut rig = Rig::new(name);
+        let (mut one, mut two) = (rig.context("rcs0"), rig.context("rcs0"));
+        let status = rig.status_ggtt("rcs0");
+        for context in [&mut one, &mut two] {
+            rig.emit(context, &[mi::NOOP, mi::NOOP]);
+            rig.submit(context);
+            let later = if rig.is_legacy() { 0x000f_0008 } else { 0x0009_0008 };
+            rig.set_image_dword(context, 3, later);
+        }
+        // MI_PREDICATE_SRC0 and MI_PREDICATE_RESULT.
+        rig.emit(&mut one, &mi::lri(0x2400, 0xdead_beef));
+        rig.emit(&mut one, &mi::lri(0x2418, 1));
+        rig.submit(&mut one);
+        for (context, at) in [(&mut two, 0x108), (&mut one, 0x100)] {
+            rig.emit(context, &[0x1240_0002, 0x2400, status + at, 0]);
+            rig.emit(context, &[0x1240_0002, 0x2418, status + at + 4, 0]);
+            rig.submit(context);
+        }
+        let page = rig.status_page("rcs0");
+        let found = [0x100, 0x104, 0x108, 0x10c].map(|at| rig.memory.get_u32(page + at));
+        assert_eq!(found, [Some(0xdead_beef), Some(1), Some(0), Some(0)], "{name}");
+        rig.assert_clean();
+    }
+}
+
+#[test]
 fn a_context_that_is_still_loaded_is_not_read_again_unless_forced() {
     for name in PARTS {
         let mut rig = Rig::new(name);

@@ -24,6 +24,10 @@ pub(crate) type Page = [u32; 1024];
 /// Commands that an indirect-context or per-context batch may have.
 const CONTEXT_BATCH_LIMIT: u32 = 4096;
 
+/// The render engine's MI_PREDICATE_SRC0 to MI_PREDICATE_RESULT: not in the documented register list, and kept for each
+/// context all the same (IGT: gem_ctx_isolation.c, nonpriv_regs and the subtest preservation).
+const PREDICATES: std::ops::Range<u32> = 0x2400..0x241c;
+
 /// Why a context could not be loaded.
 #[derive(Debug)]
 pub(crate) enum LoadError {
@@ -330,6 +334,12 @@ impl Device {
     }
 
     fn save_render_state(&mut self, index: usize, descriptor: Descriptor) -> Result<(), Fault> {
+        // A predicate is the context's too, also one that only MI_PREDICATE wrote.
+        for offset in PREDICATES.step_by(4) {
+            if self.registers.get(offset) != 0 {
+                self.render_registers.entry(offset).or_insert(0);
+            }
+        }
         if self.render_registers.is_empty() {
             return Ok(());
         }
