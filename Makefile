@@ -36,7 +36,7 @@ lint: setup ## check format and lints
 bench: setup ## measure in guest instructions and in wall time
 	@$(XTASK) bench
 
-parity: setup ## print which registers Linux's i915 leaves otherwise than this driver on Tiger Lake, and why
+parity: setup ## print which registers Linux's i915 leaves otherwise than this driver, part by part, and why
 	@$(XTASK) parity
 
 oracle: setup ## let Linux's i915 and its tests judge the device model [GPU=tgl|skl] [QUICK=1]

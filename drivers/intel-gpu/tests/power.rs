@@ -77,3 +77,17 @@ fn a_busy_gpu_does_not_power_down() {
     assert!(!rig.gpu.is_parked());
     assert!(rig.gpu.tick());
 }
+
+#[test]
+fn render_c6_is_used_only_while_the_hardware_keeps_what_it_has_to_bring_back() {
+    const CONTROL: u32 = 0xa090;
+    const CONTEXT_INFO: u32 = 0x8504;
+    for platform in ["bdw", "skl", "kbl"] {
+        for (info, parked) in [(0, 0), (1, 0x4_0000)] {
+            let mut rig = Rig::new(platform);
+            rig.model().write32(CONTEXT_INFO, info);
+            rig.gpu.power_down();
+            assert_eq!(rig.model().counter(CONTROL).last, parked, "{platform}");
+        }
+    }
+}

@@ -101,6 +101,18 @@ pub(crate) enum Payload {
     Registers(&'static [(u32, u32)]),
 }
 
+impl Payload {
+    /// Bytes that its loads of registers take beyond [`MAX_DWORDS`].
+    // CAST: a table of a few registers.
+    #[expect(clippy::cast_possible_truncation)]
+    pub(crate) const fn loads_bytes(self) -> u32 {
+        match self {
+            Self::Registers(rows) => (2 + 2 * rows.len() as u32) * 4,
+            Self::Batch(_) | Self::Nothing => 0,
+        }
+    }
+}
+
 /// Writes a request.
 pub(crate) fn request<M: DmaMemory>(
     to: &mut Writer<'_, M>,
@@ -175,8 +187,14 @@ fn invalidate<M: DmaMemory>(to: &mut Writer<'_, M>, dialect: Dialect) {
 }
 
 fn load_registers<M: DmaMemory>(to: &mut Writer<'_, M>, registers: &[(u32, u32)]) {
+    if registers.is_empty() {
+        return;
+    }
+    // CAST: a table of a few registers.
+    #[expect(clippy::cast_possible_truncation)]
+    to.put(commands::load_register_imm(registers.len() as u32));
     for (register, value) in registers {
-        to.put_all(&[commands::load_register_imm(1), *register, *value]);
+        to.put_all(&[*register, *value]);
     }
     to.pad();
 }

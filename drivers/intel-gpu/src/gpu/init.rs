@@ -162,6 +162,12 @@ impl<H: Hardware> Gpu<H> {
         })
     }
 
+    /// The part as its workarounds tell parts apart.
+    pub(super) const fn part(&self) -> workarounds::Part {
+        let revision = self.identity.revision;
+        workarounds::Part { platform: self.platform, level: self.level, revision }
+    }
+
     /// No fence detiles any part of the aperture.
     fn clear_fences(&mut self) {
         for index in 0..FenceLow::COUNT {
@@ -182,8 +188,7 @@ impl<H: Hardware> Gpu<H> {
             // CAST: at most six.
             #[expect(clippy::cast_possible_truncation)]
             let index = EngineIndex(engine as u8);
-            let registers =
-                workarounds::context_rows(self.platform.generation, self.engines[engine].id.class);
+            let registers = workarounds::context_rows(self.part(), self.engines[engine].id.class);
             let timeline = self.timeline_create().map_err(too_small)?;
             let context =
                 self.context_create_any(account, index, vm, timeline, KERNEL_PRIORITY).map_err(too_small)?;

@@ -122,9 +122,19 @@ impl<H: Hardware> Gpu<H> {
                 self.bus.write(gates);
             }
         }
-        self.bus.write(RpInterruptMask(u32::MAX));
+        // Up to Gen9 bit 31 sends what is masked to the GuC (i915: `pm_intrmsk_mbz`).
+        let redirected = if generation.is_gen11_or_12() { 0 } else { 1 << 31 };
+        self.bus.write(RpInterruptMask(!redirected));
+        if matches!(generation, Generation::Gen8 | Generation::Gen9 | Generation::Gen9Lp) {
+            // RC_VIDEO_FREQ: the efficient frequency (i915: intel_rps.c, gen8_rps_enable, gen9_rps_enable).
+            let steps = self.efficient_frequency();
+            if steps != 0 {
+                self.bus.write_raw(0xa00c, request(generation, steps).0);
+            }
+        }
         self.bus.write_raw(0xa070, 10); // RP_IDLE_HYSTERESIS
-        self.bus.write(RpControl(RpControl::SOFTWARE));
+        let media = if generation.is_gen11_or_12() { 0 } else { RpControl::MEDIA_TURBO };
+        self.bus.write(RpControl(RpControl::SOFTWARE | media));
         self.awake_settings();
     }
 
@@ -135,8 +145,21 @@ impl<H: Hardware> Gpu<H> {
         video.fold(0, |gates, engine| gates | 0b11 << (3 + 2 * u32::from(engine.id.instance)))
     }
 
+    /// How RC6 is set up, while it can be trusted: when hardware of Gen8 and Gen9 has lost what RC6 has
+    /// to bring back, which a register tells, RC6 is switched off (i915: intel_rc6.c, `pctx_corrupted`).
+    fn trusted_render_c6(&mut self) -> Option<RenderC6> {
+        const CONTEXT_INFO: u32 = 0x8504;
+        let setup = render_c6(self.platform.generation, self.platform.name)?;
+        if !self.platform.generation.is_gen11_or_12() && self.bus.read_raw(CONTEXT_INFO) == 0 {
+            self.bus.write(RenderC6Control(0));
+            self.bus.write(RenderC6State(0));
+            return None;
+        }
+        Some(setup)
+    }
+
     fn awake_settings(&mut self) {
-        if let Some(setup) = render_c6(self.platform.generation, self.platform.name) {
+        if let Some(setup) = self.trusted_render_c6() {
             let control =
                 RenderC6Control::default().with(RenderC6Control::HARDWARE, 1).with(RenderC6Control::RC6, 1);
             self.bus.write(RenderC6Control(control.0 | setup.mode));
@@ -154,6 +177,14 @@ impl<H: Hardware> Gpu<H> {
         }
         let capabilities: RpStateCapabilities = self.bus.read();
         (capabilities.get(RpStateCapabilities::LOWEST), capabilities.get(RpStateCapabilities::HIGHEST))
+    }
+
+    /// The frequency at which work costs least energy (RP1), like [`Self::frequencies`].
+    fn efficient_frequency(&mut self) -> u32 {
+        if self.platform.generation == Generation::Gen9Lp {
+            return self.bus.read_raw(0x13_8170).to_le_bytes()[1].into(); // BXT_RP_STATE_CAP
+        }
+        self.bus.read::<RpStateCapabilities>().get(RpStateCapabilities::EFFICIENT)
     }
 
     fn request_frequency(&mut self, steps: u32) {
@@ -207,7 +238,7 @@ impl<H: Hardware> Gpu<H> {
         }
         let (lowest, _) = self.frequencies();
         self.request_frequency(lowest);
-        if render_c6(self.platform.generation, self.platform.name).is_some() {
+        if self.trusted_render_c6().is_some() {
             self.bus.write(RenderC6Control::default().with(RenderC6Control::RC6, 1));
             self.bus.write(RenderC6State::default().with(RenderC6State::TARGET, TARGET_RC6));
         }

@@ -165,7 +165,8 @@ impl<H: Hardware> Gpu<H> {
         for (register, value) in cache::pat(self.platform.generation) {
             self.bus.write_raw(*register, *value);
         }
-        crate::engine::workarounds::apply_gt(&mut self.bus, self.platform);
+        let part = self.part();
+        crate::engine::workarounds::apply_gt(&mut self.bus, part);
         crate::engine::mocs::program_gt(&mut self.bus, self.platform.generation, self.platform.mocs);
         for engine in &mut self.engines {
             let status = engine.enable(&mut self.bus, self.platform);

@@ -193,7 +193,7 @@ impl<H: Hardware> Gpu<H> {
         let timeline_id = found.timeline;
         let priority = found.effective_priority();
         let internal = self.engines[found.engine].kernel == Some(context);
-        let room = found.ring.room(MAX_BYTES).ok_or(Error::RingFull)?;
+        let room = found.ring.room(MAX_BYTES + payload.loads_bytes()).ok_or(Error::RingFull)?;
         let timeline = self.timelines.get(timeline_id).ok_or(Error::NotFound)?;
         let seqno = timeline.issued + 1;
         // Within one context the ring keeps the order; the timeline's last request in another one is
@@ -288,7 +288,7 @@ impl<H: Hardware> Gpu<H> {
         let mut writer = Writer::new(&mut self.bus.hw, memory.at(room.start));
         let layout = emit::request(&mut writer, dialect, polls.into_iter().flatten(), payload, signal);
         self.bus.publish(memory.at(room.start), layout.spare_tail as usize);
-        debug_assert!(layout.spare_tail <= MAX_BYTES);
+        debug_assert!(layout.spare_tail <= MAX_BYTES + payload.loads_bytes());
 
         let wrap = ring.size() - 1;
         request.breadcrumb = room.start + layout.breadcrumb;

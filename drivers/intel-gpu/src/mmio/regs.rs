@@ -114,7 +114,7 @@ registers! {
     /// Frequency events that do not interrupt.
     global RpInterruptMask "PMINTRMSK" @ 0xa168 {}
     /// Frequencies of the part in steps of 50 MHz; a mirror of the memory controller's register.
-    global RpStateCapabilities "RP_STATE_CAP" @ 0x145998 { HIGHEST: 7:0, LOWEST: 23:16 }
+    global RpStateCapabilities "RP_STATE_CAP" @ 0x145998 { HIGHEST: 7:0, EFFICIENT: 15:8, LOWEST: 23:16 }
     /// Unclaimed register accesses (Gen8, Gen9).
     global FpgaDebug "FPGA_DBG" @ 0x42300 { UNCLAIMED: 31:31 }
     /// Thread status after forcewake (Gen8).
@@ -137,4 +137,6 @@ impl RpControl {
     /// Software asks for frequencies: media follows the request, graphics units are counted, enabled,
     /// averages for both directions (i915: `rps_set_power`).
     pub(crate) const SOFTWARE: u32 = 2 << 9 | 1 << 8 | 1 << 7 | 2 << 3 | 2;
+    /// The media units may be faster than asked for (Gen8, Gen9).
+    pub(crate) const MEDIA_TURBO: u32 = 1 << 11;
 }

@@ -103,6 +103,9 @@ impl CommandBus for EngineBus<'_> {
             self.device.track_render_register(offset);
         }
         self.device.written_by_client = privilege == Privilege::NonPrivileged;
+        if privilege == Privilege::Privileged {
+            self.device.registers.count_command(offset, value);
+        }
         self.device.register_write(offset, value, agent);
         self.device.written_by_client = false;
         Ok(())

@@ -8,6 +8,7 @@
 pub mod forcewake;
 pub mod names;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// First offset that no register decodes; the upper 6 MiB of the register half are empty.
@@ -43,6 +44,8 @@ struct Page {
 /// Plain storage behind all registers. Side effects live in the modules that own the register.
 pub struct RegisterFile {
     pages: Vec<Option<Box<Page>>>,
+    /// Registers that commands of a ring wrote: how often, and the last value.
+    commanded: BTreeMap<u32, (u32, u32)>,
 }
 
 impl std::fmt::Debug for RegisterFile {
@@ -61,7 +64,7 @@ impl RegisterFile {
     /// All zero.
     #[must_use]
     pub fn new() -> Self {
-        Self { pages: vec![None; PAGES] }
+        Self { pages: vec![None; PAGES], commanded: BTreeMap::new() }
     }
 
     fn index(offset: u32) -> (usize, usize) {
@@ -117,6 +120,12 @@ impl RegisterFile {
         }
     }
 
+    /// Counts a write by a command of a ring, which may write what it likes.
+    pub(crate) fn count_command(&mut self, offset: u32, value: u32) {
+        let entry = self.commanded.entry(offset).or_default();
+        *entry = (entry.0.saturating_add(1), value);
+    }
+
     /// Counters of a register.
     #[must_use]
     pub fn counter(&self, offset: u32) -> Counter {
@@ -139,13 +148,17 @@ impl RegisterFile {
         )
     }
 
-    /// The touched registers as text, one line each: `0xOFFSET reads=N writes=N last=0xVALUE`.
+    /// The touched registers as text, one line each: `0xOFFSET reads=N writes=N last=0xVALUE`; after them
+    /// those that commands of a ring wrote: `command 0xOFFSET writes=N last=0xVALUE`.
     #[must_use]
     pub fn listing(&self) -> String {
         let mut text = String::new();
         for (offset, counter) in self.touched() {
             let Counter { reads, writes, last } = counter;
             let _ = writeln!(text, "{offset:#08x} reads={reads} writes={writes} last={last:#x}");
+        }
+        for (offset, (writes, last)) in &self.commanded {
+            let _ = writeln!(text, "command {offset:#08x} writes={writes} last={last:#x}");
         }
         text
     }
@@ -167,6 +180,18 @@ impl RegisterFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_ring_wrote_is_listed_apart_from_the_accesses_of_the_cpu() {
+        let mut file = RegisterFile::new();
+        file.count(0x7014, true, 1);
+        file.count_command(0x7014, 2);
+        file.count_command(0x7014, 3);
+        assert_eq!(
+            file.listing(),
+            "0x007014 reads=0 writes=1 last=0x1\ncommand 0x007014 writes=2 last=0x3\n"
+        );
+    }
 
     #[test]
     fn a_masked_write_changes_only_the_enabled_bits() {
