@@ -25,7 +25,7 @@ INTEL_GPU_ELF := $(INTEL_GPU_PROGRAMS)/gpu-driver.elf
 intel_gpu_domain = cd $(INTEL_GPU) && \
 	MICROKIT_SDK=$(abspath $(MICROKIT_SDK)) MICROKIT_BOARD=$(MICROKIT_BOARD) MICROKIT_CONFIG=$(MICROKIT_CONFIG) \
 	$(CARGO) build -q --config toolchain/domain.toml --target-dir $(INTEL_GPU_TARGET) --profile domain \
-	-p sel4 --features sel4/mcs $(addprefix -p ,$(1)) && \
+	-p microkit-ext --features microkit-ext/mcs $(addprefix -p ,$(1)) && \
 	for program in $(1); do ln -sf $$program $(INTEL_GPU_PROGRAMS)/$$program.elf; done
 
 intel_gpu_image = mkdir -p $(2) && $(CARGO) run -q --manifest-path $(INTEL_GPU)/Cargo.toml -p image --bin microkit-image -- \

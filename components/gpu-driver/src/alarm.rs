@@ -3,8 +3,8 @@
 //! batch that never ends are noticed: channel 0 of the 8254 timer, one shot at a time, on the I/O APIC.
 //! Without work the timer is silent.
 
+use microkit_ext::ioport::IoPort;
 use sel4_microkit::Channel;
-use sel4_microkit::ioport::IoPort;
 
 /// 10 ms at 1,193,182 Hz: ten of i915's timeslices, and a hundredth of the shortest of the core's other
 /// times.

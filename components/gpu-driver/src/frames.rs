@@ -13,9 +13,7 @@
 
 use intel_gpu::address::DeviceAddress;
 use intel_gpu::uapi::{Frame, FrameError, Source};
-use sel4::cap::{CNode, Frame as FrameCap, IoSpace};
-use sel4::{CPtr, CapRights, Slot};
-use sel4_microkit::cap;
+use microkit_ext::cap::{self, CNode, CPtr, CapRights, Frame as FrameCap, IoSpace, Slot};
 
 /// `cap_cspace_root`.
 const ROOT_SLOT: usize = 1;
@@ -26,7 +24,7 @@ pub(crate) const KEPT_BITS: u8 = 13;
 /// `cap_io_space`.
 const IO_SPACE_SLOT: usize = 3;
 /// Where a capability that comes with a message arrives: a place of the system CNode that the image tool
-/// leaves empty, because addresses end there (see `sel4_microkit::cap`).
+/// leaves empty, because addresses end there (see `microkit_ext::cap`).
 const RECEIVED: u64 = 600;
 /// Bits of a whole address.
 const WORD_BITS: u8 = 64;

@@ -31,7 +31,7 @@ use core::ptr::NonNull;
 
 use gpu_protocol::{Errno, GrantEntry, Reply};
 use intel_gpu::uapi::{ClientLimits, Driver};
-use sel4_microkit::ioport::IoPort;
+use microkit_ext::ioport::IoPort;
 use sel4_microkit::{
     Channel, ChannelSet, Handler, Infallible, MessageInfo, debug_println, get_mr, memory_region_symbol,
     protection_domain, set_mr, var,
@@ -270,7 +270,7 @@ impl Handler for GpuDriver {
     fn protected(&mut self, channel: Channel, message: MessageInfo) -> Result<MessageInfo, Self::Error> {
         self.served = true;
         let reply = self.answer(channel, &message);
-        if sel4_microkit::cap::Received::of(&message).in_slot() {
+        if microkit_ext::cap::Received::of(&message).in_slot() {
             self.clients.frames.forget_received();
         }
         for (register, word) in reply.words.iter().take(reply.count).enumerate() {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The I/O ports that system.xml gives the driver: PCI configuration mechanism 1 and the timer.
 
+use microkit_ext::ioport::IoPort;
 use pci::Ports;
-use sel4_microkit::ioport::IoPort;
 
 use crate::clock::TimerPorts;
 

@@ -5,7 +5,7 @@
 
 use gpu_client::blit::Commands;
 use gpu_client::{Access, Error, Gpu, UsedObject, memory, transport};
-use sel4_microkit::ioport::IoPort;
+use microkit_ext::ioport::IoPort;
 use sel4_microkit::{Channel, NullHandler, debug_println, protection_domain, var};
 
 /// The engine slot of the blitter in a context without a map of its own.

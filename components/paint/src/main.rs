@@ -17,7 +17,7 @@ use gpu_client::blit::{BlitError, Commands, Surface};
 use gpu_client::microkit::ChannelTransport;
 use gpu_client::symbols::Memory;
 use gpu_client::{Access, Context, Error, Fence, Gpu, Object, Param, UsedObject, Vm, memory, transport};
-use sel4_microkit::ioport::IoPort;
+use microkit_ext::ioport::IoPort;
 use sel4_microkit::{Channel, ChannelSet, Handler, Infallible, debug_println, protection_domain, var};
 use window::Window;
 

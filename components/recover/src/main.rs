@@ -24,7 +24,7 @@ use gpu_client::{
     Access, CLONE_ALL, Context, ContextBuilder, ContextParam, EngineClassInstance, Errno, Error, Fence, Gpu,
     Object, UsedObject, Vm, memory, transport,
 };
-use sel4_microkit::ioport::IoPort;
+use microkit_ext::ioport::IoPort;
 use sel4_microkit::{Channel, ChannelSet, Handler, Infallible, debug_println, protection_domain, var};
 use window::Window;
 

@@ -2,8 +2,8 @@
 //! The transport over a Microkit channel.
 
 use gpu_protocol::{Errno, Operation, Reply};
-use sel4::CPtr;
-use sel4_microkit::{Channel, MessageInfo, cap, get_mr, set_mr};
+use microkit_ext::cap;
+use sel4_microkit::{Channel, MessageInfo, get_mr, set_mr};
 use window::Window;
 
 use gpu_ring::Words;
@@ -40,7 +40,7 @@ impl Transport for ChannelTransport {
         }
         let message = MessageInfo::new(operation.label(), arguments.len());
         let answer = match capability {
-            Some(capability) => cap::pp_call_with_caps(self.channel, message, &[CPtr::new(capability)]),
+            Some(capability) => cap::pp_call_with_caps(self.channel, message, &[cap::CPtr::new(capability)]),
             None => self.channel.pp_call(message),
         };
         let count = answer.count().min(4);
@@ -80,7 +80,7 @@ impl Transport for ChannelTransport {
 
     fn sleep(&mut self) {
         // Whose notification it was does not matter: what the caller waits for is looked at again.
-        let _ = sel4_microkit::wait::notified();
+        let _ = microkit_ext::wait::notified();
     }
 
     fn completed_point(&self, timeline: u32) -> u64 {

@@ -4,7 +4,8 @@
 
 use core::ptr::NonNull;
 
-use sel4_microkit::{Channel, cap};
+use microkit_ext::cap;
+use sel4_microkit::Channel;
 use window::Window;
 
 use crate::microkit::ChannelTransport;

@@ -128,7 +128,7 @@ impl Workspace {
             .arg(self.root.join("toolchain/domain.toml"))
             .arg("--target-dir")
             .arg(self.sdk_target(sdk))
-            .args(["--profile", "domain", "-p", "sel4", "--features", "sel4/mcs"]);
+            .args(["--profile", "domain", "-p", "microkit-ext", "--features", "microkit-ext/mcs"]);
         // Where the crate `sel4` learns that kernel's numbers.
         command.env("MICROKIT_SDK", sdk.folder());
         command.env("MICROKIT_BOARD", sdk.board()).env("MICROKIT_CONFIG", sdk.config());

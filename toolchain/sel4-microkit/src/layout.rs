@@ -22,18 +22,7 @@ pub(crate) mod slot {
     pub(crate) const ENDPOINT: usize = 74;
     pub(crate) const IRQ_HANDLER: usize = 138;
     pub(crate) const CHILD_TCB: usize = 202;
-    pub(crate) const IO_PORT: usize = 394;
-    /// Addresses of CNodes that lie in the slots of the domain's root CNode (see [`crate::cap`]).
-    pub(crate) const CNODE_HANDLE: usize = 512;
-    /// From here on the system CNode is empty.
-    pub(crate) const FREE: core::ops::Range<usize> = 576..1024;
 }
-
-/// Bits of an address that select a slot of the root CNode.
-pub(crate) const ROOT_RADIX: u8 = 6;
-
-/// Bits of an address that lead to a slot of the system CNode: all of them.
-pub(crate) const SYSTEM_DEPTH: u8 = 64;
 
 /// The capability in a slot of the system CNode.
 pub(crate) const fn system(slot: usize) -> CPtr {
@@ -49,7 +38,7 @@ mod tests {
     fn slots_and_addresses_are_where_the_official_tool_puts_them() {
         assert_eq!([slot::INPUT, slot::REPLY, slot::MONITOR], [1, 4, 5]);
         assert_eq!([slot::OUTPUT_NOTIFICATION, slot::ENDPOINT, slot::IRQ_HANDLER], [10, 74, 138]);
-        assert_eq!([slot::CHILD_TCB, slot::IO_PORT], [202, 394]);
+        assert_eq!(slot::CHILD_TCB, 202);
         assert_eq!((IPC_BUFFER, STACK_TOP), (0x7fff_ffff_e000, 0x7fff_ffff_d000));
         assert_eq!(MAX_IDS, 62);
     }

@@ -23,8 +23,8 @@
 //! ```
 //!
 //! Everything that rust-sel4's crate of the same name has, has the same name and signature here, so that
-//! a domain compiles with either. What this crate adds lies in modules of its own: [`cap`] (receiving
-//! and moving capabilities), [`ioport`], [`child`], [`wait`].
+//! a domain compiles with either (cargo's `[patch]` decides; `tests/upstream` holds the domains to that crate's
+//! signatures). What domains here do beyond is in the crate `microkit-ext`.
 //!
 //! The life of a domain: the image tool has written its name and the masks of its channels into symbols
 //! of the program (`symbols`); `_start` (`entry`) calls the initialisation function, acknowledges every
@@ -46,11 +46,7 @@ mod message;
 mod printing;
 mod symbols;
 
-pub mod cap;
-pub mod child;
-pub mod ioport;
 pub mod panicking;
-pub mod wait;
 
 pub use channel::{Channel, Child, IrqAckError};
 pub use defer::{DeferredAction, DeferredActionInterface, DeferredActionSlot};

@@ -77,6 +77,12 @@ pub unsafe fn set_ipc_buffer(buffer: *mut IpcBuffer) {
     state::set_buffer(buffer);
 }
 
+/// Whether [`set_ipc_buffer`] was called.
+#[inline]
+pub fn has_ipc_buffer() -> bool {
+    !state::buffer().is_null()
+}
+
 /// The buffer, for system calls, which copy words and keep no reference.
 #[inline]
 #[track_caller]
@@ -130,6 +136,7 @@ mod tests {
 
     #[test]
     fn the_buffer_is_lent_to_one_closure_at_a_time() {
+        assert!(!has_ipc_buffer());
         assert!(catch_unwind(|| with_ipc_buffer(|_| ())).is_err(), "no buffer is set yet");
 
         // SAFETY: the memory is never freed, nothing else refers to it, and no other test uses it.

@@ -54,7 +54,7 @@ pub use debug::{
 };
 pub use error::{Error, Result};
 pub use fault::Fault;
-pub use ipc_buffer::{set_ipc_buffer, with_ipc_buffer, with_ipc_buffer_mut};
+pub use ipc_buffer::{has_ipc_buffer, set_ipc_buffer, with_ipc_buffer, with_ipc_buffer_mut};
 pub use message::{Badge, MessageInfo};
 #[cfg(not(feature = "mcs"))]
 pub use object::{FrameSize, Object};

@@ -19,12 +19,12 @@ impl MessageInfo {
     pub const LABEL_BITS: u32 = message_info::LABEL.width();
 
     /// `caps_unwrapped` is a mask that only the kernel sets; pass 0 to send.
-    pub const fn new(label: u64, caps_unwrapped: u64, extra_caps: usize, length: usize) -> Self {
+    pub const fn new(label: u64, caps_unwrapped: usize, extra_caps: usize, length: usize) -> Self {
         let extra_caps = if extra_caps < MAX_EXTRA_CAPS { extra_caps } else { MAX_EXTRA_CAPS };
         let length = if length < MAX_MESSAGE_WORDS { length } else { MAX_MESSAGE_WORDS };
         Self(
             message_info::LABEL.place(label)
-                | message_info::CAPS_UNWRAPPED.place(caps_unwrapped)
+                | message_info::CAPS_UNWRAPPED.place(caps_unwrapped as u64)
                 | message_info::EXTRA_CAPS.place(extra_caps as u64)
                 | message_info::LENGTH.place(length as u64),
         )
@@ -47,8 +47,10 @@ impl MessageInfo {
 
     /// Received: which extra capabilities arrived as badges, because they were to the very endpoint that
     /// the message came through. Bit `i` is capability `i`.
-    pub const fn caps_unwrapped(self) -> u64 {
-        message_info::CAPS_UNWRAPPED.take(self.0)
+    #[allow(clippy::cast_possible_truncation, reason = "the field is narrow")]
+    pub const fn caps_unwrapped(self) -> usize {
+        // CAST: the field is 3 bits wide.
+        message_info::CAPS_UNWRAPPED.take(self.0) as usize
     }
 
     /// How many capabilities were sent, or arrived (unwrapped ones included).

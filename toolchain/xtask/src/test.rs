@@ -90,7 +90,8 @@ pub(crate) fn test(workspace: &Workspace) -> Result<Closing> {
     let mut cargo = workspace.cargo("test");
     // The tests pin the numbers of one configuration.
     cargo.env("MICROKIT_CONFIG", "debug");
-    cargo.args(["--no-fail-fast", "-p", "sel4", "-p", "sel4-microkit", "--features", "sel4/mcs"]);
+    cargo.args(["--no-fail-fast", "-p", "sel4", "-p", "sel4-microkit", "-p", "microkit-ext"]);
+    cargo.args(["--features", "microkit-ext/mcs"]);
     totals.join(counted(&mut cargo)?);
     ensure!(totals != Totals::default(), "no test ran");
     workspace.step("tests: of the device model, by Linux");

@@ -12,7 +12,7 @@ pub mod pci;
 
 use core::ptr::NonNull;
 
-use sel4_microkit::ioport::IoPort;
+use microkit_ext::ioport::IoPort;
 use window::Window;
 
 /// The judge's I/O port range with QEMU's debug-exit device.

@@ -2,7 +2,7 @@
 //! PCI configuration space through its I/O ports: as little as the tests need, and none of the driver's code, which is
 //! what is tested elsewhere.
 
-use sel4_microkit::ioport::IoPort;
+use microkit_ext::ioport::IoPort;
 
 /// CONFIG_ADDRESS (PCI Local Bus Specification 3.0, section 3.2.2.3.2).
 const ADDRESS: u16 = 0xcf8;

@@ -8,9 +8,9 @@
 use boot_domains::{region, ticks};
 use gpu_client::microkit::ChannelTransport;
 use gpu_client::{Access, Context, Fence, Frames, Gpu, Lendable, Object, Param, UsedObject, Vm};
+use microkit_ext::cap;
 use sel4_microkit::{
-    Channel, ChannelSet, Handler, Infallible, cap, debug_println, memory_region_symbol, protection_domain,
-    var,
+    Channel, ChannelSet, Handler, Infallible, debug_println, memory_region_symbol, protection_domain, var,
 };
 use window::Window;
 

@@ -11,10 +11,11 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use boot_domains::{edu::Edu, lending::*, pci::Function, region};
+use microkit_ext::cap;
+use microkit_ext::ioport::IoPort;
 use sel4::cap::{Frame, IoSpace};
 use sel4::{CapRights, Error, Slot};
-use sel4_microkit::ioport::IoPort;
-use sel4_microkit::{Channel, Handler, Infallible, MessageInfo, cap, protection_domain, var};
+use sel4_microkit::{Channel, Handler, Infallible, MessageInfo, protection_domain, var};
 
 const ROOT: usize = 1;
 const STORE: usize = 2;

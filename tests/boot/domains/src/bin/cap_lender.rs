@@ -5,8 +5,9 @@
 #![no_main]
 
 use boot_domains::{differences, fill, lending::*, region};
+use microkit_ext::cap;
 use sel4::CPtr;
-use sel4_microkit::{Channel, MessageInfo, NullHandler, cap, protection_domain, var};
+use sel4_microkit::{Channel, MessageInfo, NullHandler, protection_domain, var};
 
 const BORROWER: Channel = Channel::new(0);
 /// `<cspace>` slots: the CNode with the frames of `lent`, the one with the frame of `constant`.

@@ -11,7 +11,7 @@ use boot_domains::{
     pci::Function,
     region,
 };
-use sel4_microkit::ioport::IoPort;
+use microkit_ext::ioport::IoPort;
 use sel4_microkit::{NullHandler, protection_domain, var};
 
 /// Where the system maps `mapped` (two pages, read and write) for the device ...

@@ -4,7 +4,7 @@
 #![no_main]
 
 use boot_domains::{edu::Edu, pci::Function, region};
-use sel4_microkit::ioport::IoPort;
+use microkit_ext::ioport::IoPort;
 use sel4_microkit::{Channel, ChannelSet, Handler, Infallible, protection_domain, var};
 
 const IRQ: Channel = Channel::new(4);

@@ -3,7 +3,7 @@
 #![no_std]
 #![no_main]
 
-use sel4_microkit::ioport::IoPort;
+use microkit_ext::ioport::IoPort;
 use sel4_microkit::{NullHandler, protection_domain};
 
 /// The judge's exit port is 0.

@@ -8,7 +8,8 @@
 use boot_domains::region;
 use gpu_client::microkit::ChannelTransport;
 use gpu_client::{Access, Context, Frames, Gpu, Lendable, Object, Queued, UsedObject};
-use sel4_microkit::{Channel, NullHandler, cap, debug_println, memory_region_symbol, protection_domain, var};
+use microkit_ext::cap;
+use sel4_microkit::{Channel, NullHandler, debug_println, memory_region_symbol, protection_domain, var};
 use window::Window;
 
 const DRIVER: Channel = Channel::new(0);

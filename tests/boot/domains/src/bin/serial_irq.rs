@@ -4,7 +4,7 @@
 #![no_std]
 #![no_main]
 
-use sel4_microkit::ioport::IoPort;
+use microkit_ext::ioport::IoPort;
 use sel4_microkit::{Channel, ChannelSet, Handler, Infallible, protection_domain};
 
 /// A 16550's registers at COM2.

@@ -4,11 +4,12 @@
 //! The kernel makes the access; a port outside the range is refused. The ports are those of the machine,
 //! not offsets into the range.
 
-use sel4::Result;
 use sel4::cap;
 
 use crate::layout::{MAX_IDS, slot, system};
-use crate::symbols;
+use crate::thread;
+
+pub use sel4::Result;
 
 /// A range of I/O ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,7 +35,8 @@ impl IoPort {
 
     #[track_caller]
     fn cap(&self) -> cap::IoPort {
-        assert!(symbols::ioports() & (1 << self.id) != 0, "no I/O port range has the id '{}'", self.id);
+        assert!(thread::ioports() & (1 << self.id) != 0, "no I/O port range has the id '{}'", self.id);
+        thread::ready();
         cap::IoPort::from_cptr(system(slot::IO_PORT + self.id))
     }
 

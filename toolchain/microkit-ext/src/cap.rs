@@ -22,11 +22,15 @@
 //! (`R` is the slot of the `cap_cspace_root`.) The rest of the system CNode, [`FREE_SLOTS`], is the domain's to
 //! use through the same capability: there any capability, a received CNode too, has its number as address.
 
-use sel4::cap::CNode;
-use sel4::{CPtr, MAX_EXTRA_CAPS, Slot, WORD_BITS};
+use sel4::cap::Endpoint;
+use sel4::{MAX_EXTRA_CAPS, WORD_BITS};
+use sel4_microkit::{Channel, MessageInfo};
 
 use crate::layout::{ROOT_RADIX, SYSTEM_DEPTH, slot as system_slot, system};
-use crate::{Channel, MessageInfo};
+use crate::thread;
+
+pub use sel4::cap::{CNode, Frame, IoSpace};
+pub use sel4::{CPtr, CapRights, Error, Slot};
 
 /// Slots of a `<cspace>` are numbered 1 to this.
 pub const MAX_SLOT: usize = (1 << ROOT_RADIX) - 1;
@@ -119,11 +123,13 @@ pub const fn free_place(root: usize, number: usize) -> Slot {
 /// then. The setting stays, so after a capability arrived the next needs the place emptied or another
 /// place set.
 pub fn set_receive_slot(place: Slot) {
+    thread::ready();
     sel4::with_ipc_buffer_mut(|buffer| buffer.set_receive_slot(place));
 }
 
 /// Lets no capability arrive. A message that carries one arrives without it.
 pub fn clear_receive_slot() {
+    thread::ready();
     sel4::with_ipc_buffer_mut(|buffer| buffer.clear_receive_slot());
 }
 
@@ -135,37 +141,25 @@ pub fn clear_receive_slot() {
 /// When there are more, or when system.xml does not allow calls on this channel.
 #[track_caller]
 pub fn pp_call_with_caps(channel: Channel, msg_info: MessageInfo, caps: &[CPtr]) -> MessageInfo {
-    let info = with_caps(&msg_info, caps);
-    MessageInfo::from_inner(channel.endpoint().call(info))
-}
-
-/// The answer to a protected call, to return from [`Handler::protected`](crate::Handler::protected), with
-/// these capabilities. Set the message registers as for any answer.
-///
-/// # Panics
-///
-/// When there are more than [`MAX_EXTRA_CAPS`].
-#[track_caller]
-pub fn answer_with_caps(msg_info: MessageInfo, caps: &[CPtr]) -> MessageInfo {
-    MessageInfo::from_inner(with_caps(&msg_info, caps))
-}
-
-#[track_caller]
-fn with_caps(msg_info: &MessageInfo, caps: &[CPtr]) -> sel4::MessageInfo {
     assert!(caps.len() <= MAX_EXTRA_CAPS, "a message carries at most 3 capabilities");
+    // Panics if the channel cannot be called.
+    let _ = channel.endpoint();
+    thread::ready();
     sel4::with_ipc_buffer_mut(|buffer| {
         for (word, cap) in buffer.caps_or_badges_mut().iter_mut().zip(caps) {
             *word = cap.bits();
         }
     });
-    sel4::MessageInfo::new(msg_info.label(), 0, caps.len(), msg_info.count())
+    let endpoint = Endpoint::from_cptr(system(system_slot::ENDPOINT + channel.index()));
+    let answer = endpoint.call(sel4::MessageInfo::new(msg_info.label(), 0, caps.len(), msg_info.count()));
+    MessageInfo::new(answer.label(), answer.length())
 }
 
 /// What a received message brought beside its words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Received {
     count: usize,
-    unwrapped: u64,
+    unwrapped: usize,
 }
 
 impl Received {
@@ -194,6 +188,7 @@ impl Received {
     /// The badge of number `i`, if it was unwrapped. Reads the IPC buffer: ask before the next system
     /// call that sends or receives.
     pub fn badge(self, i: usize) -> Option<sel4::Badge> {
+        thread::ready();
         let badge = || sel4::with_ipc_buffer(|buffer| buffer.caps_or_badges().get(i).copied());
         if self.is_unwrapped(i) { badge() } else { None }
     }
