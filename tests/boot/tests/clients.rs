@@ -2,7 +2,7 @@
 //! Clients of the driver domain, on the real kernel with the device model attached.
 
 use anyhow::{Result, ensure};
-use boot::{Gpu, Kernel, Pieces, Timing};
+use boot::{Gpu, Kernel, Outcome, Pieces, Timing};
 use boot_tests::{System, workspace};
 
 /// The driver domain and others.
@@ -11,18 +11,18 @@ fn pieces(packages: &[&str]) -> Result<Pieces> {
 }
 
 /// Boots a system with a GPU.
-fn boots(system: System, gpu: Gpu) -> Result<()> {
+fn boots(system: System, gpu: Gpu) -> Result<Outcome> {
     let model = boot::build_model(&workspace()?)?;
     let outcome = system.on(|machine| machine.gpu(gpu, model)).passes()?;
-    let reports = outcome.verdict.map(|verdict| verdict.reports).unwrap_or_default();
+    let reports = outcome.verdict.as_ref().map(|verdict| verdict.reports.clone()).unwrap_or_default();
     ensure!(reports.is_empty(), "a real GPU would have punished: {reports:?}");
-    Ok(())
+    Ok(outcome)
 }
 
 #[test]
 fn a_client_with_a_full_ring_sleeps_until_its_last_batch_is_done() -> Result<()> {
     let system = System::of(&pieces(&["gpu-driver", "boot-domains"])?, "rings")?;
-    boots(system, Gpu { timing: Timing::Realtime, ..Gpu::new("tgl") })
+    boots(system, Gpu { timing: Timing::Realtime, ..Gpu::new("tgl") }).map(drop)
 }
 
 /// The README and the guide show it.
@@ -37,5 +37,25 @@ fn the_smallest_client_lets_the_gpu_greet() -> Result<()> {
     let source = workspace()?.root().join("components/hello-gpu/src/main.rs");
     let lines = std::fs::read_to_string(source)?.lines().count();
     ensure!(lines < 60, "{lines} lines are not the smallest client");
+    Ok(())
+}
+
+/// A call is answered whenever the driver gets to it.
+#[test]
+fn a_driver_that_starts_after_its_client_has_called_serves_it() -> Result<()> {
+    let system = System::of(&pieces(&["gpu-driver", "hello-gpu", "boot-domains"])?, "late_driver")?;
+    let outcome = boots(system, Gpu::new("tgl"))?;
+    let at = |text: &str| outcome.lines.iter().position(|line| line.text.contains(text));
+    let (started, ready) = (at("late_starter: the driver starts now"), at("gpu_driver: ready"));
+    ensure!(started.is_some() && ready > started, "the driver was not held back:\n{}", outcome.tail());
+    Ok(())
+}
+
+/// Contexts, objects, lent pages and a batch that never ends: of all of it nothing is left for the next life.
+#[test]
+fn a_client_that_its_parent_restarts_finds_nothing_of_its_life_before() -> Result<()> {
+    let system = System::of(&pieces(&["gpu-driver", "boot-domains"])?, "restart")?;
+    let outcome = boots(system, Gpu { timing: Timing::Realtime, ..Gpu::new("tgl") })?;
+    ensure!(outcome.line("restarter: ends life 22").is_some(), "{}", outcome.tail());
     Ok(())
 }

@@ -9,6 +9,7 @@
 pub mod edu;
 pub mod lending;
 pub mod pci;
+pub mod restarting;
 
 use core::ptr::NonNull;
 

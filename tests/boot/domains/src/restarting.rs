@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//! What `restarter` and `restarted` have in common: a page that outlives the one's lives.
+
+/// Bytes of the page.
+pub const STAGE_BYTES: usize = 4096;
+/// Where it says which life this is, counted from 0.
+pub const LIFE: usize = 0;
+/// Where the child says where it starts.
+pub const ENTRY: usize = 8;
