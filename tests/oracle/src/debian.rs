@@ -84,11 +84,11 @@ impl Root {
         release: &Release,
         package: &str,
     ) -> Result<Self> {
-        let path = folder.join(format!("root-{}-{package}", release.suite));
-        let list = path.with_extension("packages");
-        if let Ok(text) = fs::read_to_string(&list) {
-            return Ok(Self { path, packages: text.lines().map(str::to_owned).collect() });
+        if let Ok(root) = Self::fetched(folder, release, package) {
+            return Ok(root);
         }
+        let path = Self::place(folder, release, package);
+        let list = path.with_extension("packages");
         workspace.step(&format!("fetch: {package} of Debian {}", release.suite));
         let apt = Apt::new(folder, release)?;
         let fetched = apt.update().and_then(|()| apt.download(package));
@@ -113,6 +113,18 @@ impl Root {
         let text: String = packages.iter().map(|package| format!("{package}\n")).collect();
         fs::write(&list, text).with_context(|| list.display().to_string())?;
         Ok(Self { path, packages })
+    }
+
+    /// The root for a package that was fetched before.
+    pub(crate) fn fetched(folder: &Path, release: &Release, package: &str) -> Result<Self> {
+        let path = Self::place(folder, release, package);
+        let text = fs::read_to_string(path.with_extension("packages"))
+            .with_context(|| Unreachable(format!("{package} of Debian {}", release.suite)))?;
+        Ok(Self { path, packages: text.lines().map(str::to_owned).collect() })
+    }
+
+    fn place(folder: &Path, release: &Release, package: &str) -> PathBuf {
+        folder.join(format!("root-{}-{package}", release.suite))
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -20,6 +20,9 @@ pub(crate) enum Program {
 pub(crate) const SHORT: &[&str] =
     &["gem_exec_basic", "gem_exec_store", "gem_ctx_create", "gem_vm_create", "gem_workarounds"];
 
+/// The most seconds that a program may take of which is not known that it passes.
+const SURVEYED: u32 = 60;
+
 /// What is expected of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Expected {
@@ -27,6 +30,8 @@ pub(crate) enum Expected {
     Checks,
     /// It exits with 0.
     Exit,
+    /// Nothing: what of its tests succeeds is to be found out.
+    Nothing,
     /// These tests of it succeed: `PROGRAM`, `PROGRAM@SUBTEST` or `PROGRAM@SUBTEST@PART`.
     Tests(BTreeSet<String>),
 }
@@ -46,33 +51,87 @@ pub(crate) struct Job {
     pub(crate) expected: Expected,
 }
 
-/// A reset that a test brings about on purpose: the program, what its subtest starts with, and the reason that i915
-/// logs. A hang anywhere else, or for another reason, is one that nobody meant.
-const RESETS_ON_PURPOSE: &[(&str, &str, &str)] = &[
-    // Endless batches that do not give way to the heartbeat (guest/src/checks/recovery.rs).
-    ("checks", "", "preemption time out"),
-    // A batch with an invalid command (IGT: lib/igt_gt.c, igt_hang_ring).
-    ("gem_busy", "hang", "CS error"),
-    // Batches that do not give way to the heartbeat, to see what is recorded of them.
-    ("gem_exec_capture", "capture", "preemption time out"),
-    ("i915_hangman", "engine-engine-hang", "preemption time out"),
-    // Through debugfs (IGT: lib/igt_gt.c, igt_force_gpu_reset).
-    ("gem_workarounds", "reset", "Manually reset engine mask"),
-    ("gem_ctx_exec", "basic-norecovery", "Manually reset engine mask"),
-    ("i915_hangman", "error-state-basic", "Manually reset engine mask"),
-];
+/// A reset that a test brings about on purpose. A hang anywhere else, or for another reason, is one that nobody meant.
+#[derive(Debug)]
+pub(crate) struct ResetOnPurpose {
+    pub(crate) program: &'static str,
+    /// What its subtest starts with.
+    subtests: &'static str,
+    /// What the reason starts with that i915 logs.
+    pub(crate) reason: &'static str,
+    /// Whether a subtest that passes without it is suspicious.
+    pub(crate) always: bool,
+}
 
-impl Job {
-    /// Whether it resets engines on purpose, in this subtest and for this reason; an empty reason is any.
-    pub(crate) fn resets(&self, subtest: &str, reason: &str) -> bool {
-        RESETS_ON_PURPOSE.iter().any(|(job, start, why)| {
-            self.name == *job && subtest.starts_with(start) && (reason.is_empty() || reason.starts_with(why))
-        })
+impl ResetOnPurpose {
+    const fn always(program: &'static str, subtests: &'static str, reason: &'static str) -> Self {
+        Self { program, subtests, reason, always: true }
     }
 
-    /// Whether it does so in any subtest.
-    pub(crate) fn resets_at_all(&self) -> bool {
-        RESETS_ON_PURPOSE.iter().any(|(job, ..)| self.name == *job)
+    const fn sometimes(program: &'static str, subtests: &'static str, reason: &'static str) -> Self {
+        Self { program, subtests, reason, always: false }
+    }
+
+    /// Whether it may happen in this subtest.
+    pub(crate) fn is_in(&self, job: &Job, subtest: &str) -> bool {
+        job.tests_of() == self.program && subtest.starts_with(self.subtests)
+    }
+}
+
+/// i915's reasons: a batch does not give way to the heartbeat or to another context; the heartbeat itself does not come
+/// back; an invalid command; through debugfs (IGT: lib/igt_gt.c, igt_force_gpu_reset).
+const PREEMPTION: &str = "preemption time out";
+const HEARTBEAT: &str = "stopped heartbeat";
+const COMMAND: &str = "CS error";
+const BY_HAND: &str = "Manually reset engine mask";
+
+pub(crate) const RESETS_ON_PURPOSE: &[ResetOnPurpose] = &[
+    // Endless batches (guest/src/checks/recovery.rs).
+    ResetOnPurpose::always("checks", "an endless batch is ended", PREEMPTION),
+    ResetOnPurpose::always("checks", "an innocent context survives", PREEMPTION),
+    // A batch with an invalid command (IGT: lib/igt_gt.c, igt_hang_ring).
+    ResetOnPurpose::always("gem_busy", "hang", COMMAND),
+    // Endless batches, to see what is recorded of them.
+    ResetOnPurpose::always("gem_exec_capture", "capture", PREEMPTION),
+    ResetOnPurpose::always("i915_hangman", "engine-engine-hang", PREEMPTION),
+    // Batches that do not give way: held back by others, closed by their owners, with and without heartbeats.
+    ResetOnPurpose::always("gem_exec_schedule", "preempt-hang", PREEMPTION),
+    ResetOnPurpose::always("gem_exec_schedule", "preemptive-hang", PREEMPTION),
+    ResetOnPurpose::always("gem_exec_fence", "busy-hang", PREEMPTION),
+    ResetOnPurpose::sometimes("gem_exec_fence", "busy-hang", HEARTBEAT),
+    ResetOnPurpose::always("gem_exec_fence", "wait-hang", PREEMPTION),
+    ResetOnPurpose::sometimes("gem_exec_fence", "wait-hang", HEARTBEAT),
+    ResetOnPurpose::always("gem_exec_fence", "await-hang", COMMAND),
+    ResetOnPurpose::always("gem_exec_fence", "nb-await-hang", COMMAND),
+    ResetOnPurpose::always("gem_ctx_persistence", "hostile", PREEMPTION),
+    ResetOnPurpose::sometimes("gem_ctx_persistence", "hostile", HEARTBEAT),
+    ResetOnPurpose::always("gem_ctx_persistence", "heartbeat-hang", PREEMPTION),
+    ResetOnPurpose::always("gem_ctx_persistence", "heartbeat-hostile", PREEMPTION),
+    ResetOnPurpose::always("gem_ctx_persistence", "legacy-engines-hostile", PREEMPTION),
+    ResetOnPurpose::always("gem_ctx_persistence", "legacy-engines-hang", COMMAND),
+    ResetOnPurpose::always("gem_ctx_persistence", "engines-hostile", PREEMPTION),
+    ResetOnPurpose::always("gem_ctx_persistence", "engines-hang", COMMAND),
+    ResetOnPurpose::always("gem_ctx_persistence", "saturated-hostile", PREEMPTION),
+    ResetOnPurpose::always("gem_ctx_isolation", "preservation-reset", BY_HAND),
+    // Only the whole GPU is reset (the tests' own setting), which waits for heartbeats.
+    ResetOnPurpose::always("gem_reset_stats", "reset-count", HEARTBEAT),
+    ResetOnPurpose::always("gem_reset_stats", "unrelated", HEARTBEAT),
+    ResetOnPurpose::always("gem_reset_stats", "close-pending", HEARTBEAT),
+    ResetOnPurpose::always("gem_reset_stats", "defer-hangcheck", HEARTBEAT),
+    ResetOnPurpose::always("gem_workarounds", "reset", BY_HAND),
+    ResetOnPurpose::always("gem_ctx_exec", "basic-norecovery", BY_HAND),
+    ResetOnPurpose::always("i915_hangman", "error-state-basic", BY_HAND),
+];
+
+/// The programs that look at what i915 records of a hang, or see to it themselves. For others it shall not record any
+/// (its parameter `error_capture`): it holds a hung request until that is done, which takes an emulated processor longer
+/// than some tests wait.
+const RECORDED: &[&str] = &["checks", "gem_exec_capture", "i915_hangman"];
+
+impl Job {
+    /// The program that its tests are named after.
+    pub(crate) fn tests_of(&self) -> &str {
+        self.name.split('@').next().unwrap_or_default()
     }
 
     /// The name that Linux gives its process.
@@ -93,7 +152,8 @@ impl Job {
             Program::Shipped(name) => format!("/{}/{name}", crate::PROGRAMS),
         };
         let Self { name, attempts, seconds, root, .. } = self;
-        let mut line = format!("{name}\t{attempts}\t{seconds}\t{root}\t{program}");
+        let capture = if RECORDED.contains(&self.tests_of()) { 'Y' } else { 'N' };
+        let mut line = format!("{name}\t{attempts}\t{seconds}\t{capture}\t{root}\t{program}");
         for argument in &self.arguments {
             line.push('\t');
             line += argument;
@@ -150,6 +210,10 @@ pub(crate) fn benchmarks() -> Vec<Job> {
     EACH.iter().enumerate().map(job).collect()
 }
 
+/// Programs whose subtests run on these engines only, for want of time: of the registers of a context, the render
+/// engine's are the ones that count.
+pub(crate) const ONLY_ON: &[(&str, &str)] = &[("gem_ctx_isolation", "rcs0")];
+
 /// One job for each program that the tests are in.
 pub(crate) fn tests(names: &[String]) -> Result<Vec<Job>> {
     let mut jobs: Vec<Job> = vec![];
@@ -173,6 +237,22 @@ pub(crate) fn tests(names: &[String]) -> Result<Vec<Job>> {
     Ok(jobs)
 }
 
+/// One job for each line, `PROGRAM` or `PROGRAM@PATTERN`, of which is not known that it passes: none that hangs takes
+/// others with it.
+pub(crate) fn surveyed(lines: &[String]) -> Result<Vec<Job>> {
+    let mut jobs: Vec<Job> = vec![];
+    for line in lines {
+        for mut job in tests(std::slice::from_ref(line))? {
+            ensure!(jobs.iter().all(|known| known.name != *line), "{line} is there twice");
+            job.name.clone_from(line);
+            (job.attempts, job.seconds) = (1, SURVEYED);
+            job.expected = Expected::Nothing;
+            jobs.push(job);
+        }
+    }
+    Ok(jobs)
+}
+
 fn test_job(program: &str) -> Job {
     Job {
         name: program.into(),
@@ -191,7 +271,12 @@ impl Job {
         /// The most that a subtest may take.
         const SECONDS: u32 = 30;
         match self.arguments.get_mut(1) {
-            None => self.arguments = vec!["--run-subtest".into(), subtest.into()],
+            None => {
+                self.arguments = vec!["--run-subtest".into(), subtest.into()];
+                if let Some((_, engine)) = ONLY_ON.iter().find(|(program, _)| *program == self.tests_of()) {
+                    self.arguments.extend(["--dynamic-subtest".into(), (*engine).into()]);
+                }
+            }
             Some(list) if list.split(',').any(|known| known == subtest) => return,
             Some(list) => {
                 list.push(',');
@@ -210,10 +295,13 @@ mod unit {
     fn tests_of_one_program_are_one_job() -> Result<()> {
         let names = ["a@x@rcs0", "a@x@bcs0", "a@y", "b"].map(str::to_owned);
         let jobs = tests(&names)?;
+        let isolation =
+            tests(&["gem_ctx_isolation@clean@rcs0".into(), "gem_ctx_isolation@nonpriv@rcs0".into()])?;
+        assert_eq!(isolation[0].arguments, ["--run-subtest", "clean,nonpriv", "--dynamic-subtest", "rcs0"]);
         let lines: Vec<_> = jobs.iter().map(Job::line).collect();
         let program = |name: &str| format!("/{}/{name}", crate::PROGRAMS);
-        assert_eq!(lines[0], format!("a\t2\t120\t/sid\t{}\t--run-subtest\tx,y\n", program("a")));
-        assert_eq!(lines[1], format!("b\t2\t60\t/sid\t{}\n", program("b")));
+        assert_eq!(lines[0], format!("a\t2\t120\tN\t/sid\t{}\t--run-subtest\tx,y\n", program("a")));
+        assert_eq!(lines[1], format!("b\t2\t60\tN\t/sid\t{}\n", program("b")));
         assert_eq!(jobs[0].expected, Expected::Tests(names[..3].iter().cloned().collect()));
         assert!(tests(&["two words".into()]).is_err());
         Ok(())

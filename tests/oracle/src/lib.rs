@@ -17,7 +17,9 @@ mod debian;
 mod initramfs;
 mod jobs;
 mod judge;
+mod kernel_log;
 mod libraries;
+mod list;
 mod modules;
 
 use std::fs;
@@ -25,7 +27,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use boot::{Ending, Gpu, Image, Machine, Timing, Workspace};
 
 pub use debian::Unreachable;
@@ -33,6 +35,7 @@ use debian::{Release, Root};
 use initramfs::Initramfs;
 use jobs::{Job, Program};
 pub use judge::Judgement;
+use list::List;
 
 /// The release with the kernel and the benchmarks.
 const STABLE: Release = Release { suite: "bookworm", security: true };
@@ -42,12 +45,12 @@ const UNSTABLE: Release = Release { suite: "sid", security: false };
 const TESTS_ROOT: &str = "/sid";
 /// Where both releases have the programs that the jobs name.
 const PROGRAMS: &str = "usr/libexec/igt-gpu-tools";
+/// A library that is loaded into every program of a root that has it (`guest/src/init.rs`), and what it needs.
+const PRELOADED: &str = "/oracle/preload.so";
+const PRELOADED_NEEDS: &str = "usr/lib/x86_64-linux-gnu/libgcc_s.so.1";
 
 /// The guest's memory. The programs lie in it twice while it boots.
 const MEMORY: u64 = 1536 << 20;
-
-/// The most seconds that a program may take of which is not known that it passes.
-const SURVEYED: u32 = 40;
 
 /// What shall be done.
 #[derive(Clone, Debug)]
@@ -62,6 +65,8 @@ pub struct Options {
     pub only: Vec<String>,
     /// Let the device model write a trace, for Perfetto.
     pub trace: bool,
+    /// Fetch nothing: what is not there yet counts as not to be had.
+    pub offline: bool,
     /// How long a run may take.
     pub deadline: Duration,
 }
@@ -79,12 +84,27 @@ pub struct Report {
     pub judgement: Judgement,
     /// The versions of what judged.
     pub versions: Vec<String>,
-    /// Whether the tests could be fetched.
-    pub complete: bool,
+    /// Those with which the list of tests was made, where they were others.
+    pub list_made_with: Vec<String>,
+    /// How many tests the part's list has, and how many of the programs they are in were in the machine.
+    pub listed: Listed,
+    /// How many of the tests that passed there are of each kind that is to be judged.
+    pub kinds: Vec<(&'static str, usize)>,
     /// The run's folder.
     pub folder: PathBuf,
     /// From the start of QEMU to its end.
     pub duration: Duration,
+}
+
+/// The list of tests, and what became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listed {
+    /// The part has none.
+    None,
+    /// The programs could not be fetched: none of so many tests was run.
+    Unreachable(usize),
+    /// Of so many tests those that were asked for were run.
+    Some(usize),
 }
 
 /// Fetches what is not there yet, boots, and judges.
@@ -95,24 +115,21 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<Report> {
     let folder = workspace.target().join("oracle");
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let guest = build_guest(workspace)?;
-    let kernel = Root::obtain(workspace, &folder, &STABLE, "linux-image-amd64")?;
+    let obtain = |release: &Release, package: &str| {
+        if options.offline {
+            Root::fetched(&folder, release, package)
+        } else {
+            Root::obtain(workspace, &folder, release, package)
+        }
+    };
+    let kernel = obtain(&STABLE, "linux-image-amd64")?;
+    let list = passing_list(workspace, &options.gpu)?;
     let mut versions = vec![kernel.version_like("linux-image-6")?];
     let mut initramfs = Initramfs::new();
-    let image = kernel_files(&kernel, &mut initramfs)?;
+    let image = kernel_files(&options.gpu, &kernel, &mut initramfs)?;
     initramfs.program("/init", &guest)?;
     initramfs.program("/oracle/guest", &guest)?;
-    let mut jobs = vec![jobs::checks()];
-    let mut roots = String::new();
-    if !options.quick {
-        let benchmarks = Root::obtain(workspace, &folder, &STABLE, "intel-gpu-tools")?;
-        versions.push(benchmarks.version_like("intel-gpu-tools")?);
-        if options.survey.is_none() {
-            jobs.extend(jobs::benchmarks());
-        }
-        jobs.retain(|job| options.wants(job));
-        add_programs(&mut initramfs, "", &benchmarks, &jobs)?;
-    }
-    let tests = match Root::obtain(workspace, &folder, &UNSTABLE, "igt-gpu-tools-tests") {
+    let tests = match obtain(&UNSTABLE, "igt-gpu-tools-tests") {
         Ok(root) => Some(root),
         // What there is still says much.
         Err(error) if error.is::<Unreachable>() => {
@@ -121,11 +138,29 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<Report> {
         }
         Err(error) => return Err(error),
     };
+    let mut jobs = vec![jobs::checks()];
+    // The short run has them where there is nothing else.
+    if !options.quick || tests.is_none() {
+        let benchmarks = obtain(&STABLE, "intel-gpu-tools")?;
+        versions.push(benchmarks.version_like("intel-gpu-tools")?);
+        if options.survey.is_none() {
+            jobs.extend(jobs::benchmarks());
+        }
+        jobs.retain(|job| options.wants(job));
+        add_programs(&mut initramfs, "", &benchmarks, &jobs)?;
+    }
+    let mut roots = String::new();
+    let mut listed = Listed::Unreachable(list.tests.len());
     if let Some(tests) = &tests {
         versions.push(tests.version_like("igt-gpu-tools-tests")?);
-        jobs.extend(test_jobs(workspace, options)?);
+        jobs.extend(test_jobs(options, &list)?);
         add_programs(&mut initramfs, TESTS_ROOT, tests, &jobs)?;
+        initramfs.program(&format!("{TESTS_ROOT}{PRELOADED}"), &build_fences(workspace)?)?;
         roots = format!("{TESTS_ROOT}\n");
+        listed = Listed::Some(list.tests.len());
+    }
+    if list.tests.is_empty() {
+        listed = Listed::None;
     }
     initramfs.file("/oracle/roots", roots.as_bytes());
     let lines: String = jobs.iter().map(Job::line).collect();
@@ -133,19 +168,22 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<Report> {
     let system = folder.join(format!("initramfs-{}", options.gpu));
     initramfs.write(&system)?;
     let image = Image { kernel: image, system, report: PathBuf::new(), regions: vec![] };
+    let other = |package: &&String| !versions.contains(package) && tests.is_some();
+    let list_made_with = list.packages.iter().filter(other).cloned().collect();
     let report = boot(workspace, options, image, &jobs, versions)?;
-    Ok(Report { complete: tests.is_some(), ..report })
+    Ok(Report { listed, list_made_with, ..report })
 }
 
 /// The tests that shall be run.
-fn test_jobs(workspace: &Workspace, options: &Options) -> Result<Vec<Job>> {
-    let mut jobs = jobs::tests(&listed_tests(workspace, options)?)?;
-    jobs.retain(|job| options.wants(job) && (!options.quick || jobs::SHORT.contains(&job.name.as_str())));
-    if options.survey.is_some() {
-        for test in &mut jobs {
-            (test.attempts, test.seconds) = (1, test.seconds.min(SURVEYED));
+fn test_jobs(options: &Options, list: &List) -> Result<Vec<Job>> {
+    let mut jobs = match &options.survey {
+        None => jobs::tests(&list.tests)?,
+        Some(path) => {
+            let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+            jobs::surveyed(&list::lines(&text).map(str::to_owned).collect::<Vec<_>>())?
         }
-    }
+    };
+    jobs.retain(|job| options.wants(job) && (!options.quick || jobs::SHORT.contains(&job.name.as_str())));
     Ok(jobs)
 }
 
@@ -167,7 +205,7 @@ fn boot(
         .gpu(gpu, boot::build_model(workspace)?)
         // Without remapping of interrupts, which the model's way of sending them bypasses.
         .argument("-append")
-        .argument("console=ttyS0,115200 loglevel=7 printk.devkmsg=on panic=-1 oops=panic intel_iommu=off intremap=off tsc=reliable");
+        .argument("console=ttyS0,115200 console_msg_format=syslog loglevel=7 printk.devkmsg=on panic=-1 oops=panic intel_iommu=off intremap=off tsc=reliable");
     workspace.step(&format!("boot: Linux with GPU {}", options.gpu));
     let outcome = machine.run(&image, |line| {
         judge::watch(&line.text);
@@ -183,35 +221,44 @@ fn boot(
     for place in [&folder, &run] {
         fs::copy(&verdict.files.registers, place.join("registers.txt")).context("the list of registers")?;
     }
+    let registers = fs::read_to_string(&verdict.files.registers).context("the list of registers")?;
+    ensure!(is_register_list(&registers), "{}: not a list of registers", verdict.files.registers.display());
     let lines: Vec<_> = outcome.lines.iter().map(|line| line.text.as_str()).collect();
+    let judgement = Judgement::of(&lines, &verdict.reports, jobs);
     Ok(Report {
-        judgement: Judgement::of(&lines, &verdict.reports, jobs),
+        kinds: list::kinds(judgement.passed.iter()),
+        judgement,
         versions,
-        complete: true,
+        list_made_with: vec![],
+        listed: Listed::None,
         folder: outcome.folder,
         duration: outcome.duration,
     })
 }
 
-/// The file with the tests that pass on a part.
-#[must_use]
-pub fn passing_list(workspace: &Workspace, gpu: &str) -> PathBuf {
-    workspace.root().join(format!("tests/oracle/passing-{gpu}.txt"))
-}
-
-fn listed_tests(workspace: &Workspace, options: &Options) -> Result<Vec<String>> {
-    let path = options.survey.clone().unwrap_or_else(|| passing_list(workspace, &options.gpu));
-    // A part without a list has the checks and the benchmarks.
-    if options.survey.is_none() && !path.exists() {
-        return Ok(vec![]);
+/// The tests that pass on a part; none where nobody has looked for them yet.
+fn passing_list(workspace: &Workspace, gpu: &str) -> Result<List> {
+    let path = workspace.root().join(format!("tests/oracle/passing-{gpu}.txt"));
+    if !path.exists() && !list::has_list(gpu) {
+        return Ok(List::default());
     }
     let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    Ok(text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .map(str::to_owned)
-        .collect())
+    List::parse(gpu, &text).with_context(|| path.display().to_string())
+}
+
+/// Whether every line is as `make run` leaves it: `0xOFFSET reads=N writes=N last=0xVALUE`, in the order of offsets.
+fn is_register_list(text: &str) -> bool {
+    let line = |line: &str| {
+        let [offset, reads, writes, last] = line.split(' ').collect::<Vec<_>>()[..] else { return None };
+        let number = |field: &str, name: &str| field.strip_prefix(name)?.parse::<u64>().ok();
+        let hex = |field: &str| u64::from_str_radix(field.strip_prefix("0x")?, 16).ok();
+        number(reads, "reads=")?;
+        number(writes, "writes=")?;
+        hex(last.strip_prefix("last=")?)?;
+        hex(offset)
+    };
+    let offsets: Option<Vec<_>> = text.lines().map(line).collect();
+    offsets.is_some_and(|offsets| !offsets.is_empty() && offsets.is_sorted_by(|one, other| one < other))
 }
 
 /// The program that runs in the machine, without shared libraries.
@@ -225,15 +272,28 @@ fn build_guest(workspace: &Workspace) -> Result<PathBuf> {
     Ok(workspace.target().join(TRIPLE).join("debug/oracle-guest"))
 }
 
+/// The library that gives the tests fences of their own (`fences`).
+fn build_fences(workspace: &Workspace) -> Result<PathBuf> {
+    workspace.step("fences for the tests");
+    let mut cargo = workspace.cargo("build");
+    cargo.args(["-q", "-p", "oracle-fences"]);
+    workspace.run("fences for the tests", &mut cargo)?;
+    Ok(workspace.target().join("debug/liboracle_fences.so"))
+}
+
 /// Puts i915 and what it needs into the machine, and says where the kernel is.
-fn kernel_files(kernel: &Root, initramfs: &mut Initramfs) -> Result<PathBuf> {
-    /// Probes a part whatever the module thinks of its maturity; the model has no GuC, and no display.
-    const PARAMETERS: &str = "enable_guc=0 disable_display=1 modeset=1 force_probe=*";
+fn kernel_files(gpu: &str, kernel: &Root, initramfs: &mut Initramfs) -> Result<PathBuf> {
+    /// The model has no display.
+    const PARAMETERS: &str = "disable_display=1 modeset=1";
+    /// Where i915 would load firmware into a GuC, which the model has not (i915: intel_uc.c, uc_expand_default_options).
+    /// It says of this that it taints the kernel.
+    const WITH_GUC: &[&str] = &["adls"];
+    let guc = if WITH_GUC.contains(&gpu) { " enable_guc=0" } else { "" };
     let image = kernel.only_file("boot", "vmlinuz-")?;
     let mut list = String::new();
     for module in modules::in_order(&kernel.path().join("lib/modules"), &["i915", "vgem"])? {
         let name = module.file_name().context("a module without name")?.to_string_lossy().into_owned();
-        list += &if name == "i915.ko" { format!("{name} {PARAMETERS}\n") } else { format!("{name}\n") };
+        list += &if name == "i915.ko" { format!("{name} {PARAMETERS}{guc}\n") } else { format!("{name}\n") };
         initramfs.program(&format!("/oracle/ko/{name}"), &module)?;
     }
     initramfs.file("/oracle/modules", list.as_bytes());
@@ -249,6 +309,9 @@ fn add_programs(initramfs: &mut Initramfs, place: &str, root: &Root, jobs: &[Job
             programs.push(Path::new(PROGRAMS).join(name));
         }
     }
+    if root.path().join(PRELOADED_NEEDS).exists() {
+        programs.push(PRELOADED_NEEDS.into());
+    }
     programs.sort();
     programs.dedup();
     for (file, from) in libraries::closure(root.path(), &programs)? {
@@ -259,4 +322,21 @@ fn add_programs(initramfs: &mut Initramfs, place: &str, root: &Root, jobs: &[Job
         initramfs.link(&format!("{place}/{link}"), &format!("usr/{link}"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_register_list;
+
+    #[test]
+    fn a_list_of_registers_has_a_line_for_each_in_order() {
+        const GOOD: &str = "0x000d00 reads=1 writes=0 last=0xe\n0x00a188 reads=0 writes=12 last=0x10001\n";
+        assert!(is_register_list(GOOD));
+        let swapped: Vec<_> = GOOD.lines().rev().collect();
+        let wrong =
+            ["", &swapped.join("\n"), &GOOD.replace("reads", "read"), &GOOD.replace("0xe", "e"), "0xd00"];
+        for text in wrong {
+            assert!(!is_register_list(text), "{text}");
+        }
+    }
 }

@@ -107,6 +107,6 @@ fn perform(verb: &Verb, workspace: &Workspace) -> (&'static str, Result<Closing>
         Verb::Lint => ("lint", lint::lint(workspace).map(Closing::from)),
         Verb::Bench => ("bench", bench::bench(workspace).map(Closing::from)),
         Verb::Parity => ("parity", parity::parity(workspace).map(Closing::from)),
-        Verb::Oracle(options) => ("oracle", oracle::oracle(workspace, options)),
+        Verb::Oracle(options) => ("oracle", oracle::oracle(workspace, options).map(|(closing, _)| closing)),
     }
 }

@@ -6,6 +6,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -13,6 +14,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use crate::sys;
+
+/// A library that is loaded into every program of a root that has it.
+const PRELOADED: &str = "/oracle/preload.so";
 
 /// The port of QEMU's isa-debug-exit device.
 const EXIT_PORT: u64 = 0xf4;
@@ -112,11 +116,12 @@ fn interrupts() -> Result<u64> {
     Ok(rows.filter_map(|row| row.split_whitespace().nth(1)?.parse::<u64>().ok()).sum())
 }
 
-/// A line of `/oracle/jobs`: name, how often it may be tried, seconds, root folder, program, arguments; with tabs between.
+/// A line of `/oracle/jobs`: name, how often it may be tried, seconds, whether i915 records hangs (Y or N), root folder, program, arguments; with tabs between.
 struct Job<'a> {
     name: &'a str,
     attempts: u32,
     limit: Duration,
+    capture: &'a str,
     root: &'a str,
     program: &'a str,
     arguments: Vec<&'a str>,
@@ -126,13 +131,16 @@ impl<'a> Job<'a> {
     fn parse(line: &'a str) -> Result<Self> {
         let mut fields = line.split('\t');
         let mut next = || fields.next().with_context(|| format!("a field is missing in {line:?}"));
-        let (name, attempts, seconds, root, program) = (next()?, next()?, next()?, next()?, next()?);
+        let (name, attempts, seconds) = (next()?, next()?, next()?);
+        let (capture, root, program) = (next()?, next()?, next()?);
         let attempts = attempts.parse().with_context(|| format!("attempts in {line:?}"))?;
         let limit = Duration::from_secs(seconds.parse().with_context(|| format!("seconds in {line:?}"))?);
-        Ok(Self { name, attempts, limit, root, program, arguments: fields.collect() })
+        Ok(Self { name, attempts, limit, capture, root, program, arguments: fields.collect() })
     }
 
     fn run(&self, log: &mut Log) -> Result<String> {
+        const CAPTURE: &str = "/sys/kernel/debug/dri/0/i915_params/error_capture";
+        fs::write(CAPTURE, self.capture).context(CAPTURE)?;
         let deadline = Instant::now() + self.limit;
         let (reader, writer) = std::io::pipe()?;
         let mut command = Command::new(self.program);
@@ -143,6 +151,10 @@ impl<'a> Job<'a> {
         ]);
         command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer).process_group(0);
         if self.root != "/" {
+            // The lists of libraries of both releases are apart: what is loaded into the tests is built for theirs.
+            if Path::new(self.root).join(PRELOADED.trim_start_matches('/')).exists() {
+                command.env("LD_PRELOAD", PRELOADED);
+            }
             sys::in_root(&mut command, self.root)?;
         }
         let mut child = command.spawn().with_context(|| format!("starting {}", self.program))?;

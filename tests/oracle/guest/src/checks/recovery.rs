@@ -13,6 +13,7 @@ use crate::i915::{Device, Engine, param};
 
 /// Milliseconds between the questions whether an engine still lives, and until one that does not give way is reset.
 /// Linux' own are 2500 and 640 or more.
+const SETTINGS: [&str; 2] = ["heartbeat_interval_ms", "preempt_timeout_ms"];
 const HEARTBEAT: u32 = 200;
 const PREEMPT: u32 = 100;
 
@@ -20,13 +21,33 @@ fn setting(engine: Engine, name: &str) -> PathBuf {
     PathBuf::from(format!("/sys/class/drm/card0/engine/{}/{name}", engine.name()))
 }
 
-/// Lets the kernel notice a hang sooner.
-fn hurry(engine: Engine) -> Result<()> {
-    for (name, value) in [("heartbeat_interval_ms", HEARTBEAT), ("preempt_timeout_ms", PREEMPT)] {
-        let path = setting(engine, name);
-        fs::write(&path, value.to_string()).with_context(|| path.display().to_string())?;
+/// Lets the kernel notice a hang sooner, until it is dropped: what runs afterwards finds Linux' own settings again.
+struct Hurry {
+    before: Vec<(PathBuf, String)>,
+}
+
+impl Hurry {
+    fn engine(engine: Engine) -> Result<Self> {
+        let mut this = Self { before: vec![] };
+        for (name, value) in SETTINGS.into_iter().zip([HEARTBEAT, PREEMPT]) {
+            let path = setting(engine, name);
+            let before = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+            fs::write(&path, value.to_string()).with_context(|| path.display().to_string())?;
+            this.before.push((path, before));
+        }
+        Ok(this)
     }
-    Ok(())
+}
+
+impl Drop for Hurry {
+    fn drop(&mut self) {
+        for (path, value) in &self.before {
+            if let Err(error) = fs::write(path, value.trim()) {
+                // The last check reads them all and fails.
+                println!("{}: {error}", path.display());
+            }
+        }
+    }
 }
 
 /// Waits until the kernel has written down how the engine hung, and clears that. It does so in its own time, and its
@@ -43,7 +64,7 @@ fn await_record() -> Result<()> {
 
 pub(super) fn hang_on_every_engine(device: &Device) -> Result<()> {
     for engine in device.engines()? {
-        hurry(engine)?;
+        let _hurry = Hurry::engine(engine)?;
         let context = device.context(&[engine], None)?;
         let spin = device.buffer(4096)?;
         // Nowhere in it may the engine be given to somebody else.
@@ -66,7 +87,7 @@ pub(super) fn hang_on_every_engine(device: &Device) -> Result<()> {
 
 pub(super) fn innocent_survives(device: &Device) -> Result<()> {
     let engine = Engine::RENDER;
-    hurry(engine)?;
+    let _hurry = Hurry::engine(engine)?;
     let guilty = device.context(&[engine], None)?;
     let innocent = device.context(&[engine], None)?;
     innocent.set(param::PERSISTENCE, 1)?;
@@ -80,4 +101,17 @@ pub(super) fn innocent_survives(device: &Device) -> Result<()> {
     ensure!(guilty.reset_stats()?.active == 1, "guilty: {:?}", guilty.reset_stats()?);
     ensure!(innocent.reset_stats()?.active == 0, "innocent: {:?}", innocent.reset_stats()?);
     await_record()
+}
+
+/// What ran before has left nothing behind that makes Linux more patient or less.
+pub(super) fn settings_are_linux_own(device: &Device) -> Result<()> {
+    for engine in device.engines()? {
+        for name in SETTINGS {
+            let path = setting(engine, name);
+            let found = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+            let own = fs::read_to_string(setting(engine, &format!(".defaults/{name}")))?;
+            ensure!(found == own, "{}: {}, not {}", path.display(), found.trim(), own.trim());
+        }
+    }
+    Ok(())
 }

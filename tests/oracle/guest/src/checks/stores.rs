@@ -5,7 +5,7 @@ use anyhow::{Result, bail, ensure};
 
 use super::batch::Batch;
 use super::finish;
-use crate::i915::{Device, Engine, getparam};
+use crate::i915::{Device, Engine};
 use crate::sys::Mapping;
 
 /// General-purpose register 0 of the render engine, 64 bits; the next one is 8 bytes further (PRM: CS_GPR).
@@ -31,11 +31,7 @@ pub(super) fn every_engine(device: &Device) -> Result<()> {
 }
 
 pub(super) fn chain(device: &Device) -> Result<()> {
-    let mut engines = device.engines()?;
-    // On Gen9, Linux parses batches of the copy engine and lets none leave its buffer (i915: i915_cmd_parser.c).
-    if device.getparam(getparam::CMD_PARSER_VERSION)? > 0 {
-        engines.retain(|engine| *engine != Engine::COPY);
-    }
+    let engines = super::unparsed(device)?;
     let context = device.context(&engines, None)?;
     for (slot, engine) in (0_u64..).zip(&engines) {
         let target = device.buffer(4096)?;

@@ -94,7 +94,7 @@ pub(super) fn semaphore_between_contexts(device: &Device) -> Result<()> {
 }
 
 pub(super) fn preemption(device: &Device) -> Result<()> {
-    for engine in device.engines()? {
+    for engine in super::unparsed(device)? {
         let low = device.context(&[engine], None)?;
         low.set(param::PRIORITY, 0_u64.wrapping_sub(512))?;
         let high = device.context(&[engine], None)?;
