@@ -8,12 +8,14 @@ KERNEL ?= debug
 # The folder of a Microkit SDK, and which of its configurations: without, the embedded kernel is used.
 MICROKIT_SDK ?=
 CONFIG ?= debug
-SDK = $(if $(MICROKIT_SDK),--microkit-sdk $(MICROKIT_SDK) --config $(CONFIG))
+# The machine: the name of a file in toolchain/image/boards, or a path.
+BOARD ?= qemu-q35
+SDK = --board $(BOARD) $(if $(MICROKIT_SDK),--microkit-sdk $(MICROKIT_SDK) --config $(CONFIG))
 CARGO ?= cargo
 XTASK = $(CARGO) run -q -p xtask --
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run image test lint bench parity oracle clean
+.PHONY: help setup run image board test lint bench parity oracle clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,11 +23,16 @@ help: ## list the verbs
 setup: ## install what the machine lacks (as root), or say what to install
 	@toolchain/setup.sh
 
-run: setup ## boot the demonstration, with a picture in target/run/frame.png [GPU=tgl|skl] [DEMO=paint|recover] [MICROKIT_SDK=DIR]
+run: setup ## boot the demonstration, with a picture in target/run/frame.png [GPU=tgl|skl] [DEMO=paint|recover] [BOARD=NAME] [MICROKIT_SDK=DIR CONFIG=debug|release]
 	@$(XTASK) run --gpu $(GPU) --demo $(DEMO) $(SDK)
 
-image: setup ## build the kernel and the image, and say where they are [DEMO=paint|recover] [KERNEL=debug|release] [MICROKIT_SDK=DIR CONFIG=debug|release]
+image: setup ## build the kernel and the image, and say where they are [DEMO=paint|recover] [KERNEL=debug|release] [BOARD=NAME] [MICROKIT_SDK=DIR CONFIG=debug|release]
 	@$(XTASK) image --demo $(DEMO) --kernel $(KERNEL) $(SDK)
+
+board: setup ## write the board file of this machine, as root, or of another from dumps BOARD=NAME [LSPCI=FILE IOMEM=FILE LOG=FILE]
+	$(if $(filter qemu-q35,$(BOARD)),$(error say how the new board is called: make board BOARD=NAME))
+	@$(CARGO) run -q -p image --bin microkit-board -- $(if $(LSPCI),--lspci $(LSPCI)) $(if $(IOMEM),--iomem $(IOMEM)) \
+		$(if $(LOG),--log $(LOG)) -o $(if $(findstring /,$(BOARD)),$(BOARD),toolchain/image/boards/$(BOARD).toml)
 
 test: setup ## run the host tests and the boot tests
 	@$(XTASK) test

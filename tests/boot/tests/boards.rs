@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
-use boot::{Ending, Gpu, Kernel, Machine, Outcome, Pieces};
+use boot::{Demo, Ending, Gpu, Kernel, Machine, Outcome, Pieces};
 use boot_tests::{DEADLINE, workspace};
 
 /// Boots the demonstration with an edited board file and description.
@@ -109,5 +109,58 @@ fn an_interrupt_that_never_comes_is_told_within_the_first_second_with_the_key() 
     })?;
     ensure!(outcome.ending == Ending::Stopped, "{:?}:\n{}", outcome.ending, outcome.tail());
     boot_tests::line_with(&outcome, &["gpu_driver: error: the GPU's interrupt does not come", told])?;
+    Ok(())
+}
+
+/// What the initialiser ends the machine with: the board file's `failure_exit`.
+const FAILURE: Ending = Ending::Exit(125);
+
+/// Boots the demonstration on a machine that is not what its board file says.
+fn on_another_machine(test: &str, machine: impl FnOnce(Machine) -> Machine) -> Result<Outcome> {
+    let workspace = workspace()?;
+    let folder = workspace.target().join("boot-tests").join(test);
+    let image = Demo::named("paint")?.build(&workspace, Kernel::Debug, &folder.join("image"))?;
+    let machine = machine(Machine::new(folder.join("run")).deadline(DEADLINE));
+    let machine = machine.gpu(Gpu::new("tgl"), boot::build_model(&workspace)?);
+    Ok(machine.run(&image, |_| std::ops::ControlFlow::Continue(()))?)
+}
+
+#[test]
+fn a_machine_with_too_little_memory_is_told_by_the_initialiser_with_the_address_and_the_key() -> Result<()> {
+    let outcome = on_another_machine("board-memory", |machine| machine.memory(256 << 20))?;
+    ensure!(outcome.ending == FAILURE, "{:?}:\n{}", outcome.ending, outcome.tail());
+    let parts = ["initialiser: error: ", "no memory at the physical address 0x1", "see [[ram]]"];
+    boot_tests::line_with(&outcome, &parts)?;
+    Ok(())
+}
+
+#[test]
+fn a_machine_without_an_iommu_is_told_by_the_initialiser() -> Result<()> {
+    let outcome = on_another_machine("board-no-iommu", Machine::without_iommu)?;
+    ensure!(outcome.ending == FAILURE, "{:?}:\n{}", outcome.ending, outcome.tail());
+    boot_tests::line_with(
+        &outcome,
+        &["initialiser: error: ", "gpu", "no I/O memory management unit: VT-d is off"],
+    )?;
+    Ok(())
+}
+
+/// Also for the boards that nobody has here.
+#[test]
+fn the_demonstration_is_built_for_every_board_of_the_tree() -> Result<()> {
+    let workspace = workspace()?;
+    let boards = boot::boards(&workspace)?;
+    ensure!(boards.len() >= 3, "{boards:?}");
+    for board in boards {
+        let folder = workspace.target().join("boot-tests/boards").join(&board);
+        let file = boot::board_file(&workspace, &board)?;
+        let image = Demo::named("paint")?.build_on(&workspace, Kernel::Debug, &file, &folder)?;
+        let registers = image.region("gpu_registers")?;
+        let text = fs::read_to_string(&file)?.replace('_', "");
+        let listed = text.contains(&format!("registers = {{ start = {:#x},", registers.paddr));
+        ensure!(listed, "{board}: the registers are mapped from {:#x}", registers.paddr);
+    }
+    let unknown = boot::board_file(&workspace, "toaster").map_err(|error| error.to_string());
+    ensure!(unknown.as_ref().is_err_and(|error| error.contains("there is elitebook-8079, ")), "{unknown:?}");
     Ok(())
 }

@@ -30,7 +30,8 @@ fn paints_its_picture_on_microkits_kernel(config: &str) -> Result<()> {
     let workspace = workspace()?;
     let folder = workspace.target().join("boot-tests").join(format!("sdk-{config}"));
     let demo = Demo::named("paint")?;
-    let image = demo.build_with_sdk(&workspace, &sdk, &folder.join("image"))?;
+    let board = boot::board_file(&workspace, boot::DEFAULT_BOARD)?;
+    let image = demo.build_with_sdk(&workspace, &sdk, &board, &folder.join("image"))?;
     let machine = Machine::new(folder.join("run")).deadline(DEADLINE);
     let machine = if config == "release" { machine.silent() } else { machine };
     let machine = machine.gpu(Gpu::new("tgl"), boot::build_model(&workspace)?);

@@ -15,7 +15,7 @@ use crate::frame::Frame;
 use crate::machine::{Ending, Machine, Outcome};
 use crate::model::{Gpu, Timing};
 use crate::serial::Line;
-use crate::system::{Image, Kernel, Pieces, SdkPieces};
+use crate::system::{DEFAULT_BOARD, Image, Kernel, Pieces, SdkPieces, board_file};
 use crate::workspace::Workspace;
 
 /// The memory region that a demonstration's picture is in.
@@ -85,22 +85,42 @@ impl Demo {
         Gpu { timing: self.timing, ..Gpu::new(part) }
     }
 
-    /// Builds its image in `folder`.
+    /// Builds its image in `folder`, for the machine that QEMU is.
     ///
     /// # Errors
     /// When a build fails.
     pub fn build(&self, workspace: &Workspace, kernel: Kernel, folder: &Path) -> Result<Image> {
-        let pieces = Pieces::build(workspace, kernel, self.packages)?;
-        pieces.image(workspace, &workspace.root().join(self.description), folder)
+        self.build_on(workspace, kernel, &board_file(workspace, DEFAULT_BOARD)?, folder)
     }
 
-    /// Builds its image in `folder` with a Microkit SDK.
+    /// The same for the machine that the board file `board` describes.
     ///
     /// # Errors
     /// When a build fails.
-    pub fn build_with_sdk(&self, workspace: &Workspace, sdk: &Sdk, folder: &Path) -> Result<Image> {
+    pub fn build_on(
+        &self,
+        workspace: &Workspace,
+        kernel: Kernel,
+        board: &Path,
+        folder: &Path,
+    ) -> Result<Image> {
+        let pieces = Pieces::build(workspace, kernel, self.packages)?;
+        pieces.image_on(workspace, board, &workspace.root().join(self.description), folder)
+    }
+
+    /// The same with a Microkit SDK.
+    ///
+    /// # Errors
+    /// When a build fails.
+    pub fn build_with_sdk(
+        &self,
+        workspace: &Workspace,
+        sdk: &Sdk,
+        board: &Path,
+        folder: &Path,
+    ) -> Result<Image> {
         let pieces = SdkPieces::build(workspace, sdk, self.packages)?;
-        pieces.image(workspace, &workspace.root().join(self.description), folder)
+        pieces.image_on(workspace, board, &workspace.root().join(self.description), folder)
     }
 
     /// Boots its image on `machine`, showing each line of the serial port to `watch`.

@@ -22,6 +22,6 @@ pub use machine::{Ending, Machine, Outcome, RunError};
 pub use model::{Gpu, ModelFiles, Timing, Verdict, build_model};
 pub use ram::GuestRam;
 pub use serial::Line;
-pub use system::{Image, Kernel, Pieces, Region, SdkPieces};
+pub use system::{DEFAULT_BOARD, Image, Kernel, Pieces, Region, SdkPieces, board_file, boards};
 pub use trace::Trace;
 pub use workspace::{Verbosity, Workspace};

@@ -141,6 +141,7 @@ pub struct Machine {
     cpu: String,
     deadline: Duration,
     gpu: Option<(Gpu, PathBuf)>,
+    iommu: bool,
     silent: bool,
     arguments: Vec<OsString>,
 }
@@ -156,6 +157,7 @@ impl Machine {
             cpu: "max".into(),
             deadline: Duration::from_secs(60),
             gpu: None,
+            iommu: true,
             silent: false,
             arguments: vec![],
         }
@@ -165,6 +167,13 @@ impl Machine {
     #[must_use]
     pub fn memory(mut self, bytes: u64) -> Self {
         self.memory = bytes;
+        self
+    }
+
+    /// Leaves the I/O memory management unit out.
+    #[must_use]
+    pub fn without_iommu(mut self) -> Self {
+        self.iommu = false;
         self
     }
 
@@ -310,7 +319,10 @@ impl Machine {
             process::number(memory)
         ));
         command.arg("-m").arg(format!("{}B", self.memory));
-        command.args(["-cpu", &self.cpu, "-smp", "1"]).args(["-device", "intel-iommu"]);
+        command.args(["-cpu", &self.cpu, "-smp", "1"]);
+        if self.iommu {
+            command.args(["-device", "intel-iommu"]);
+        }
         command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
         command.args(["-display", "none", "-serial", "stdio"]);
         command.arg("-kernel").arg(&image.kernel).arg("-initrd").arg(&image.system);

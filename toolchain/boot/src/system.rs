@@ -7,7 +7,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use image::sdk::{Sdk, SdkRequest};
 
 use crate::workspace::Workspace;
@@ -77,7 +77,7 @@ impl Pieces {
     /// # Errors
     /// When the image tool refuses the system.
     pub fn image(&self, workspace: &Workspace, description: &Path, folder: &Path) -> Result<Image> {
-        self.image_on(workspace, &workspace.root().join(DEFAULT_BOARD), description, folder)
+        self.image_on(workspace, &board_file(workspace, DEFAULT_BOARD)?, description, folder)
     }
 
     /// The same for the machine that the board file `board` describes; otherwise it is the one that QEMU is.
@@ -140,16 +140,23 @@ impl SdkPieces {
         Ok(Self { sdk: sdk.clone(), programs })
     }
 
-    /// Lets the SDK's tool put the system that the file `description` describes together, in `folder`.
+    /// Lets the SDK's tool put the system that the file `description` describes together, in `folder`, for the machine
+    /// that the board file `board` describes.
     ///
     /// # Errors
     /// When one of the tools refuses the system.
-    pub fn image(&self, workspace: &Workspace, description: &Path, folder: &Path) -> Result<Image> {
+    pub fn image_on(
+        &self,
+        workspace: &Workspace,
+        board: &Path,
+        description: &Path,
+        folder: &Path,
+    ) -> Result<Image> {
         let beside = description.parent().unwrap_or(Path::new(".")).to_owned();
         let built = image::sdk::build(&SdkRequest {
             system: description.to_owned(),
             search_paths: vec![self.programs.clone(), beside],
-            board: workspace.root().join(DEFAULT_BOARD),
+            board: board.to_owned(),
             sdk: self.sdk.clone(),
             folder: folder.to_owned(),
         })?;
@@ -159,7 +166,41 @@ impl SdkPieces {
 }
 
 /// The board that QEMU is.
-const DEFAULT_BOARD: &str = "toolchain/image/boards/qemu-q35.toml";
+pub const DEFAULT_BOARD: &str = "qemu-q35";
+
+/// The board file that a user means: a path, or the name of one in the tree.
+///
+/// # Errors
+/// When there is none of that name; the error lists those that there are.
+pub fn board_file(workspace: &Workspace, board: &str) -> Result<PathBuf> {
+    if board.contains('/') || Path::new(board).extension().is_some() {
+        return Ok(PathBuf::from(board));
+    }
+    let folder = workspace.root().join("toolchain/image/boards");
+    let file = folder.join(board).with_extension("toml");
+    if file.is_file() {
+        return Ok(file);
+    }
+    bail!("there is no board {board}; there is {} (or the path of a file)", boards(workspace)?.join(", "))
+}
+
+/// The names of the boards in the tree.
+///
+/// # Errors
+/// When their folder cannot be read.
+pub fn boards(workspace: &Workspace) -> Result<Vec<String>> {
+    let folder = workspace.root().join("toolchain/image/boards");
+    let entries = fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let mut names = vec![];
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            names.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
+        }
+    }
+    names.sort();
+    Ok(names)
+}
 
 /// Writes the reports and says what there is to say of an image.
 fn finish(

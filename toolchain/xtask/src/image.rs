@@ -18,7 +18,24 @@ pub(crate) struct Options {
     #[arg(long, value_enum, default_value = "debug")]
     kernel: KernelChoice,
     #[command(flatten)]
+    board: BoardOptions,
+    #[command(flatten)]
     sdk: SdkOptions,
+}
+
+/// The machine that an image is for.
+#[derive(Args)]
+pub(crate) struct BoardOptions {
+    /// The name of a board in toolchain/image/boards, or the path of a board file
+    #[arg(long, value_name = "BOARD", default_value = boot::DEFAULT_BOARD)]
+    board: String,
+}
+
+impl BoardOptions {
+    /// Its board file.
+    pub(crate) fn file(&self, workspace: &Workspace) -> Result<PathBuf> {
+        boot::board_file(workspace, &self.board)
+    }
 }
 
 /// The Microkit SDK to build with, instead of the embedded kernel.
@@ -41,9 +58,10 @@ impl SdkOptions {
 
 pub(crate) fn image(workspace: &Workspace, options: &Options) -> Result<String> {
     let demo = Demo::named(&options.demo)?;
+    let board = options.board.file(workspace)?;
     let image = match options.sdk.sdk()? {
-        Some(sdk) => demo.build_with_sdk(workspace, &sdk, &workspace.target().join("image-sdk"))?,
-        None => demo.build(workspace, options.kernel.into(), &workspace.target().join("image"))?,
+        Some(sdk) => demo.build_with_sdk(workspace, &sdk, &board, &workspace.target().join("image-sdk"))?,
+        None => demo.build_on(workspace, options.kernel.into(), &board, &workspace.target().join("image"))?,
     };
     Ok(format!(
         "image: kernel {}, image {}, report {}",

@@ -7,7 +7,7 @@ use anyhow::Result;
 use boot::{Demo, Gpu, Kernel, Machine, Trace, Workspace};
 use clap::Args;
 
-use crate::image::SdkOptions;
+use crate::image::{BoardOptions, SdkOptions};
 
 /// Generous: a run takes a few seconds, and the machine may be busy with something else.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -27,6 +27,8 @@ pub(crate) struct Options {
     #[arg(long, value_parser = device_id, conflicts_with = "no_gpu")]
     device_id: Option<u16>,
     #[command(flatten)]
+    board: BoardOptions,
+    #[command(flatten)]
     sdk: SdkOptions,
 }
 
@@ -38,6 +40,7 @@ fn device_id(text: &str) -> Result<u16, String> {
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<String> {
     let demo = Demo::named(&options.demo)?;
     let sdk = options.sdk.sdk()?;
+    let board = options.board.file(workspace)?;
     let mut machine = Machine::new(workspace.target().join("run")).deadline(DEADLINE);
     let mut attached = "no GPU".to_owned();
     if !options.no_gpu {
@@ -51,8 +54,8 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<String> {
         machine = machine.silent();
     }
     let image = match &sdk {
-        Some(sdk) => demo.build_with_sdk(workspace, sdk, &workspace.target().join("image-sdk"))?,
-        None => demo.build(workspace, Kernel::Debug, &workspace.target().join("image"))?,
+        Some(sdk) => demo.build_with_sdk(workspace, sdk, &board, &workspace.target().join("image-sdk"))?,
+        None => demo.build_on(workspace, Kernel::Debug, &board, &workspace.target().join("image"))?,
     };
     workspace.step(&format!("boot: {} with {attached}", demo.name));
     let outcome = demo.run(&machine, &image, |line| {

@@ -61,14 +61,26 @@ impl fmt::Display for Failure {
                 write!(f, "{needed} capability slots are needed, the root CNode has {free} free")
             }
             Self::Memory { name, bytes, left } => {
-                write!(f, "{name}: no block of {bytes:#x} bytes is left ({left:#x} bytes in pieces)")
+                write!(
+                    f,
+                    "{name}: no block of {bytes:#x} bytes is left ({left:#x} bytes in pieces); see `memory` of the \
+                     board file"
+                )
             }
             Self::Absent { name, place: Location { paddr, device } } => {
-                let kind = if *device { "device memory" } else { "memory" };
-                write!(f, "{name}: the kernel offers no {kind} at the physical address {paddr:#x}")
+                let (kind, key) = if *device { ("device memory", "device") } else { ("memory", "ram") };
+                write!(
+                    f,
+                    "{name}: the kernel offers no {kind} at the physical address {paddr:#x}; see [[{key}]] and \
+                     `memory` of the board file"
+                )
             }
             Self::NoIommu { name } => {
-                write!(f, "{name}: the kernel has found no I/O memory management unit")
+                write!(
+                    f,
+                    "{name}: the kernel has found no I/O memory management unit: VT-d is off in the firmware's \
+                     settings, or its tables are of no use"
+                )
             }
             Self::Kernel { step, name, error } => write!(f, "{name}: cannot {step}: {error}"),
         }

@@ -10,6 +10,7 @@ mod elements;
 mod maps;
 mod programs;
 mod properties;
+mod readme;
 mod report;
 mod sdk;
 mod specification;
