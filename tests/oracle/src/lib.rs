@@ -246,19 +246,30 @@ fn passing_list(workspace: &Workspace, gpu: &str) -> Result<List> {
     List::parse(gpu, &text).with_context(|| path.display().to_string())
 }
 
-/// Whether every line is as `make run` leaves it: `0xOFFSET reads=N writes=N last=0xVALUE`, in the order of offsets.
+/// Whether every line is as `make run` leaves it, in the order of offsets: `0xOFFSET reads=N writes=N last=0xVALUE` for what
+/// the CPU touched, then `command 0xOFFSET writes=N last=0xVALUE` for what commands of the engines wrote.
 fn is_register_list(text: &str) -> bool {
+    let number = |field: &str, name: &str| field.strip_prefix(name)?.parse::<u64>().ok();
+    let hex = |field: &str| u64::from_str_radix(field.strip_prefix("0x")?, 16).ok();
     let line = |line: &str| {
-        let [offset, reads, writes, last] = line.split(' ').collect::<Vec<_>>()[..] else { return None };
-        let number = |field: &str, name: &str| field.strip_prefix(name)?.parse::<u64>().ok();
-        let hex = |field: &str| u64::from_str_radix(field.strip_prefix("0x")?, 16).ok();
-        number(reads, "reads=")?;
-        number(writes, "writes=")?;
+        let (by_commands, offset, last) = match line.split(' ').collect::<Vec<_>>()[..] {
+            [offset, reads, writes, last] if offset != "command" => {
+                number(reads, "reads=").and(number(writes, "writes="))?;
+                (false, offset, last)
+            }
+            ["command", offset, writes, last] => {
+                number(writes, "writes=")?;
+                (true, offset, last)
+            }
+            _ => return None,
+        };
         hex(last.strip_prefix("last=")?)?;
-        hex(offset)
+        Some((by_commands, hex(offset)?))
     };
-    let offsets: Option<Vec<_>> = text.lines().map(line).collect();
-    offsets.is_some_and(|offsets| !offsets.is_empty() && offsets.is_sorted_by(|one, other| one < other))
+    let places: Option<Vec<_>> = text.lines().map(line).collect();
+    places.is_some_and(|places| {
+        places.first().is_some_and(|first| !first.0) && places.is_sorted_by(|one, other| one < other)
+    })
 }
 
 /// The program that runs in the machine, without shared libraries.
@@ -331,7 +342,11 @@ mod tests {
     #[test]
     fn a_list_of_registers_has_a_line_for_each_in_order() {
         const GOOD: &str = "0x000d00 reads=1 writes=0 last=0xe\n0x00a188 reads=0 writes=12 last=0x10001\n";
+        const BY_COMMANDS: &str = "command 0x002088 writes=3 last=0x20002\n";
         assert!(is_register_list(GOOD));
+        assert!(is_register_list(&[GOOD, BY_COMMANDS].concat()));
+        assert!(!is_register_list(&[BY_COMMANDS, GOOD].concat()));
+        assert!(!is_register_list(BY_COMMANDS));
         let swapped: Vec<_> = GOOD.lines().rev().collect();
         let wrong =
             ["", &swapped.join("\n"), &GOOD.replace("reads", "read"), &GOOD.replace("0xe", "e"), "0xd00"];
