@@ -6,7 +6,6 @@ use serde_json::json;
 use crate::commands::{Access, Fault, FaultKind, Generation, Space};
 use crate::device::Device;
 use crate::interrupts::event;
-use crate::memory::MemoryError;
 use crate::ppgtt::{self, Finding, Switches};
 use crate::report::Rule;
 use crate::tlb::{Entry, SpaceId};
@@ -36,7 +35,7 @@ impl Device {
         let entry =
             self.translate(index, space, address).map_err(|kind| Fault { space, address, access, kind })?;
         self.memory.read(entry.page | (address & OFFSET), buffer).map_err(|error| {
-            self.dma_error(index, error);
+            self.refused = Some(error);
             Fault { space, address, access, kind: FaultKind::Bus }
         })
     }
@@ -57,10 +56,10 @@ impl Device {
         let fault = |kind| Fault { space, address, access: Access::Write, kind };
         let entry = self.translate(index, space, address).map_err(fault)?;
         if !entry.writable {
-            return self.read_only(index, address).map_err(fault);
+            return self.read_only(index).map_err(fault);
         }
         self.memory.write(entry.page | (address & OFFSET), data).map_err(|error| {
-            self.dma_error(index, error);
+            self.refused = Some(error);
             fault(FaultKind::Bus)
         })
     }
@@ -81,35 +80,27 @@ impl Device {
         let fault = |kind| Fault { space, address, access: Access::Write, kind };
         let entry = self.translate(index, space, address).map_err(fault)?;
         if !entry.writable {
-            self.read_only(index, address).map_err(fault)?;
+            self.read_only(index).map_err(fault)?;
             let mut bytes = [0; 8];
             let size = size.min(8);
             self.engine_read(index, space, address, &mut bytes[..size], Access::Read)?;
             return Ok(u64::from_le_bytes(bytes));
         }
         self.memory.compare_exchange(entry.page | (address & OFFSET), size, current, new).map_err(|error| {
-            self.dma_error(index, error);
+            self.refused = Some(error);
             fault(FaultKind::Bus)
         })
     }
 
     /// A write to a read-only page: dropped, or a fault on parts where read-only does not work.
     #[cold]
-    fn read_only(&mut self, index: usize, address: u64) -> Result<(), FaultKind> {
+    fn read_only(&mut self, index: usize) -> Result<(), FaultKind> {
         if self.platform.read_only_pages {
             // CP_PRIV: privilege violation, also raised for writes to read-only pages.
             self.engine_error(index, 1 << 2);
             return Ok(());
         }
-        let name = self.engine_name(index);
-        self.violation(Rule::PpgttReadOnly, name, format!("write to the read-only page at {address:#x}"));
         Err(FaultKind::ReadOnly)
-    }
-
-    #[cold]
-    fn dma_error(&mut self, index: usize, error: MemoryError) {
-        let name = self.engine_name(index);
-        self.violation(Rule::Dma, name, error.to_string());
     }
 
     /// DMA page of an address, through the engine's TLB.
@@ -168,6 +159,7 @@ impl Device {
                 ),
             }
         }
+        self.refused = None;
         let leaf = leaf?;
         let now = self.now();
         self.trace.instant(now, Track::Tables, || {
@@ -211,6 +203,26 @@ impl Device {
         }
         let now = self.now();
         self.trace.instant(now, Track::Tables, || ("GGTT flush".to_owned(), serde_json::Value::Null));
+    }
+
+    /// An access of an engine failed, by what `subject` names: fault registers, interrupt, report. What tables say about
+    /// memory and rights is the driver's; which addresses a batch uses is its client's.
+    pub(crate) fn access_failed(&mut self, index: usize, subject: &str, fault: &Fault, client: bool) {
+        self.record_fault(index, fault);
+        match fault.kind {
+            FaultKind::Bus => {
+                let why = self.refused.take();
+                let why =
+                    why.map_or_else(|| "a page table is not in memory".to_owned(), |why| why.to_string());
+                self.violation(Rule::Dma, subject, format!("{fault}: {why}"));
+            }
+            kind => {
+                if kind == FaultKind::ReadOnly {
+                    self.violation(Rule::PpgttReadOnly, subject, fault.to_string());
+                }
+                self.violation_by(client, Rule::TranslationFault, subject, fault.to_string());
+            }
+        }
     }
 
     /// Records a fault in the fault registers, unless one is there already, and raises the interrupt.

@@ -12,9 +12,10 @@ use crate::engine::EngineUnit;
 use crate::ggtt::Ggtt;
 use crate::injection::Injection;
 use crate::interrupts::{Controller, Msi, event};
-use crate::memory::GuestMemory;
+use crate::memory::{GuestMemory, MemoryError};
 use crate::options::Options;
 use crate::platform::{Platform, engines::InterruptPosition};
+use crate::record::Recorder;
 use crate::registers::forcewake::Forcewake;
 use crate::registers::{DECODED, RegisterFile, names};
 use crate::report::{Log, Rule};
@@ -67,6 +68,10 @@ pub(crate) struct Device {
     pub(crate) pat_written: bool,
     /// A non-privileged batch writes the register that is being written.
     pub(crate) written_by_client: bool,
+    /// Takes every access, if the run is recorded.
+    pub(crate) recorder: Option<Recorder>,
+    /// Why memory refused the access that failed last, if memory did.
+    pub(crate) refused: Option<MemoryError>,
 }
 
 impl Device {
@@ -93,6 +98,8 @@ impl Device {
             render_registers: BTreeMap::new(),
             pat_written: false,
             written_by_client: false,
+            recorder: None,
+            refused: None,
         };
         device.power_on();
         device
@@ -110,16 +117,17 @@ impl Device {
         self.log.violation(now, rule, false, subject, detail);
     }
 
-    /// Reports a breach of `rule` by the content of a client's batch.
+    /// Reports a breach of `rule` by the driver, or by the content of a client's batch.
     #[cold]
-    pub(crate) fn client_violation(
+    pub(crate) fn violation_by(
         &mut self,
+        client: bool,
         rule: Rule,
         subject: impl Into<String>,
         detail: impl Into<String>,
     ) {
         let now = self.now();
-        self.log.violation(now, rule, true, subject, detail);
+        self.log.violation(now, rule, client, subject, detail);
     }
 
     /// Reports a breach at a register.
@@ -227,6 +235,9 @@ impl Device {
             self.violation(Rule::MsiProgrammed, "MSI capability", "address 0");
         }
         self.msi_count += 1;
+        if let Some(recorder) = &self.recorder {
+            recorder.msi(msi);
+        }
         if self.msis.len() < MSI_LIMIT {
             self.msis.push_back(msi);
         }

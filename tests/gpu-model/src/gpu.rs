@@ -2,6 +2,7 @@
 //! The GPU from the outside: a PCI function with BARs, interrupts, and a clock.
 
 use std::collections::HashSet;
+use std::io::Write;
 
 use crate::clock::ACCESS_NS;
 use crate::commands::{Position, StreamState};
@@ -10,10 +11,11 @@ use crate::device::Device;
 use crate::engine::Activity;
 use crate::injection::Injection;
 use crate::interrupts::Msi;
-use crate::memory::GuestMemory;
+use crate::memory::{GuestMemory, GuestRam};
 use crate::options::{Options, Timing};
 use crate::platform::Platform;
 use crate::ppgtt::{self, Leaf, Switches};
+use crate::record::{Head, RecordedMemory, Recorder};
 use crate::registers::Counter;
 use crate::report::{Log, Report, Rule};
 
@@ -63,18 +65,50 @@ impl Gpu {
         self.device.platform
     }
 
-    /// Replaces the memory (the guest's memory map changed); answers the old one.
-    pub fn set_memory(&mut self, memory: Box<dyn GuestMemory>) -> Box<dyn GuestMemory> {
-        std::mem::replace(&mut self.device.memory, memory)
+    /// Replaces the memory (the guest's memory map changed).
+    pub fn set_memory(&mut self, memory: Box<dyn GuestMemory>) {
+        self.device.memory = match &self.device.recorder {
+            Some(recorder) => Box::new(RecordedMemory::new(memory, recorder.clone())),
+            None => memory,
+        };
+    }
+
+    /// Records everything that happens from here on, for [`crate::record::replay`]: a run is recorded from its
+    /// power-on. Injected faults are not part of a record, but for lost interrupts that were asked for before.
+    pub fn record(&mut self, out: Box<dyn Write + Send>) -> Recorder {
+        let recorder = Recorder::new(out, &Head::of(self));
+        self.device.recorder = Some(recorder.clone());
+        let memory = std::mem::replace(&mut self.device.memory, Box::new(GuestRam::new()));
+        self.set_memory(memory);
+        recorder
+    }
+
+    /// Writes an event to the record, if there is one.
+    fn note(&self, event: impl FnOnce(&Recorder)) {
+        if let Some(recorder) = &self.device.recorder {
+            event(recorder);
+        }
+    }
+
+    /// Settings of the model.
+    #[must_use]
+    pub const fn options(&self) -> &Options {
+        &self.device.options
+    }
+
+    /// Name of a register for messages, with its offset.
+    #[must_use]
+    pub fn register_name(&self, offset: u32) -> String {
+        self.device.register_name(offset)
     }
 
     /// Configuration read of `len` 1, 2 or 4 bytes.
     pub fn config_read(&mut self, offset: u32, len: u32) -> u32 {
         self.device.clock.spend(ACCESS_NS);
-        if self.device.injection.device_gone {
-            return ones(len);
-        }
-        self.device.config.read(offset, len)
+        let value =
+            if self.device.injection.device_gone { ones(len) } else { self.device.config.read(offset, len) };
+        self.note(|recorder| recorder.config(false, offset, len, value));
+        value
     }
 
     /// Configuration write of `len` 1, 2 or 4 bytes.
@@ -92,11 +126,13 @@ impl Gpu {
         }
         self.device.update_line();
         self.work();
+        self.note(|recorder| recorder.config(true, offset, len, value));
     }
 
     /// See [`crate::config::Config::hide_upper_halves`].
-    pub const fn hide_upper_bar_halves(&mut self, hide: bool) {
+    pub fn hide_upper_bar_halves(&mut self, hide: bool) {
         self.device.config.hide_upper_halves(hide);
+        self.note(|recorder| recorder.line(&format!("hide {}", u8::from(hide))));
     }
 
     /// The BAR (and offset in it) that decodes a bus address now.
@@ -116,6 +152,12 @@ impl Gpu {
 
     /// Read of `size` 1, 2, 4 or 8 bytes at `offset` of a BAR.
     pub fn bar_read(&mut self, bar: Bar, offset: u64, size: u32) -> u64 {
+        let value = self.read_of_bar(bar, offset, size);
+        self.note(|recorder| recorder.bar(false, bar, offset, size, value));
+        value
+    }
+
+    fn read_of_bar(&mut self, bar: Bar, offset: u64, size: u32) -> u64 {
         if !self.decodes(bar, offset) {
             return ones64(size);
         }
@@ -134,6 +176,11 @@ impl Gpu {
 
     /// Write of `size` 1, 2, 4 or 8 bytes at `offset` of a BAR.
     pub fn bar_write(&mut self, bar: Bar, offset: u64, size: u32, value: u64) {
+        self.write_of_bar(bar, offset, size, value);
+        self.note(|recorder| recorder.bar(true, bar, offset, size, value));
+    }
+
+    fn write_of_bar(&mut self, bar: Bar, offset: u64, size: u32, value: u64) {
         if !self.decodes(bar, offset) {
             return;
         }
@@ -246,25 +293,30 @@ impl Gpu {
         }
     }
 
+    /// Reads memory through the aperture; bytes that are not reachable read as ones.
     fn aperture_read(&mut self, offset: u64, size: u32) -> u64 {
         self.device.clock.spend(ACCESS_NS);
-        let mut bytes = [0; 8];
-        let size = (size as usize).min(8);
-        match self.device.aperture(offset) {
-            Some(address) if self.device.memory.read(address, &mut bytes[..size]).is_ok() => {
-                u64::from_le_bytes(bytes)
+        let mut bytes = [0xff; 8];
+        for (at, part) in in_pages(offset, &mut bytes, size) {
+            if let Some(address) = self.device.aperture(at)
+                && let Err(error) = self.device.memory.read(address, part)
+            {
+                part.fill(0xff);
+                self.device.violation(Rule::Dma, format!("aperture offset {at:#x}"), error.to_string());
             }
-            _ => u64::MAX,
         }
+        u64::from_le_bytes(bytes)
     }
 
+    /// Writes memory through the aperture.
     fn aperture_write(&mut self, offset: u64, size: u32, value: u64) {
         self.device.clock.spend(ACCESS_NS);
-        let size = (size as usize).min(8);
-        if let Some(address) = self.device.aperture(offset)
-            && let Err(error) = self.device.memory.write(address, &value.to_le_bytes()[..size])
-        {
-            self.device.violation(Rule::Dma, format!("aperture offset {offset:#x}"), error.to_string());
+        for (at, part) in in_pages(offset, &mut value.to_le_bytes(), size) {
+            if let Some(address) = self.device.aperture(at)
+                && let Err(error) = self.device.memory.write(address, part)
+            {
+                self.device.violation(Rule::Dma, format!("aperture offset {at:#x}"), error.to_string());
+            }
         }
     }
 
@@ -279,7 +331,9 @@ impl Gpu {
     /// Lets the engines do at most `budget` units of work (about one a command); answers the units done. 0 means
     /// that all engines are idle, hung, held, or wait for memory that nobody changed.
     pub fn step(&mut self, budget: u64) -> u64 {
-        if self.device.injection.device_gone { 0 } else { self.device.run(budget) }
+        let done = if self.device.injection.device_gone { 0 } else { self.device.run(budget) };
+        self.note(|recorder| recorder.line(&format!("s {budget:x}")));
+        done
     }
 
     /// Steps until nothing moves any more, at most `limit` units. Answers whether that point was reached.
@@ -317,8 +371,9 @@ impl Gpu {
     }
 
     /// Moves the clock ahead.
-    pub const fn advance(&mut self, ns: u64) {
+    pub fn advance(&mut self, ns: u64) {
         self.device.clock.advance(ns);
+        self.note(|recorder| recorder.line(&format!("t {ns:x}")));
     }
 
     /// Changes when work happens. From [`Timing::Busy`] or [`Timing::Silent`] to another this releases what was
@@ -326,6 +381,13 @@ impl Gpu {
     pub fn set_timing(&mut self, timing: Timing) {
         self.device.options.timing = timing;
         self.work();
+        self.note(|recorder| recorder.timing(timing));
+    }
+
+    /// Interrupts that are still to be lost.
+    #[must_use]
+    pub const fn interrupts_to_lose(&self) -> u32 {
+        self.device.injection.lose_interrupts
     }
 
     /// Faults to inject.
@@ -401,7 +463,7 @@ impl Gpu {
     }
 
     /// What an address translates to now by the tables in memory, in every address space that a context has
-    /// had; TLBs are not asked.
+    /// had (of thousands, the last ones); TLBs are not asked.
     pub fn translations(&mut self, address: u64) -> Vec<Leaf> {
         let roots: HashSet<_> =
             self.device.engines.iter().flat_map(|engine| engine.tlb.roots()).copied().collect();
@@ -416,7 +478,20 @@ impl Gpu {
         self.device.config = crate::config::Config::new(self.device.platform);
         self.device.power_on();
         self.device.msis.clear();
+        self.note(|recorder| recorder.line("reset"));
     }
+}
+
+/// The first `size` bytes, split where the range from `offset` on crosses a page: each page has a translation of its
+/// own.
+fn in_pages(offset: u64, bytes: &mut [u8; 8], size: u32) -> impl Iterator<Item = (u64, &mut [u8])> {
+    const PAGE: u64 = 4096;
+    let size = (size as usize).min(8);
+    let room = usize::try_from(PAGE - offset % PAGE).map_or(size, |room| room.min(size));
+    let (head, tail) = bytes[..size].split_at_mut(room);
+    [(offset, head), (offset.saturating_add(room as u64), tail)]
+        .into_iter()
+        .filter(|(_, part)| !part.is_empty())
 }
 
 /// All ones of a 1, 2 or 4 byte read.

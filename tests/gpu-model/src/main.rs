@@ -18,7 +18,7 @@ use gpu_model::platform::PLATFORMS;
 use gpu_model::proxy::link::Link;
 use gpu_model::proxy::qtest::Connector;
 use gpu_model::proxy::server::Server;
-use gpu_model::record::{self, Recorder};
+use gpu_model::record;
 use gpu_model::{ClockSource, Gpu, Options, Platform, Timing, by_name};
 
 /// Intel integrated graphics for QEMU's x-pci-proxy-dev.
@@ -176,21 +176,11 @@ fn run(arguments: &Arguments) -> Result<bool> {
     let patience = Duration::from_secs(arguments.qtest_timeout);
     let connector = arguments.qtest.as_deref().map(|path| Connector::new(path, patience, Arc::clone(&iommu)));
     let mut server = Server::new(gpu, Link::new(fd), connector, Arc::clone(&iommu));
-    let recorder = arguments
-        .record
-        .as_deref()
-        .map(|path| -> Result<Recorder> {
-            let file = File::create(path).with_context(|| format!("creating {}", path.display()))?;
-            Ok(Recorder::new(Box::new(BufWriter::new(file)), platform.name, &options))
-        })
-        .transpose()?;
-    if let Some(recorder) = &recorder {
-        server = server.record(recorder.clone());
+    if let Some(path) = &arguments.record {
+        let file = File::create(path).with_context(|| format!("creating {}", path.display()))?;
+        server = server.record(Box::new(BufWriter::new(file)));
     }
     let gpu = server.run()?;
-    if let Some(recorder) = recorder {
-        recorder.flush()?;
-    }
     finish(arguments, &gpu, &iommu)
 }
 

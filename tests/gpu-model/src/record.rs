@@ -4,14 +4,18 @@
 //! A record is text, one event a line, so that two can be compared with common tools:
 //!
 //! ```text
-//!   gpu tgl instant           first line: platform, timing; `keep` if power survives a full reset
+//!   gpu tgl instant           first line: platform, timing; then `keep` if power survives a full reset, `device=ID`
+//!                             for another PCI device id, `lose=N` if the first N interrupts are lost
 //!   cr OFFSET LEN VALUE       configuration read, and what it gave
 //!   cw OFFSET LEN VALUE       configuration write
 //!   r BAR OFFSET SIZE VALUE   BAR read (BAR 0, 2 or 4), and what it gave
 //!   w BAR OFFSET SIZE VALUE   BAR write
 //!   s UNITS                   the model was given time to work
+//!   t NANOSECONDS             the clock was moved ahead
+//!   timing NAME               when work happens was changed
 //!   dr ADDRESS BYTES          DMA read and the bytes that memory gave ("-": refused)
-//!   dw ADDRESS BYTES          DMA write ("dx": compare and exchange, current and new)
+//!   dw ADDRESS BYTES          DMA write ("-" after the bytes: refused)
+//!   dx ADDRESS SIZE CURRENT NEW FOUND   DMA compare and exchange ("-": refused)
 //!   m ADDRESS DATA            message-signalled interrupt
 //!   reset                     the function was reset
 //!   hide 0|1                  the upper halves of the BARs are hidden from QEMU's sizing
@@ -28,7 +32,8 @@ use std::sync::{Arc, Mutex};
 use anyhow::{Context as _, Result, bail};
 
 use crate::memory::{GuestMemory, MemoryError};
-use crate::{Bar, Gpu, Msi, Options, Timing, by_name};
+use crate::registers::DECODED;
+use crate::{Bar, Gpu, Msi, Options, Platform, Timing, by_name};
 
 /// Differences after which a replay stops looking.
 const DIFFERENCES: usize = 100;
@@ -45,13 +50,75 @@ impl std::fmt::Debug for Recorder {
     }
 }
 
-impl Recorder {
-    /// Writes to `out`, beginning with the line that names platform and timing.
+/// The first line of a record: which model was run, and how.
+#[derive(Clone, Debug)]
+pub struct Head {
+    platform: &'static Platform,
+    /// PCI device id, where it is not the platform's own.
+    device_id: Option<u16>,
+    timing: Timing,
+    keeps_power: bool,
+    lose_interrupts: u32,
+}
+
+impl Head {
+    /// Of a model that stands at its power-on.
     #[must_use]
-    pub fn new(out: Box<dyn Write + Send>, gpu: &str, options: &Options) -> Self {
+    pub fn of(gpu: &Gpu) -> Self {
+        let platform = gpu.platform();
+        let usual = by_name(platform.name).map(|platform| platform.device_id);
+        Self {
+            platform,
+            device_id: (usual != Some(platform.device_id)).then_some(platform.device_id),
+            timing: gpu.options().timing,
+            keeps_power: gpu.options().full_reset_keeps_power,
+            lose_interrupts: gpu.interrupts_to_lose(),
+        }
+    }
+
+    fn line(&self) -> String {
+        let mut line = format!("gpu {} {}", self.platform.name, timing_name(self.timing));
+        if self.keeps_power {
+            line += " keep";
+        }
+        if let Some(id) = self.device_id {
+            let _ = write!(line, " device={id:x}");
+        }
+        if self.lose_interrupts > 0 {
+            let _ = write!(line, " lose={:x}", self.lose_interrupts);
+        }
+        line
+    }
+
+    fn parse(fields: &[String]) -> Result<Self> {
+        let [word, name, timing, rest @ ..] = fields else { bail!("line 1: expected `gpu NAME TIMING`") };
+        let platform =
+            by_name(name).filter(|_| word == "gpu").with_context(|| format!("line 1: no GPU {name:?}"))?;
+        let timing = timing_of(timing).with_context(|| format!("line 1: no timing {timing:?}"))?;
+        let mut head = Self { platform, device_id: None, timing, keeps_power: false, lose_interrupts: 0 };
+        for word in rest {
+            let number = |text| u32::from_str_radix(text, 16).with_context(|| format!("line 1: {word}"));
+            if word == "keep" {
+                head.keeps_power = true;
+            } else if let Some(id) = word.strip_prefix("device=") {
+                let id = u16::try_from(number(id)?).with_context(|| format!("line 1: {word}"))?;
+                head.device_id = Some(id);
+            } else if let Some(count) = word.strip_prefix("lose=") {
+                head.lose_interrupts = number(count)?;
+            } else {
+                bail!("line 1: no option {word:?}");
+            }
+        }
+        Ok(head)
+    }
+}
+
+impl Recorder {
+    /// Writes to `out`, beginning with `head`.
+    #[must_use]
+    pub fn new(out: Box<dyn Write + Send>, head: &Head) -> Self {
         let recorder = Self { out: Arc::new(Mutex::new(out)) };
-        let keep = if options.full_reset_keeps_power { " keep" } else { "" };
-        recorder.line(&format!("gpu {gpu} {}{keep}", timing_name(options.timing)));
+        recorder.line(&head.line());
         recorder
     }
 
@@ -85,6 +152,11 @@ impl Recorder {
         self.line(&format!("c{} {offset:x} {len:x} {value:x}", if write { "w" } else { "r" }));
     }
 
+    /// When work happens was changed.
+    pub fn timing(&self, timing: Timing) {
+        self.line(&format!("timing {}", timing_name(timing)));
+    }
+
     /// A message.
     pub fn msi(&self, msi: Msi) {
         self.line(&format!("m {:x} {:x}", msi.address, msi.data));
@@ -106,6 +178,12 @@ const fn timing_name(timing: Timing) -> &'static str {
         Timing::Busy => "busy",
         Timing::Silent => "silent",
     }
+}
+
+fn timing_of(name: &str) -> Option<Timing> {
+    [Timing::Instant, Timing::Deferred, Timing::Busy, Timing::Silent]
+        .into_iter()
+        .find(|known| timing_name(*known) == name)
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -146,8 +224,8 @@ impl<M: GuestMemory> GuestMemory for RecordedMemory<M> {
 
     fn write(&mut self, address: u64, data: &[u8]) -> Result<(), MemoryError> {
         let result = self.inner.write(address, data);
-        let bytes = if result.is_ok() { hex(data) } else { "-".to_owned() };
-        self.recorder.line(&format!("dw {address:x} {bytes}"));
+        let refused = if result.is_ok() { "" } else { "-" };
+        self.recorder.line(&format!("dw {address:x} {}{refused}", hex(data)));
         result
     }
 
@@ -160,7 +238,7 @@ impl<M: GuestMemory> GuestMemory for RecordedMemory<M> {
     ) -> Result<u64, MemoryError> {
         let result = self.inner.compare_exchange(address, size, current, new);
         let found = result.map_or_else(|_| "-".to_owned(), |found| format!("{found:x}"));
-        self.recorder.line(&format!("dx {address:x} {found}"));
+        self.recorder.line(&format!("dx {address:x} {size:x} {current:x} {new:x} {found}"));
         result
     }
 }
@@ -185,18 +263,18 @@ struct Dma {
 struct ReplayMemory(Arc<Mutex<Dma>>);
 
 impl ReplayMemory {
-    /// The next recorded event, if it is `kind` at `address`: its last field.
+    /// The next recorded event, if it is `kind` at `address`: its other fields.
     fn next(&self, kind: &str, address: u64) -> Option<String> {
         let mut dma = self.0.lock().ok()?;
         let Some((number, fields)) = dma.expected.pop_front() else {
             dma.differences.push(format!("{kind} {address:x}: not in the record"));
             return None;
         };
-        if let [found_kind, found_address, data] = fields.as_slice()
+        if let [found_kind, found_address, data @ ..] = fields.as_slice()
             && found_kind == kind
             && *found_address == format!("{address:x}")
         {
-            return Some(data.clone());
+            return Some(data.join(" "));
         }
         let recorded: String = fields.join(" ").chars().take(100).collect();
         dma.differences.push(format!("line {number}: {recorded}: now {kind} {address:x}"));
@@ -224,20 +302,31 @@ impl GuestMemory for ReplayMemory {
 
     fn write(&mut self, address: u64, data: &[u8]) -> Result<(), MemoryError> {
         match self.next("dw", address) {
-            Some(text) if text == hex(data) => Ok(()),
-            Some(text) if text == "-" => Err(MemoryError::Unbacked(address)),
             Some(text) => {
-                self.differ(format!("dw {address:x}: was {text}, is {}", hex(data)));
-                Ok(())
+                let (was, refused) = text.strip_suffix('-').map_or((&*text, false), |was| (was, true));
+                if was != hex(data) {
+                    self.differ(format!("dw {address:x}: was {was}, is {}", hex(data)));
+                }
+                if refused { Err(MemoryError::Unbacked(address)) } else { Ok(()) }
             }
             None => Err(MemoryError::Unbacked(address)),
         }
     }
 
-    fn compare_exchange(&mut self, address: u64, _: usize, _: u64, _: u64) -> Result<u64, MemoryError> {
-        self.next("dx", address)
-            .and_then(|text| u64::from_str_radix(&text, 16).ok())
-            .ok_or(MemoryError::Unbacked(address))
+    fn compare_exchange(
+        &mut self,
+        address: u64,
+        size: usize,
+        current: u64,
+        new: u64,
+    ) -> Result<u64, MemoryError> {
+        let text = self.next("dx", address).ok_or(MemoryError::Unbacked(address))?;
+        let now = format!("{size:x} {current:x} {new:x}");
+        let (then, found) = text.rsplit_once(' ').unwrap_or(("", &text));
+        if then != now {
+            self.differ(format!("dx {address:x}: was {then}, is {now} (size, current, new)"));
+        }
+        u64::from_str_radix(found, 16).map_err(|_| MemoryError::Unbacked(address))
     }
 }
 
@@ -252,19 +341,16 @@ pub fn replay(record: &mut dyn BufRead, options: Options) -> Result<(Replay, Gpu
         .enumerate()
         .map(|(n, line)| (n + 1, line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()));
     let Some((_, first)) = lines.next() else { bail!("the record is empty") };
-    let [word, name, timing, rest @ ..] = first.as_slice() else {
-        bail!("line 1: expected `gpu NAME TIMING`")
+    let Head { platform, device_id, timing, keeps_power, lose_interrupts } = Head::parse(&first)?;
+    let platform = match device_id {
+        // Leaked: a platform is `'static`, and a program replays a few records at most.
+        Some(device_id) => Box::leak(Box::new(Platform { device_id, ..*platform })),
+        None => platform,
     };
-    let platform =
-        by_name(name).filter(|_| word == "gpu").with_context(|| format!("line 1: no GPU {name:?}"))?;
-    let timing = [Timing::Instant, Timing::Deferred, Timing::Busy, Timing::Silent]
-        .into_iter()
-        .find(|known| timing_name(*known) == timing)
-        .with_context(|| format!("line 1: no timing {timing:?}"))?;
     let dma = Arc::new(Mutex::new(Dma::default()));
-    let full_reset_keeps_power = rest.iter().any(|word| word == "keep");
-    let options = Options { timing, full_reset_keeps_power, ..options };
-    let gpu = Gpu::new(platform, options, Box::new(ReplayMemory(Arc::clone(&dma))));
+    let options = Options { timing, full_reset_keeps_power: keeps_power, ..options };
+    let mut gpu = Gpu::new(platform, options, Box::new(ReplayMemory(Arc::clone(&dma))));
+    gpu.injection().lose_interrupts = lose_interrupts;
     let mut player = Player { gpu, dma, replay: Replay::default(), messages: VecDeque::new() };
     // An access comes after the DMA that it caused in the record (its result was known only then).
     for (number, fields) in lines {
@@ -322,6 +408,11 @@ impl Player {
                 }
             }
             Some("s") => _ = self.gpu.step(field(1)?),
+            Some("t") => self.gpu.advance(field(1)?),
+            Some("timing") => {
+                let timing = words.get(1).and_then(|name| timing_of(name)).with_context(malformed)?;
+                self.gpu.set_timing(timing);
+            }
             Some("reset") => self.gpu.reset(),
             Some("hide") => self.gpu.hide_upper_bar_halves(field(1)? != 0),
             None => return Ok(()),
@@ -334,7 +425,15 @@ impl Player {
 
     fn compare(&mut self, number: usize, fields: &[String], now: u64, then: u64) {
         if now != then {
-            self.replay.differences.push(format!("line {number}: {}: now {now:x}", fields.join(" ")));
+            // A register is named, too: `r 0 OFFSET`, below the GGTT.
+            let register = match fields {
+                [kind, bar, offset, ..] if kind == "r" && bar == "0" => u32::from_str_radix(offset, 16).ok(),
+                _ => None,
+            };
+            let register = register.filter(|offset| *offset < DECODED);
+            let name =
+                register.map_or(String::new(), |offset| format!(" {}", self.gpu.register_name(offset)));
+            self.replay.differences.push(format!("line {number}:{name} {}: now {now:x}", fields.join(" ")));
         }
     }
 
@@ -398,6 +497,34 @@ mod tests {
         // An aperture read through GGTT entry 0.
         let text = "gpu skl instant\ncw 4 2 6\nw 0 800000 8 5001\nw 0 101008 4 1\ndr 5008 78563412\nr 2 8 4 12345678\n";
         assert_eq!(run(text).unwrap().differences, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_read_that_differs_names_its_register() {
+        let replay =
+            run("gpu tgl instant\ncw 4 2 6\nw 0 a188 4 10001\nr 0 130044 4 0\nr 0 22098 4 5\n").unwrap();
+        assert_eq!(
+            replay.differences,
+            [
+                "line 4: register 0x130044 r 0 130044 4 0: now 1"
+                    .replace("register 0x130044", &name(0x13_0044)),
+                "line 5: BCS0 HWSTAM (0x22098) r 0 22098 4 5: now 0".to_owned(),
+            ]
+        );
+    }
+
+    fn name(offset: u32) -> String {
+        let memory = Box::new(crate::VecMemory::new(0, 4096));
+        Gpu::new(by_name("tgl").unwrap(), Options::default(), memory).register_name(offset)
+    }
+
+    #[test]
+    fn the_head_repeats_the_device_id_and_lost_interrupts() {
+        let text = "gpu tgl instant keep device=fffe lose=3\ncr 0 4 fffe8086\n";
+        let (replay, gpu) = replay(&mut text.as_bytes(), Options::default()).unwrap();
+        assert_eq!(replay.differences, Vec::<String>::new());
+        assert_eq!(Head::of(&gpu).line(), text.lines().next().unwrap());
+        assert!(run("gpu tgl instant loose=3\n").unwrap_err().to_string().contains("line 1"));
     }
 
     #[test]

@@ -264,7 +264,7 @@ impl Log {
                     text: finding.rule,
                     source: finding.source,
                     detail: finding.detail.clone(),
-                    client: finding.position.space == commands::Space::Ppgtt,
+                    client: finding.position.is_client(),
                 });
             }
             commands::ReportKind::Unexecuted => {

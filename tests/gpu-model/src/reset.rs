@@ -64,6 +64,7 @@ impl Device {
         engine.context_since = None;
         engine.context_ticks = 0;
         engine.signalled = false;
+        engine.was_reset = true;
         engine.slots.clear();
         let (base, size) = (engine.base(), engine.facts.mmio_size);
         // RESET_CTL belongs to the handshake that is under way, not to the engine.

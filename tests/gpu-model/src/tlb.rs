@@ -13,6 +13,8 @@ use crate::ppgtt::Root;
 const FRONT: usize = 256;
 /// More cached pages than this, and the TLB starts afresh.
 const LIMIT: usize = 1 << 18;
+/// More address spaces than this, and the TLB starts afresh.
+pub(crate) const SPACES: usize = 4096;
 /// Address space number of the GGTT.
 const GGTT: u32 = 0;
 
@@ -67,10 +69,21 @@ const fn front(key: u64) -> usize {
 }
 
 impl Tlb {
-    /// Number of the address space that `root` describes.
+    /// Number of the address space that `root` describes. A stream may load its page directory registers with anything
+    /// as often as it likes, so the spaces are bounded: the one that is too many makes the TLB forget all others with
+    /// their entries, and numbers given before are void.
     pub fn space(&mut self, root: &Root) -> SpaceId {
-        let next = u32::try_from(self.roots.len() + 1).unwrap_or(u32::MAX);
-        SpaceId(*self.roots.entry(*root).or_insert(next))
+        if let Some(number) = self.roots.get(root) {
+            return SpaceId(*number);
+        }
+        if self.roots.len() >= SPACES {
+            self.clear();
+            self.roots.clear();
+        }
+        // CAST: at most SPACES.
+        let number = u32::try_from(self.roots.len() + 1).unwrap_or(u32::MAX);
+        self.roots.insert(*root, number);
+        SpaceId(number)
     }
 
     /// Looks up page number `page` (address >> 12).
@@ -121,7 +134,7 @@ impl Tlb {
         used.filter(|(key, _)| key >> 36 != u64::from(GGTT)).map(|(_, entry)| entry.page)
     }
 
-    /// The address spaces that contexts of the engine have had.
+    /// The address spaces that contexts of the engine have had, some thousands at most.
     pub fn roots(&self) -> impl Iterator<Item = &Root> + '_ {
         self.roots.keys()
     }
@@ -157,6 +170,20 @@ mod tests {
         assert_eq!(tlb.space(&Root::Four(0x1000)), space, "the same tables are the same space");
         tlb.clear();
         assert_eq!(tlb.find(space, 7), None);
+    }
+
+    #[test]
+    fn any_number_of_address_spaces_takes_bounded_memory_and_mixes_none_of_them_up() {
+        let mut tlb = Tlb::default();
+        tlb.insert(SpaceId::GGTT, 7, ENTRY);
+        for n in 1..=3 * SPACES as u64 {
+            let space = tlb.space(&Root::Four(n << 12));
+            assert_eq!(tlb.find(space, 7), None, "root {n} inherited an entry");
+            tlb.insert(space, 7, Entry { page: n << 12, writable: true });
+            assert!(tlb.roots().count() <= SPACES && tlb.len() <= SPACES + 1);
+        }
+        let last = tlb.space(&Root::Four((3 * SPACES as u64) << 12));
+        assert_eq!(tlb.find(last, 7).map(|entry| entry.page), Some((3 * SPACES as u64) << 12));
     }
 
     #[test]

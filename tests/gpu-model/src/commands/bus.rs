@@ -170,6 +170,15 @@ pub struct Position {
     pub address: u64,
 }
 
+impl Position {
+    /// May a command that stands here do only what every user may? That is so in batches of a PPGTT; the ring and
+    /// batches of the GGTT are the driver's (PRM vol 2a, MI_BATCH_BUFFER_START).
+    #[must_use]
+    pub fn is_client(&self) -> bool {
+        self.level != Level::Ring && self.space == Space::Ppgtt
+    }
+}
+
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} {:?} {:#x}", self.level, self.space, self.address)
@@ -328,6 +337,11 @@ pub trait CommandBus {
         mask: u32,
         privilege: Privilege,
     ) -> Result<(), Denied>;
+
+    /// Has a register write just reset the engine that executes? Then nothing of the stream is executed any more.
+    fn stream_lost(&self) -> bool {
+        false
+    }
 
     /// A non-privileged batch tried what only the ring may do; the command became a NOOP (EIR bit 2).
     fn privilege_violation(&mut self, header: u32, position: Position);

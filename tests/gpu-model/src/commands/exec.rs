@@ -18,6 +18,8 @@ use super::{blit, mi, render};
 const ADDRESS_BITS: u32 = 48;
 /// Register space that a command can name: bits [22:2] of the operand (PRM, MI_LOAD_REGISTER_IMM dw1).
 pub(super) const REGISTER_OFFSET: u32 = 0x007f_fffc;
+/// Size of an engine's register block.
+const ENGINE_BLOCK: u32 = 0x800;
 /// How many dwords of payload cost as much as one command.
 const DWORDS_PER_UNIT: u32 = 32;
 
@@ -73,6 +75,8 @@ pub(super) struct Exec<'a, B: ?Sized> {
     end: u64,
     /// Units of work left in this step.
     pub(super) budget: u64,
+    /// The command has reset its engine.
+    pub(super) lost: bool,
 }
 
 impl StreamState {
@@ -91,6 +95,7 @@ impl StreamState {
             position,
             end: 0,
             budget,
+            lost: false,
             state: self,
             bus,
         };
@@ -118,6 +123,9 @@ impl<B: CommandBus + ?Sized> Exec<'_, B> {
                 Err(stop) => return self.outcome(stop),
             };
             *executed += 1;
+            if self.lost {
+                return Outcome::Reset;
+            }
             if !matches!(flow, Flow::Jump) {
                 let next = self.position.address.wrapping_add(u64::from(self.length) * 4);
                 self.state.set_address(if self.position.level == Level::Ring {
@@ -136,12 +144,19 @@ impl<B: CommandBus + ?Sized> Exec<'_, B> {
         match stop {
             Stop::Budget => Outcome::BudgetSpent,
             Stop::Wait => self.state.wait.map_or(Outcome::BudgetSpent, Outcome::Waiting),
-            Stop::Fault(fault) => {
-                Outcome::Fault(CommandFault { fault, header: self.header, position: self.position })
-            }
-            Stop::Error(kind, reason) => {
-                Outcome::Error(CommandError { kind, header: self.header, position: self.position, reason })
-            }
+            Stop::Fault(fault) => Outcome::Fault(CommandFault {
+                fault,
+                command: self.name,
+                header: self.header,
+                position: self.position,
+            }),
+            Stop::Error(kind, reason) => Outcome::Error(CommandError {
+                kind,
+                command: self.name,
+                header: self.header,
+                position: self.position,
+                reason,
+            }),
         }
     }
 
@@ -178,6 +193,7 @@ impl<B: CommandBus + ?Sized> Exec<'_, B> {
             .dword(self.bus, self.position.space, self.position.address, self.end)
             .map_err(|fault| {
                 self.header = self.state.header;
+                self.name = "";
                 Stop::Fault(fault)
             })?;
         self.state.header = self.header;
@@ -235,12 +251,7 @@ impl<B: CommandBus + ?Sized> Exec<'_, B> {
 
     /// Privilege of the current command: the ring and GGTT batches are privileged (PRM vol 2a).
     pub(super) fn privilege(&self) -> Privilege {
-        match self.position {
-            Position { level: Level::Ring, .. } | Position { space: Space::Ggtt, .. } => {
-                Privilege::Privileged
-            }
-            Position { .. } => Privilege::NonPrivileged,
-        }
+        if self.position.is_client() { Privilege::NonPrivileged } else { Privilege::Privileged }
     }
 
     /// Is this a render engine? The compute engine runs a subset of its commands.
@@ -383,7 +394,10 @@ impl<B: CommandBus + ?Sized> Exec<'_, B> {
     ) -> core::result::Result<(), Denied> {
         let relative = offset.wrapping_sub(self.engine.base);
         if self.state.read_register(relative).is_none() {
-            return self.bus.write_register(offset, value, mask, privilege);
+            let result = self.bus.write_register(offset, value, mask, privilege);
+            // No register of the engine's own block resets it.
+            self.lost |= relative >= ENGINE_BLOCK && self.bus.stream_lost();
+            return result;
         }
         if StreamState::writable_by_commands(relative) {
             self.state.write_register(relative, value, mask);

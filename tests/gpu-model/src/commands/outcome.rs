@@ -32,6 +32,8 @@ pub enum Outcome {
     Error(CommandError),
     /// A memory access failed. A further `step` tries the command again.
     Fault(CommandFault),
+    /// A command reset the engine that executes it: the stream is lost and must not be stepped again.
+    Reset,
 }
 
 /// Where the value of a semaphore is polled.
@@ -112,6 +114,8 @@ pub enum ErrorKind {
 pub struct CommandError {
     /// Why.
     pub kind: ErrorKind,
+    /// Name of the command, as in the PRM; empty if it has none.
+    pub command: &'static str,
     /// First dword of the command (IPEHR).
     pub header: u32,
     /// Where it stands.
@@ -120,10 +124,26 @@ pub struct CommandError {
     pub reason: &'static str,
 }
 
+impl CommandError {
+    /// The command and its place, for a report.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        subject(self.command, self.header, self.position)
+    }
+}
+
 impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} {:#010x} at {}: {}", self.kind, self.header, self.position, self.reason)
     }
+}
+
+/// A command and its place.
+fn subject(command: &str, header: u32, position: Position) -> String {
+    if command.is_empty() {
+        return format!("command fetch at {position}");
+    }
+    format!("{command} ({header:#010x}) at {position}")
 }
 
 /// A memory access of a command, or its fetch, that failed.
@@ -131,10 +151,20 @@ impl fmt::Display for CommandError {
 pub struct CommandFault {
     /// What failed.
     pub fault: Fault,
+    /// Name of the command, as in the PRM; empty if its fetch failed.
+    pub command: &'static str,
     /// First dword of the command; of the command before it if the fetch failed.
     pub header: u32,
     /// Where the command stands.
     pub position: Position,
+}
+
+impl CommandFault {
+    /// The command and its place, for a report.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        subject(self.command, self.header, self.position)
+    }
 }
 
 impl fmt::Display for CommandFault {

@@ -111,10 +111,15 @@ impl CommandBus for EngineBus<'_> {
         Ok(())
     }
 
+    fn stream_lost(&self) -> bool {
+        self.device.engines.get(self.index).is_some_and(|engine| engine.was_reset)
+    }
+
     fn privilege_violation(&mut self, header: u32, position: Position) {
         self.device.engine_error(self.index, 1 << 2);
         let name = self.device.engine_name(self.index);
-        self.device.client_violation(
+        self.device.violation_by(
+            true,
             Rule::Privilege,
             format!("{name}: command {header:#010x} at {position}"),
             "turned into a NOOP",

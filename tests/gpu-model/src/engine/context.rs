@@ -35,6 +35,8 @@ pub(crate) enum LoadError {
     Fault(Fault),
     /// The image cannot be executed.
     Image(String),
+    /// A batch of the context reset the engine.
+    Reset,
 }
 
 /// One register of an image.
@@ -389,6 +391,9 @@ impl Device {
         let mut stream = StreamState::new();
         stream.control = 1;
         stream.batch = Batch { valid: true, address: u64::from(start), space: Space::Ggtt };
+        if let Some(engine) = self.engines.get_mut(index) {
+            engine.was_reset = false;
+        }
         for _ in 0..CONTEXT_BATCH_LIMIT {
             if end.is_some_and(|end| stream.batch.address >= u64::from(end)) {
                 return Ok(());
@@ -401,6 +406,7 @@ impl Device {
                 }
                 Outcome::Error(error) => return Err(LoadError::Image(format!("context batch: {error}"))),
                 Outcome::Fault(CommandFault { fault, .. }) => return Err(LoadError::Fault(fault)),
+                Outcome::Reset => return Err(LoadError::Reset),
             }
         }
         Err(LoadError::Image(format!("context batch at {start:#x} does not end")))
@@ -517,6 +523,7 @@ impl From<LoadError> for String {
             }
             LoadError::Fault(fault) => fault.to_string(),
             LoadError::Image(problem) => problem,
+            LoadError::Reset => "the engine was reset".to_owned(),
         }
     }
 }

@@ -95,6 +95,8 @@ pub(crate) struct EngineUnit {
     pub(crate) slots: Vec<nonpriv::SlotRule>,
     /// A signal for this engine's own context arrived while it was executing.
     pub(crate) signalled: bool,
+    /// The engine was reset since it began to execute: what it executed is gone.
+    pub(crate) was_reset: bool,
 }
 
 impl EngineUnit {
@@ -118,6 +120,7 @@ impl EngineUnit {
             ready_for_reset: false,
             slots: Vec::new(),
             signalled: false,
+            was_reset: false,
         }
     }
 

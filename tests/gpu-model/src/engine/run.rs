@@ -10,7 +10,7 @@ use super::status::Event;
 use super::submit::Queue;
 use super::{Active, Activity};
 use crate::clock::COMMAND_NS;
-use crate::commands::{Fault, FaultKind, Level, Outcome, Space};
+use crate::commands::{Level, Outcome, Space};
 use crate::device::Device;
 use crate::interrupts::event;
 use crate::options::Timing;
@@ -102,10 +102,15 @@ impl Device {
         let Some(engine) = self.engines.get_mut(index) else { return 0 };
         engine.fresh = false;
         engine.activity = Activity::Running;
+        engine.was_reset = false;
         // The stream is outside of the engine while it executes: the bus has the engine.
         let mut stream = std::mem::take(&mut engine.stream);
         let step = stream.step(&mut EngineBus::new(self, index), budget);
         let Some(engine) = self.engines.get_mut(index) else { return 0 };
+        if engine.was_reset {
+            // The reset has left the engine a stream of its own.
+            return step.executed.max(1);
+        }
         if std::mem::take(&mut engine.signalled) {
             stream.signal_semaphore();
         }
@@ -129,42 +134,26 @@ impl Device {
                 step.executed
             }
             Outcome::Error(error) => {
-                let client = error.position.space == Space::Ppgtt;
+                let subject = format!("{}: {}", self.engine_name(index), error.subject());
                 self.engine_error(index, 1);
-                self.hang(index, error.to_string(), client);
+                self.hang(index, &subject, error.to_string(), error.position.is_client());
                 step.executed.max(1)
             }
             Outcome::Fault(fault) => {
-                let client = fault.fault.space == Space::Ppgtt;
-                self.translation_fault(index, &fault.fault, client);
-                self.hang(index, fault.to_string(), client);
+                let client = fault.position.is_client();
+                let subject = format!("{}: {}", self.engine_name(index), fault.subject());
+                self.access_failed(index, &subject, &fault.fault, client);
+                self.hang(index, &subject, fault.to_string(), client);
                 step.executed.max(1)
             }
-        }
-    }
-
-    /// An access of an engine failed: fault registers, interrupt, report.
-    fn translation_fault(&mut self, index: usize, fault: &Fault, client: bool) {
-        self.record_fault(index, fault);
-        // The bus has reported memory that is not there already.
-        if fault.kind != FaultKind::Bus {
-            let name = self.engine_name(index);
-            if client {
-                self.client_violation(Rule::TranslationFault, name, fault.to_string());
-            } else {
-                self.violation(Rule::TranslationFault, name, fault.to_string());
-            }
+            // Only with `was_reset`, above.
+            Outcome::Reset => step.executed.max(1),
         }
     }
 
     /// The engine stands still until it is reset.
-    fn hang(&mut self, index: usize, cause: String, client: bool) {
-        let name = self.engine_name(index);
-        if client {
-            self.client_violation(Rule::EngineHang, name, cause.clone());
-        } else {
-            self.violation(Rule::EngineHang, name, cause.clone());
-        }
+    fn hang(&mut self, index: usize, subject: &str, cause: String, client: bool) {
+        self.violation_by(client, Rule::EngineHang, subject, cause.clone());
         let now = self.now();
         self.trace.begin(now, index, || ("hang".to_owned(), json!({ "cause": cause })));
         if let Some(engine) = self.engines.get_mut(index) {
@@ -195,7 +184,21 @@ impl Device {
         });
         self.check_elsewhere(index, descriptor);
         let result = self.load_context(index, descriptor);
+        if result.is_ok() {
+            self.trace_batches(index);
+        }
         self.entered(index, descriptor, result)
+    }
+
+    /// Opens the spans of the batches in which a context goes on.
+    fn trace_batches(&mut self, index: usize) {
+        let Some(engine) = self.engines.get(index).filter(|_| self.trace.is_on()) else { return };
+        let (first, second) = (engine.stream.batch, engine.stream.second);
+        let now = self.now();
+        for batch in [first, second].into_iter().take_while(|batch| batch.valid) {
+            self.trace
+                .begin(now, index, || (format!("batch {:#x}", batch.address), json!({ "resumed": true })));
+        }
     }
 
     fn entered(&mut self, index: usize, descriptor: Descriptor, result: Result<(), LoadError>) -> bool {
@@ -206,13 +209,20 @@ impl Device {
                 }
                 true
             }
+            // A batch of the context has reset the engine, which is idle now.
+            Err(LoadError::Reset) => false,
             Err(error) => {
+                let image = descriptor.lrca();
+                let subject = format!("{}: restore of context image {image:#x}", self.engine_name(index));
                 if let LoadError::Fault(fault) = &error {
-                    let fault = *fault;
-                    self.translation_fault(index, &fault, false);
+                    self.access_failed(index, &subject, fault, false);
                 }
-                let cause = format!("restore of image {:#x}: {}", descriptor.lrca(), String::from(error));
-                self.hang(index, cause, false);
+                self.hang(
+                    index,
+                    &subject,
+                    format!("restore of image {image:#x}: {}", String::from(error)),
+                    false,
+                );
                 false
             }
         }
@@ -225,8 +235,11 @@ impl Device {
         match self.save_context(index) {
             Ok(()) => true,
             Err(fault) => {
-                self.translation_fault(index, &fault, false);
-                self.hang(index, format!("save of the context: {fault}"), false);
+                let loaded = self.engines.get(index).and_then(|engine| engine.loaded);
+                let image = loaded.map_or(0, Descriptor::lrca);
+                let subject = format!("{}: save of context image {image:#x}", self.engine_name(index));
+                self.access_failed(index, &subject, &fault, false);
+                self.hang(index, &subject, format!("save of the context: {fault}"), false);
                 false
             }
         }
@@ -305,9 +318,10 @@ impl Device {
                 self.engine_write(index, Space::Ggtt, page + 4 * write_pointer, &slot.to_le_bytes())
             });
         if let Err(fault) = written {
-            let name = self.engine_name(index);
+            let subject = format!("{}: status event at HWS_PGA {page:#x}", self.engine_name(index));
             self.record_fault(index, &fault);
-            self.violation(Rule::StatusPage, name, fault.to_string());
+            let why = self.refused.take().map(|why| format!(": {why}")).unwrap_or_default();
+            self.violation(Rule::StatusPage, subject, format!("{fault}{why}"));
         }
         self.raise(index, event::CONTEXT_SWITCH);
     }

@@ -20,9 +20,32 @@ pub enum MemoryError {
     /// No memory at that address.
     #[error("no memory at {0:#x}")]
     Unbacked(u64),
+    /// The range crosses a page, which no access may.
+    #[error("an access at {0:#x} crosses a page")]
+    CrossesPage(u64),
     /// The IOMMU has no translation or refuses the access.
     #[error("the IOMMU refuses {0:#x}: {1}")]
     Iommu(u64, vtd::FaultReason),
+}
+
+impl<M: GuestMemory + ?Sized> GuestMemory for Box<M> {
+    fn read(&mut self, address: u64, buffer: &mut [u8]) -> Result<(), MemoryError> {
+        (**self).read(address, buffer)
+    }
+
+    fn write(&mut self, address: u64, data: &[u8]) -> Result<(), MemoryError> {
+        (**self).write(address, data)
+    }
+
+    fn compare_exchange(
+        &mut self,
+        address: u64,
+        size: usize,
+        current: u64,
+        new: u64,
+    ) -> Result<u64, MemoryError> {
+        (**self).compare_exchange(address, size, current, new)
+    }
 }
 
 /// Memory as a bus master sees it: addressed by device (DMA) addresses.

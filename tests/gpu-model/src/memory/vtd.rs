@@ -144,6 +144,15 @@ impl<M: GuestMemory> Vtd<M> {
         })
     }
 
+    /// As [`Vtd::translate`], for all `len` bytes: they have one translation only where they lie in one page.
+    fn translate_range(&mut self, address: u64, len: usize, write: bool) -> Result<u64, MemoryError> {
+        const PAGE: u64 = 4096;
+        if address % PAGE + len as u64 > PAGE {
+            return Err(MemoryError::CrossesPage(address));
+        }
+        self.translate(address, write)
+    }
+
     fn walk(&mut self, address: u64, write: bool) -> Result<u64, FaultReason> {
         const PAGE_MASK: u64 = 0x000f_ffff_ffff_f000;
         let root = (self.registers.root() & PAGE_MASK) + 16 * u64::from(self.bus);
@@ -193,12 +202,12 @@ impl<M: GuestMemory> Vtd<M> {
 
 impl<M: GuestMemory> GuestMemory for Vtd<M> {
     fn read(&mut self, address: u64, buffer: &mut [u8]) -> Result<(), MemoryError> {
-        let physical = self.translate(address, false)?;
+        let physical = self.translate_range(address, buffer.len(), false)?;
         self.inner.read(physical, buffer)
     }
 
     fn write(&mut self, address: u64, data: &[u8]) -> Result<(), MemoryError> {
-        let physical = self.translate(address, true)?;
+        let physical = self.translate_range(address, data.len(), true)?;
         self.inner.write(physical, data)
     }
 
@@ -209,7 +218,7 @@ impl<M: GuestMemory> GuestMemory for Vtd<M> {
         current: u64,
         new: u64,
     ) -> Result<u64, MemoryError> {
-        let physical = self.translate(address, true)?;
+        let physical = self.translate_range(address, size, true)?;
         self.inner.compare_exchange(physical, size, current, new)
     }
 }
@@ -256,6 +265,18 @@ mod tests {
             vtd.registers.faults(),
             [IommuFault { address: 0x7004, write: true, reason: FaultReason::WriteDenied }]
         );
+    }
+
+    #[test]
+    fn an_access_that_crosses_a_page_is_refused_and_reaches_neither_page() {
+        let (memory, mut vtd) = domain(0x8000 | 3);
+        assert!(memory.set(0x8ffc, &[7; 8]));
+        let mut bytes = [0; 8];
+        assert_eq!(vtd.read(0x7ffc, &mut bytes), Err(MemoryError::CrossesPage(0x7ffc)));
+        assert_eq!(vtd.write(0x7ffc, &[1; 8]), Err(MemoryError::CrossesPage(0x7ffc)));
+        assert_eq!(vtd.compare_exchange(0x7ffc, 8, 0, 1), Err(MemoryError::CrossesPage(0x7ffc)));
+        assert_eq!(memory.get_u64(0x8ffc), Some(0x0707_0707_0707_0707));
+        assert_eq!(vtd.read_u32(0x7ffc), Ok(0x0707_0707));
     }
 
     #[test]

@@ -25,6 +25,8 @@ const RTADDR: u64 = 0xfed9_0020;
 /// How often the registers are read while translation is off, and while it is on.
 const REFRESH_OFF: Duration = Duration::from_millis(1);
 const REFRESH_ON: Duration = Duration::from_millis(20);
+/// Bytes of commands that wait for room in the socket at most; QEMU does not read any more then.
+const UNSENT: usize = 1 << 16;
 /// Unanswered refreshes after which no more are sent.
 const OUTSTANDING: usize = 4;
 
@@ -140,6 +142,10 @@ impl Qtest {
     }
 
     fn command(&mut self, expected: Expected, line: &str) {
+        if self.unsent.len() + line.len() > UNSENT {
+            self.shared.failed.store(true, Ordering::Relaxed);
+            return self.flush();
+        }
         if let Ok(mut queue) = self.shared.expected.lock() {
             queue.push_back(expected);
         }
@@ -223,6 +229,16 @@ mod tests {
             shared.answer(line, &registers);
         }
         assert!(!registers.enabled(), "all ones: no IOMMU");
+    }
+
+    #[test]
+    fn a_reader_that_is_stuck_costs_bounded_memory_and_is_noticed() {
+        let (ours, _qemu) = UnixStream::pair().unwrap();
+        let mut qtest = Qtest::on(ours, Arc::default()).unwrap();
+        for n in 0..100_000 {
+            qtest.intx(22, n % 2 == 0);
+        }
+        assert!(qtest.unsent.len() <= UNSENT && qtest.failed(), "{}", qtest.unsent.len());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! Serves QEMU's accesses with the model until QEMU closes the socket.
 
 use std::collections::VecDeque;
+use std::io::Write;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 
@@ -16,12 +17,16 @@ use rustix::fs::fstat;
 use super::link::{Incoming, Link};
 use super::message::{MemoryRange, Request};
 use super::qtest::{Connector, Qtest};
-use crate::record::{RecordedMemory, Recorder};
+use crate::record::Recorder;
 
 /// Units of work between two looks at the socket.
 const SLICE: u64 = 20_000;
 /// Pause before waiting engines look at memory again.
 const POLL_NS: i64 = 200_000;
+/// How long an idle server waits for an access before it looks after the IOMMU's registers.
+const IDLE_NS: i64 = 5_000_000;
+/// Interrupts that wait for the qtest socket at most. A guest that takes none of its interrupts has lost itself.
+const MESSAGES: usize = 4096;
 /// Slot 2, pin A of q35.
 const GSI: u32 = 22;
 
@@ -68,9 +73,9 @@ impl Server {
 
     /// Records every access.
     #[must_use]
-    pub fn record(mut self, recorder: Recorder) -> Self {
-        recorder.line("hide 1");
-        self.recorder = Some(recorder);
+    pub fn record(mut self, out: Box<dyn Write + Send>) -> Self {
+        self.recorder = Some(self.gpu.record(out));
+        self.gpu.hide_upper_bar_halves(true);
         self
     }
 
@@ -83,7 +88,7 @@ impl Server {
             self.connect()?;
             match self.receive()? {
                 Incoming::Request(request, descriptors) => self.serve(&request, descriptors)?,
-                Incoming::Nothing => {}
+                Incoming::Nothing => self.refresh(),
                 Incoming::Closed => break,
             }
             self.interrupts();
@@ -97,11 +102,14 @@ impl Server {
             self.gpu.msi_count(),
             self.gpu.log().total()
         );
+        if let Some(recorder) = &self.recorder {
+            recorder.flush()?;
+        }
         if self.undecoded > 0 {
             eprintln!("gpu-model: {} accesses outside of the BARs as programmed", self.undecoded);
         }
         if self.qtest.as_ref().is_some_and(Qtest::failed) {
-            eprintln!("gpu-model: QEMU refused a qtest command");
+            eprintln!("gpu-model: QEMU refused a qtest command, or did not read it");
         }
         Ok(self.gpu)
     }
@@ -122,11 +130,19 @@ impl Server {
         let _ = poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: ns }));
     }
 
-    /// The next request. While engines have work, it does not wait; while they wait for memory, not for long.
+    /// The next request. While engines have work, it does not wait; while they wait for memory, not for long. An idle
+    /// server waits for as long as it has nobody to ask for the IOMMU's state.
     fn receive(&mut self) -> Result<Incoming> {
         let unsent = self.qtest.as_ref().is_some_and(Qtest::has_unsent);
-        if self.link.has_request() || !(self.gpu.is_busy() || self.connector.is_some() || unsent) {
-            return self.link.receive(true);
+        if self.link.has_request() {
+            return self.link.receive(false);
+        }
+        if !(self.gpu.is_busy() || self.connector.is_some() || unsent) {
+            if self.qtest.is_none() {
+                return self.link.receive(true);
+            }
+            self.pause(IDLE_NS);
+            return self.link.receive(false);
         }
         let incoming = self.link.receive(false)?;
         if matches!(incoming, Incoming::Nothing) && self.step() == 0 {
@@ -139,27 +155,14 @@ impl Server {
         let mut value = 0;
         match *request {
             Request::Memory(ref ranges) => self.map_memory(ranges, &descriptors)?,
-            Request::ConfigWrite { offset, len, value } => {
-                self.gpu.config_write(offset, len, value);
-                self.note(|recorder| recorder.config(true, offset, len, value));
-            }
-            Request::ConfigRead { offset, len } => {
-                let read = self.gpu.config_read(offset, len);
-                self.note(|recorder| recorder.config(false, offset, len, read));
-                value = u64::from(read);
-            }
+            Request::ConfigWrite { offset, len, value } => self.gpu.config_write(offset, len, value),
+            Request::ConfigRead { offset, len } => value = u64::from(self.gpu.config_read(offset, len)),
             Request::BarWrite { address, size, value, memory } => match self.gpu.decode(address, memory) {
-                Some((bar, offset)) => {
-                    self.gpu.bar_write(bar, offset, size, value);
-                    self.note(|recorder| recorder.bar(true, bar, offset, size, value));
-                }
+                Some((bar, offset)) => self.gpu.bar_write(bar, offset, size, value),
                 None => self.undecoded += 1,
             },
             Request::BarRead { address, size, memory } => match self.gpu.decode(address, memory) {
-                Some((bar, offset)) => {
-                    value = self.gpu.bar_read(bar, offset, size);
-                    self.note(|recorder| recorder.bar(false, bar, offset, size, value));
-                }
+                Some((bar, offset)) => value = self.gpu.bar_read(bar, offset, size),
                 None => {
                     self.undecoded += 1;
                     value = u64::MAX;
@@ -168,7 +171,6 @@ impl Server {
             Request::Irqfd => {}
             Request::Reset => {
                 self.gpu.reset();
-                self.note(|recorder| recorder.line("reset\nhide 0"));
                 self.gpu.hide_upper_bar_halves(false);
             }
         }
@@ -177,35 +179,36 @@ impl Server {
             // Interrupts go out before the access is answered, so that "instant" work is seen at once.
             self.interrupts();
             self.link.answer(value)?;
-            if let Some(qtest) = &mut self.qtest {
-                qtest.refresh();
-            }
+            self.refresh();
         }
         Ok(())
     }
 
-    /// Collects the messages that an event raised, and writes them and the event to the record, if there is one.
-    fn note(&mut self, event: impl FnOnce(&Recorder)) {
-        while let Some(msi) = self.gpu.take_msi() {
-            if let Some(recorder) = &self.recorder {
-                recorder.msi(msi);
-            }
-            self.messages.push_back(msi);
+    /// Asks for the IOMMU's registers where the last answer is old. The guest may switch translation on without any access
+    /// to the GPU, so this happens whatever the GPU does.
+    fn refresh(&mut self) {
+        if let Some(qtest) = &mut self.qtest {
+            qtest.refresh();
         }
-        if let Some(recorder) = &self.recorder {
-            event(recorder);
+    }
+
+    /// Collects the messages that the model raised.
+    fn collect(&mut self) {
+        while let Some(msi) = self.gpu.take_msi() {
+            if self.messages.len() < MESSAGES {
+                self.messages.push_back(msi);
+            }
         }
     }
 
     /// Gives the engines time; answers the work done.
     fn step(&mut self) -> u64 {
-        let done = self.gpu.step(SLICE);
-        self.note(|recorder| recorder.line(&format!("s {SLICE:x}")));
-        done
+        self.gpu.step(SLICE)
     }
 
     /// Sends what the model raised.
     fn interrupts(&mut self) {
+        self.collect();
         let Some(qtest) = &mut self.qtest else {
             // Without a socket to come they are lost; else they wait for it.
             if self.connector.is_none() {
@@ -244,11 +247,7 @@ impl Server {
         let mut ram = GuestRam::new();
         ram.replace(regions);
         // The function is 0:2.0 of the guest.
-        let memory = Vtd::new(ram, Arc::clone(&self.iommu), 0, 2, 0);
-        self.gpu.set_memory(match &self.recorder {
-            Some(recorder) => Box::new(RecordedMemory::new(memory, recorder.clone())),
-            None => Box::new(memory),
-        });
+        self.gpu.set_memory(Box::new(Vtd::new(ram, Arc::clone(&self.iommu), 0, 2, 0)));
         self.map = map;
         Ok(())
     }

@@ -6,8 +6,11 @@
 #![allow(dead_code, unreachable_pub, reason = "each test program uses a part of the rig")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation, reason = "test support")]
 
-use gpu_model::{Bar, Gpu, Msi, Options, Platform, Report, Rule, Timing, VecMemory, by_name};
+use gpu_model::{Bar, Gpu, GuestMemory, Msi, Options, Platform, Report, Rule, Timing, VecMemory, by_name};
 
+/// Device address of the memory, and its size in bytes.
+pub const MEMORY_BASE: u64 = 0x100_0000;
+pub const MEMORY_SIZE: usize = 32 << 20;
 /// GGTT address of everything that the rig maps.
 const GGTT_BASE: u32 = 0x10_0000;
 pub const MSI: Msi = Msi { address: 0xfee0_0000, data: 0x35 };
@@ -77,14 +80,23 @@ impl Rig {
 
     /// Powered on, nothing initialised.
     pub fn cold(name: &str, options: Options) -> Self {
+        Self::behind(name, options, |memory| Box::new(memory))
+    }
+
+    /// As `cold`, with something between the GPU and its memory.
+    pub fn behind(
+        name: &str,
+        options: Options,
+        wrap: impl FnOnce(VecMemory) -> Box<dyn GuestMemory>,
+    ) -> Self {
         let platform = by_name(name).unwrap();
-        let memory = VecMemory::new(0x100_0000, 32 << 20);
-        let gpu = Gpu::new(platform, options, Box::new(memory.clone()));
+        let memory = VecMemory::new(MEMORY_BASE, MEMORY_SIZE);
+        let gpu = Gpu::new(platform, options, wrap(memory.clone()));
         Self {
             gpu,
             memory,
             platform,
-            next_page: 0x100_0000,
+            next_page: MEMORY_BASE,
             next_ggtt: GGTT_BASE,
             next_id: 1,
             status: Vec::new(),

@@ -154,6 +154,9 @@ pub(super) fn load_register_imm<B: CommandBus + ?Sized>(exec: &mut Exec<'_, B>) 
         let value = exec.operand(2 + 2 * pair)?;
         let offset = register(exec, operand, relative, remap);
         store_register(exec, offset, value, mask);
+        if exec.lost {
+            break;
+        }
     }
     Ok(Flow::Next)
 }
