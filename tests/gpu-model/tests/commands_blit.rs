@@ -456,6 +456,26 @@ fn rules_of_the_fast_copy_are_reported() {
 }
 
 #[test]
+fn rules_of_the_block_copy_are_reported() {
+    let [low, high] = split(DATA);
+    // The pitch fields hold the pitch minus one; Y tiles are 128 bytes wide, a page in size, and pitches count dwords.
+    let copy = |control: u32, low: u32, from: u32, pitch: u32| {
+        [0x5050_000a, control, 0, point(4, 4), low, high, 0, from, pitch, low, high, 0]
+    };
+    let cases = [
+        (copy(0x107, low, point(64, 0), 0x107), "multiples of 16"),
+        (copy(0xff, low, point(3, 3), 0xff), "must not overlap"),
+        (copy(1 << 30 | 0x2f, low, point(8, 8), 0xff), "multiple of the tile"),
+        (copy(1 << 30 | 0x3f, low + 0x40, point(8, 8), 0xff), "start at a page"),
+    ];
+    for (dwords, rule) in cases {
+        let mut machine = Machine::new(Generation::Gen12, BCS);
+        assert_eq!(machine.ring(&dwords), Outcome::RingEmpty);
+        machine.assert_broken(rule);
+    }
+}
+
+#[test]
 fn tilings_and_compression_outside_the_model_are_skipped_and_reported() {
     let [low, high] = split(DATA);
     for (header, control) in [(3 << 20, 0), (2 << 20, 1 << 31), (2 << 13, 1 << 30)] {

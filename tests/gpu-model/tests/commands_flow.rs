@@ -299,6 +299,15 @@ fn the_resource_streamer_bit_is_reported() {
 }
 
 #[test]
+fn a_conditional_end_in_the_ring_is_reported_and_ends_nothing() {
+    let mut machine = machine();
+    // The memory's 0 is not greater than 5, which would end a batch.
+    machine.ring(&[0x1b20_0002, 5, DATA_LOW, DATA_HIGH, 0x1000_0002, DATA_LOW, DATA_HIGH, 42]);
+    machine.assert_broken("MI_CONDITIONAL_BATCH_BUFFER_END belongs into a batch");
+    assert_eq!(machine.read(Space::Ppgtt, DATA), 42);
+}
+
+#[test]
 fn a_batch_that_starts_itself_again_runs_until_the_budget_is_spent() {
     let mut machine = machine();
     machine.load(Space::Ppgtt, BATCH, &concat(&[&[0], &bb_start(Space::Ppgtt, BATCH)]));

@@ -111,6 +111,16 @@ fn store_data_index_into_the_hardwares_part_of_the_status_page_is_reported() {
 }
 
 #[test]
+fn store_data_index_with_more_than_an_offset_is_reported() {
+    for offset in [0x101, 0x1000_0100] {
+        let mut machine = machine();
+        machine.ring(&[0x1080_0001, offset, 0xaaaa]);
+        machine.assert_broken("dword 1 holds nothing but the aligned offset");
+        assert_eq!(machine.read(Space::Ggtt, HWSP + 0x100), 0xaaaa);
+    }
+}
+
+#[test]
 fn report_head_writes_the_head_to_status_page_dword_4() {
     let mut machine = machine();
     machine.ring(&[0, 0, 0x0380_0000, 0]);
@@ -286,6 +296,28 @@ fn update_gtt_outside_the_ring_is_reported() {
     assert_eq!(machine.batch_in(Space::Ggtt, 0x5_0000, &[0x1180_0002, 0x1000, 1, 0]), Outcome::RingEmpty);
     machine.assert_broken("belongs into the ring");
     assert_eq!(machine.bus.gtt_updates.len(), 1);
+}
+
+#[test]
+fn update_gtt_of_an_address_inside_a_page_is_reported() {
+    let mut machine = machine();
+    machine.ring(&[0x1180_0002, 0x0012_3004, 0x8000_0001, 0]);
+    machine.assert_broken("dword 1 names a page");
+    assert_eq!(machine.bus.gtt_updates, [(0x123, 0x8000_0001)]);
+}
+
+#[test]
+fn set_context_is_reported_because_contexts_are_switched_by_submission() {
+    let mut machine = Machine::new(Generation::Gen9, RCS);
+    machine.ring(&[0x0c00_0000, 0]);
+    machine.assert_broken("contexts are switched by submission");
+}
+
+#[test]
+fn a_predicate_load_that_does_not_exist_is_reported() {
+    let mut machine = machine();
+    machine.ring(&[0x0600_0040, 0]);
+    machine.assert_broken("load operation 1 does not exist");
 }
 
 #[test]

@@ -43,7 +43,7 @@ proptest! {
 
     #[test]
     fn any_record_is_replayed_or_refused(
-        lines in vec(("cr|cw|r|w|dr|dw|dx|m|reset|hide", vec(0u64..0x200_0000, 0..5)), 0..40)
+        lines in vec(("cr|cw|r|w|s|t|dr|dw|dx|m|reset|hide", vec(0u64..0x200_0000, 0..5)), 0..40)
     ) {
         let text: String = lines
             .iter()
@@ -61,9 +61,16 @@ fn the_scenarios_run_their_context_when_nothing_is_spoiled() {
     // Platform, engine, no spoils: the ring holds NOOPs up to the tail.
     for platform in 0..8 {
         for engine in 0..4 {
-            assert!(scenarios::submission(&[platform, engine, 0]), "{platform} {engine}");
-            for place in 0..4 {
-                assert!(scenarios::commands(&[platform, engine, place]), "{platform} {engine} {place}");
+            // With and without batches of the restore, and with a second element.
+            for extras in 0..8 {
+                assert!(
+                    scenarios::submission(&[platform, engine, extras, 0]),
+                    "{platform} {engine} {extras}"
+                );
+                for place in 0..4 {
+                    let ran = scenarios::commands(&[platform, engine, extras, place]);
+                    assert!(ran, "{platform} {engine} {extras} {place}");
+                }
             }
         }
     }
