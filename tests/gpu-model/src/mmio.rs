@@ -32,6 +32,12 @@ const GUC_STATUS: u32 = 0xc000;
 /// GGC mirror.
 const GGC_MIRROR: u32 = 0x10_8040;
 
+/// Registers of the observation architecture: triggers, OACONTROL and its relatives before Gen12, OAG from Gen12 on
+/// (PRM vol 2c, OASTARTTRIG1, OACONTROL, OAG_OACONTROL).
+pub(crate) const fn is_oa(offset: u32) -> bool {
+    matches!(offset, 0x2700..0x2800 | 0x2b00..0x2c00 | 0xd900..0xdc00)
+}
+
 impl Device {
     /// A dword read of the CPU.
     pub(crate) fn cpu_read(&mut self, offset: u32) -> u32 {
@@ -50,6 +56,9 @@ impl Device {
             None => self.register_read(offset, Agent::Cpu),
         };
         self.registers.count(offset, false, value);
+        if is_oa(offset) && self.registers.counter(offset).reads == 1 {
+            self.remark_oa(offset);
+        }
         value
     }
 
@@ -177,13 +186,19 @@ impl Device {
         if self.registers.counter(offset).writes > 1 {
             return;
         }
-        if matches!(offset, 0x2700..0x2800 | 0xd900..0xdc00 | 0x2_8000..0x2_8200) {
-            self.notice(format!("OA (performance counters) is out of scope: {offset:#x} has no effect"));
+        if is_oa(offset) {
+            self.remark_oa(offset);
         } else if names::global_register(offset).is_none()
             && !names::is_masked_global_register(self.platform.generation, offset)
         {
             self.notice(format!("register {offset:#x} is plain storage: no effect"));
         }
+    }
+
+    /// Notes that somebody asked for performance counters.
+    #[cold]
+    pub(crate) fn remark_oa(&mut self, offset: u32) {
+        self.notice(format!("OA (performance counters) is out of scope: {offset:#x} has no effect"));
     }
 
     /// A display power well answers each request at once: state bit = request bit >> 1, over all requesters.

@@ -74,7 +74,7 @@ rules! {
     GgttReserved: "reserved bits of a GGTT entry are zero", "PRM vol 5, GGTT page table entry";
     /// GGTT entry used before the flush.
     GgttFlush: "written GGTT entries are used only after a write to GFX_FLSH_CNTL (0x101008)", "PRM vol 2c, GFX_FLSH_CNTL";
-    /// GGTT entry address outside DMA reach or without memory.
+    /// GGTT entry written in parts, or beyond the table.
     GgttAccessSize: "GGTT entries are written whole, 64 bits, aligned", "PRM vol 5, GGTT";
     /// Table entry with reserved bits.
     PpgttReserved: "reserved bits of a PPGTT entry are zero", "PRM vol 5, per-process GTT";
@@ -160,7 +160,7 @@ rules! {
     Fence: "a fence register is changed while its valid bit is clear", "PRM vol 2c, fence registers";
     /// Whitelist slot format.
     NonPrivSlot: "FORCE_TO_NONPRIV holds an offset in [25:2], range in [1:0] and access in [30:28]", "PRM vol 2c, FORCE_TO_NONPRIV";
-    /// Out of scope: OA.
+    /// Access to the part of BAR0 that holds no registers.
     MmioRange: "only the first 2 MiB of BAR0 decode registers", "PRM vol 2c, MMIO ranges";
 }
 

@@ -463,7 +463,7 @@ fn rules_of_the_block_copy_are_reported() {
         [0x5050_000a, control, 0, point(4, 4), low, high, 0, from, pitch, low, high, 0]
     };
     let cases = [
-        (copy(0x107, low, point(64, 0), 0x107), "multiples of 16"),
+        (copy(0x107, low, point(64, 0), 0xff), "multiples of 16"),
         (copy(0xff, low, point(3, 3), 0xff), "must not overlap"),
         (copy(1 << 30 | 0x2f, low, point(8, 8), 0xff), "multiple of the tile"),
         (copy(1 << 30 | 0x3f, low + 0x40, point(8, 8), 0xff), "start at a page"),

@@ -62,7 +62,7 @@ fn the_scenarios_run_their_context_when_nothing_is_spoiled() {
     for platform in 0..8 {
         for engine in 0..4 {
             // With and without batches of the restore, and with a second element.
-            for extras in 0..8 {
+            for extras in [0, 7] {
                 assert!(
                     scenarios::submission(&[platform, engine, extras, 0]),
                     "{platform} {engine} {extras}"

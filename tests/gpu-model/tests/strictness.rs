@@ -369,8 +369,27 @@ fn a_flood_of_one_breach_is_counted_but_hides_no_other() {
 
 #[test]
 fn touching_performance_counters_says_that_they_are_out_of_scope() {
-    let mut rig = Rig::new("tgl");
-    rig.write(0xd900, 1);
+    // Triggers, OACONTROL of Gen8 to Gen11, and of Gen12; MI_REPORT_PERF_COUNT.
+    for (name, offset) in
+        [("bdw", 0x2710), ("skl", 0x2b00), ("icl", 0x2b00), ("tgl", 0xdaf4), ("adls", 0xd900)]
+    {
+        for by_write in [true, false] {
+            let mut rig = Rig::new(name);
+            if by_write {
+                rig.write(offset, 1);
+            } else {
+                rig.read(offset);
+            }
+            rig.assert_clean();
+            let wanted = format!("OA (performance counters) is out of scope: {offset:#x}");
+            let told = rig.gpu.log().notices().iter().any(|notice| notice.text.contains(&wanted));
+            assert!(told, "{name}: {offset:#x}, write {by_write}");
+        }
+    }
+    let mut rig = Rig::new("skl");
+    let mut context = rig.context("rcs0");
+    rig.emit(&mut context, &[0x1400_0002, 0, 0, 0]);
+    rig.submit(&mut context);
     rig.assert_clean();
-    assert!(rig.gpu.log().notices().iter().any(|notice| notice.text.contains("OA")));
+    assert!(rig.gpu.log().notices().iter().any(|notice| notice.text.contains("MI_REPORT_PERF_COUNT")));
 }

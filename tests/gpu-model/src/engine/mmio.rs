@@ -8,7 +8,7 @@ use super::submit::Queue;
 use crate::clock::ticks;
 use crate::commands::{Generation, Level};
 use crate::device::Device;
-use crate::mmio::Agent;
+use crate::mmio::{Agent, is_oa};
 use crate::registers::names;
 use crate::report::Rule;
 
@@ -146,7 +146,12 @@ impl Device {
                 self.registers.set(offset, value);
                 self.decode_slots(index);
             }
-            _ => self.store(offset, value, names::is_masked_engine_register(relative)),
+            _ => {
+                if is_oa(offset) {
+                    self.remark_oa(offset);
+                }
+                self.store(offset, value, names::is_masked_engine_register(relative));
+            }
         }
     }
 

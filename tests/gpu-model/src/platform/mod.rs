@@ -56,8 +56,6 @@ pub struct Platform {
     pub huge_pages: bool,
     /// 64 KiB pages work.
     pub large_pages: bool,
-    /// Bits of a DMA address.
-    pub dma_bits: u32,
 }
 
 impl Platform {

@@ -65,7 +65,6 @@ const GEN9: Platform = Platform {
     read_only_pages: true,
     huge_pages: true,
     large_pages: true,
-    dma_bits: 39,
 };
 
 /// What Gen12 parts have in common.
@@ -98,7 +97,6 @@ const GEN12: Platform = Platform {
     read_only_pages: false,
     huge_pages: true,
     large_pages: true,
-    dma_bits: 39,
 };
 
 /// Every platform of the model.
