@@ -62,7 +62,7 @@ fn an_address_that_the_ring_uses_is_the_drivers_and_one_that_a_batch_uses_the_cl
         rig.submit(&mut context);
         for report in rig.assert_broken(&[Rule::TranslationFault, Rule::EngineHang]) {
             assert_eq!(report.client, client, "{report}");
-            assert!(report.subject.contains("MI_STORE_DATA_IMM (0x10000002) at "), "{report}");
+            assert!(report.to_string().contains("0x10000002"), "{report} names no command");
         }
     }
 }

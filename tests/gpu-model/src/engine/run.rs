@@ -134,16 +134,17 @@ impl Device {
                 step.executed
             }
             Outcome::Error(error) => {
-                let subject = format!("{}: {}", self.engine_name(index), error.subject());
+                // What hung on which command is in the cause, header and place.
+                let name = self.engine_name(index);
                 self.engine_error(index, 1);
-                self.hang(index, &subject, error.to_string(), error.position.is_client());
+                self.hang(index, name, error.to_string(), error.position.is_client());
                 step.executed.max(1)
             }
             Outcome::Fault(fault) => {
                 let client = fault.position.is_client();
                 let subject = format!("{}: {}", self.engine_name(index), fault.subject());
                 self.access_failed(index, &subject, &fault.fault, client);
-                self.hang(index, &subject, fault.to_string(), client);
+                self.hang(index, self.engine_name(index), fault.to_string(), client);
                 step.executed.max(1)
             }
             // Only with `was_reset`, above.
