@@ -110,5 +110,10 @@ pub(crate) fn start(
     Driver::new(gpu, config, &clients, grants).map_err(BringUpError::Clients)
 }
 
+/// Takes the GPU off the bus: it accesses no memory and sends no interrupt any more.
+pub(crate) fn cut_off<C: ConfigSpace>(space: C, address: pci::Address) {
+    Function::new(space, address).disable(Command::BUS_MASTER);
+}
+
 /// The device address of the DMA region: what the `iomap` of system.xml says.
 pub(crate) const DMA_BASE: DeviceAddress = DeviceAddress::new(0x10_0000_0000);

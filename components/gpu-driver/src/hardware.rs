@@ -5,25 +5,36 @@
 use intel_gpu::address::{DeviceAddress, DmaOffset};
 use intel_gpu::platform::{Clock, DmaMemory, Mmio};
 use intel_gpu::trace::Event;
+use pci::{Address, PortAccess};
 use window::Window;
 
+use crate::bringup;
 use crate::clock::{self, Tsc};
+use crate::ports::PciPorts;
 use crate::tracer::Tracer;
 
-/// BAR 0, the DMA region, the clock.
+/// BAR 0, the DMA region, the clock, and the way to take the device off the bus.
 #[derive(Debug)]
 pub(crate) struct Machine {
     registers: Window,
     dma: Window,
     dma_base: DeviceAddress,
     tsc: Tsc,
+    /// Configuration space, and the GPU's place in it.
+    pci: (PortAccess<PciPorts>, Address),
     tracer: Option<Tracer>,
 }
 
 impl Machine {
     /// `dma_base` is where the GPU sees the first byte of `dma`: an I/O virtual address.
-    pub(crate) const fn new(registers: Window, dma: Window, dma_base: DeviceAddress, tsc: Tsc) -> Self {
-        Self { registers, dma, dma_base, tsc, tracer: None }
+    pub(crate) const fn new(
+        registers: Window,
+        dma: Window,
+        dma_base: DeviceAddress,
+        tsc: Tsc,
+        pci: (PortAccess<PciPorts>, Address),
+    ) -> Self {
+        Self { registers, dma, dma_base, tsc, pci, tracer: None }
     }
 
     /// Lets the core's events be written down.
@@ -85,6 +96,11 @@ impl DmaMemory for Machine {
 
     fn read_barrier(&mut self) {
         window::load_fence();
+    }
+
+    fn cut_off(&mut self) {
+        let (space, address) = &mut self.pci;
+        bringup::cut_off(space, *address);
     }
 }
 

@@ -112,16 +112,17 @@ fn client_limits() -> ClientLimits {
 }
 
 fn bring_up() -> Result<Driver<Machine>, bringup::BringUpError> {
-    let pci_ports = PciPorts::new(
+    let mut pci_space = pci::PortAccess(PciPorts::new(
         port(*var!(pci_config_port_id: usize = 0)),
         u16::try_from(*var!(pci_config_port_addr: u64 = 0)).unwrap_or(0),
-    );
+    ));
     // Where the processor does not tell its frequency, this waits for 10 ms, which is no work.
     let mut timer = Timer::new(timer_port(), port(*var!(timer_gate_port_id: usize = 0)));
     let tsc = Tsc::new(&mut timer);
     let started = clock::counter();
     let mapped = *var!(gpu_registers_paddr: u64 = 0);
-    let found = bringup::find(pci::PortAccess(pci_ports), &board::Board::given(), mapped)?;
+    let board = board::Board::given();
+    let found = bringup::find(&mut pci_space, &board, mapped)?;
     debug_println!(
         "gpu_driver: found {:04x}:{:04x} revision {:#04x}, registers at {:#x}",
         found.identity.vendor,
@@ -136,7 +137,7 @@ fn bring_up() -> Result<Driver<Machine>, bringup::BringUpError> {
     let dma = region(memory_region_symbol!(gpu_dma: *mut u8), *var!(gpu_dma_size: usize = 0));
     let tracer = NonNull::new(*var!(gpu_trace_ring: usize = 0) as *mut u8)
         .and_then(|base| Tracer::new(region(base, *var!(gpu_trace_ring_size: usize = 0))));
-    let machine = Machine::new(registers, dma, bringup::DMA_BASE, tsc).traced(tracer);
+    let machine = Machine::new(registers, dma, bringup::DMA_BASE, tsc, (pci_space, board.address)).traced(tracer);
 
     let table: &[[u64; 4]; MAX_GRANTS] = var!(grant_table: [[u64; 4]; MAX_GRANTS] = [[0; 4]; MAX_GRANTS]);
     let count = (*var!(grant_table_count: usize = 0)).min(MAX_GRANTS);

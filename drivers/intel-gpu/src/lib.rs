@@ -54,6 +54,7 @@ pub mod fail;
 mod fail;
 mod gpu;
 pub mod handle;
+mod index;
 pub mod memory;
 mod mmio;
 pub mod platform;

@@ -80,6 +80,11 @@ pub trait DmaMemory {
     /// No later read of DMA memory is satisfied before an earlier one (`lfence` or a compiler barrier).
     fn read_barrier(&mut self);
 
+    /// The device has been given up, and must not read or write memory any more, whatever it still executes: bus
+    /// mastering off, in configuration space. An implementation that cannot do that leaves it to the IOMMU, which
+    /// confines the device to this region and to what is bound for it.
+    fn cut_off(&mut self) {}
+
     /// Length in bytes.
     fn byte_count(&self) -> usize {
         // CAST: widening on every target of this driver.
@@ -201,6 +206,9 @@ impl<H: DmaMemory, T> DmaMemory for Traced<H, T> {
     }
     fn read_barrier(&mut self) {
         self.hardware.read_barrier();
+    }
+    fn cut_off(&mut self) {
+        self.hardware.cut_off();
     }
 }
 

@@ -143,6 +143,10 @@ impl DmaMemory for Machine {
     fn flush(&mut self, _at: DmaOffset, _bytes: usize) {}
     fn write_barrier(&mut self) {}
     fn read_barrier(&mut self) {}
+    fn cut_off(&mut self) {
+        let command = self.model.config_read(0x04, 2);
+        self.model.config_write(0x04, 2, command & !0x4);
+    }
 }
 
 impl Clock for Machine {

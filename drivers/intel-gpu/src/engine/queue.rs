@@ -22,11 +22,13 @@ pub(crate) struct Links<T> {
     next: Option<Id<T>>,
     /// Priority it is queued at; the thing's own may change meanwhile.
     queued_at: Option<i16>,
+    /// Number of when it was queued behind the others last.
+    arrival: u64,
 }
 
 impl<T> Links<T> {
     pub(crate) const fn new() -> Self {
-        Self { previous: None, next: None, queued_at: None }
+        Self { previous: None, next: None, queued_at: None, arrival: 0 }
     }
 }
 
@@ -58,6 +60,9 @@ pub(crate) struct Queue<T> {
     /// Bit w: `used[w]` is not zero.
     summary: u32,
     used: [u64; WORDS],
+    /// The one that was found to wait for longest, its arrival, and since when it has been watched, in nanoseconds.
+    watched: Option<(Id<T>, u64)>,
+    watched_since_ns: u64,
 }
 
 impl<T> core::fmt::Debug for Queue<T> {
@@ -76,16 +81,16 @@ impl<T> Queue<T> {
     pub(crate) fn new() -> Self {
         let mut levels = Vec::new();
         levels.resize(LEVELS, Level { first: None, last: None });
-        Self { levels, summary: 0, used: [0; WORDS] }
+        Self { levels, summary: 0, used: [0; WORDS], watched: None, watched_since_ns: 0 }
     }
 
-    /// Puts `id` behind the others of its priority.
-    pub(crate) fn push_back(&mut self, pool: &mut impl Linked<T>, id: Id<T>, priority: i16) {
+    /// Puts `id` behind the others of its priority. `arrival` is larger for whatever is queued later, anywhere.
+    pub(crate) fn push_back(&mut self, pool: &mut impl Linked<T>, id: Id<T>, priority: i16, arrival: u64) {
         let at = level(priority);
         let last = self.levels[at].last;
         let Some(links) = pool.links(id) else { return };
         debug_assert!(links.queued_at.is_none(), "queued twice");
-        *links = Links { previous: last, next: None, queued_at: Some(priority) };
+        *links = Links { previous: last, next: None, queued_at: Some(priority), arrival };
         match last.and_then(|last| pool.links(last)) {
             Some(links) => links.next = Some(id),
             None => self.levels[at].first = Some(id),
@@ -100,7 +105,8 @@ impl<T> Queue<T> {
         let first = self.levels[at].first;
         let Some(links) = pool.links(id) else { return };
         debug_assert!(links.queued_at.is_none(), "queued twice");
-        *links = Links { previous: None, next: first, queued_at: Some(priority) };
+        // It comes back: it has been waiting for the rest of its turn since it came first.
+        *links = Links { previous: None, next: first, queued_at: Some(priority), arrival: links.arrival };
         match first.and_then(|first| pool.links(first)) {
             Some(links) => links.previous = Some(id),
             None => self.levels[at].last = Some(id),
@@ -114,7 +120,7 @@ impl<T> Queue<T> {
         let Some(links) = pool.links(id) else { return };
         let Some(priority) = links.queued_at else { return };
         let (previous, next) = (links.previous, links.next);
-        *links = Links::new();
+        *links = Links { arrival: links.arrival, ..Links::new() };
         let at = level(priority);
         match previous.and_then(|previous| pool.links(previous)) {
             Some(links) => links.next = next,
@@ -148,6 +154,45 @@ impl<T> Queue<T> {
         Some(id)
     }
 
+    /// Looks once every `period_ns` which one has been waiting for longest, of the first ones of each priority below
+    /// `limit` and of `besides`, which has left the queue and not got its turn, and returns it if it still waits after the
+    /// next period. To be called every now and then.
+    pub(crate) fn passed_over(
+        &mut self,
+        pool: &mut impl Linked<T>,
+        (now_ns, period_ns): (u64, u64),
+        limit: i16,
+        besides: Option<Id<T>>,
+    ) -> Option<Id<T>> {
+        if now_ns.saturating_sub(self.watched_since_ns) < period_ns {
+            return None;
+        }
+        self.watched_since_ns = now_ns;
+        let watched = self.watched.take();
+        let still = watched.filter(|(id, arrival)| {
+            let waits = |links: &Links<T>| links.queued_at.is_some() || besides == Some(*id);
+            pool.links(*id).is_some_and(|links| waits(links) && links.arrival == *arrival)
+        });
+        if let Some((id, _)) = still {
+            return Some(id);
+        }
+        let mut oldest = besides.and_then(|id| pool.links(id).map(|links| (id, links.arrival)));
+        for word in (0..WORDS).filter(|word| self.summary >> word & 1 != 0) {
+            let mut bits = self.used[word];
+            while bits != 0 {
+                let at = word * 64 + bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                let Some(id) = self.levels[at].first.filter(|_| at < level(limit)) else { continue };
+                let arrival = pool.links(id).map_or(u64::MAX, |links| links.arrival);
+                if oldest.is_none_or(|(_, earliest)| arrival < earliest) {
+                    oldest = Some((id, arrival));
+                }
+            }
+        }
+        self.watched = oldest;
+        None
+    }
+
     fn mark(&mut self, at: usize) {
         self.used[at / 64] |= 1 << (at % 64);
         self.summary |= 1 << (at / 64);
@@ -157,6 +202,36 @@ impl<T> Queue<T> {
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, VecDeque};
+
+    #[test]
+    fn the_first_that_came_and_still_waits_after_a_period_has_been_passed_over() {
+        let mut pool = Slab::new(4);
+        let ids: Vec<_> = (0..4).map(|_| pool.insert(Thing(Links::new())).ok().expect("room")).collect();
+        let mut queue = Queue::new();
+        for (arrival, (id, priority)) in (1..).zip(ids.iter().zip([5, -3, -3, 0])) {
+            queue.push_back(&mut pool, *id, priority, arrival);
+        }
+        // The one at 5 is as urgent as what runs.
+        let look = |queue: &mut Queue<Thing>, pool: &mut Slab<Thing>, now, besides| {
+            queue.passed_over(pool, (now, 10), 5, besides)
+        };
+        assert_eq!(look(&mut queue, &mut pool, 10, None), None, "it is seen for the first time");
+        assert_eq!(look(&mut queue, &mut pool, 15, None), None, "too early");
+        assert_eq!(look(&mut queue, &mut pool, 20, None), Some(ids[1]));
+        queue.remove(&mut pool, ids[1]);
+        assert_eq!(look(&mut queue, &mut pool, 30, None), None);
+        // It got its turn meanwhile, and came back.
+        queue.remove(&mut pool, ids[2]);
+        queue.push_back(&mut pool, ids[2], -3, 5);
+        assert_eq!(look(&mut queue, &mut pool, 40, None), None);
+        // Interrupted, it waits for the rest of its turn; and as the next one it waits, too.
+        queue.remove(&mut pool, ids[3]);
+        queue.push_front(&mut pool, ids[3], 0);
+        assert_eq!(look(&mut queue, &mut pool, 50, None), Some(ids[3]));
+        queue.remove(&mut pool, ids[3]);
+        assert_eq!(look(&mut queue, &mut pool, 60, Some(ids[3])), None);
+        assert_eq!(look(&mut queue, &mut pool, 70, Some(ids[3])), Some(ids[3]));
+    }
 
     use super::*;
     use crate::handle::Slab;
@@ -179,11 +254,13 @@ mod tests {
             let ids: Vec<_> = (0..8).map(|_| pool.insert(Thing(Links::new())).ok().expect("room")).collect();
             let mut queue = Queue::new();
             let mut naive: BTreeMap<i16, VecDeque<usize>> = BTreeMap::new();
+            let mut arrival = 0;
             for (kind, which, priority) in steps {
                 let queued = naive.values().any(|level| level.contains(&which));
                 match kind {
                     0 if !queued => {
-                        queue.push_back(&mut pool, ids[which], priority);
+                        arrival += 1;
+                        queue.push_back(&mut pool, ids[which], priority, arrival);
                         naive.entry(priority).or_default().push_back(which);
                     }
                     1 if !queued => {

@@ -245,6 +245,11 @@ pub(crate) fn full<H: Hardware>(
     result
 }
 
+/// Resets the GT though its registers cannot be reached, which the one for this can.
+pub(crate) fn asleep<H: Hardware>(bus: &mut Bus<H>) -> Result<(), ResetError> {
+    gdrst(bus, GraphicsReset::FULL.mask(), |_| ())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -18,7 +18,6 @@
 
 use super::context::Place;
 use super::submit::Status;
-use super::timeline::Waiter;
 use super::{ContextId, EngineSelection, Fence, Gpu, RequestId};
 use crate::engine::image;
 use crate::error::Error;
@@ -56,6 +55,8 @@ impl<H: Hardware> Gpu<H> {
         let Some(context) = self.contexts.get_mut(id) else { return };
         let (lane, priority) = (context.lane, context.effective_priority());
         context.place = Place::Queued;
+        self.arrivals += 1;
+        let arrival = self.arrivals;
         let queue = if lane.is_power_of_two() {
             let engine = lane.trailing_zeros() as usize;
             self.migrate(id, engine);
@@ -70,7 +71,7 @@ impl<H: Hardware> Gpu<H> {
         if front {
             queue.push_front(&mut self.contexts, id, priority);
         } else {
-            queue.push_back(&mut self.contexts, id, priority);
+            queue.push_back(&mut self.contexts, id, priority, arrival);
         }
     }
 
@@ -178,26 +179,10 @@ impl<H: Hardware> Gpu<H> {
 
     /// Which engine a request has been given to that is not complete, and its context.
     fn started(&self, fence: Fence) -> Option<(usize, ContextId)> {
-        (0..).zip(&self.engines).find_map(|(index, engine)| {
-            let pending = engine.ports.pending.map_or([None; 2], |(elements, _)| elements);
-            let mut contexts = engine.ports.active.into_iter().chain(pending).flatten();
-            contexts.find(|id| self.has_started(*id, fence)).map(|id| (index, id))
-        })
-    }
-
-    fn has_started(&self, id: ContextId, fence: Fence) -> bool {
-        let Some(context) = self.contexts.get(id) else { return false };
-        if context.timeline != fence.timeline || context.submitted_seqno < fence.seqno {
-            return false;
-        }
-        let mut at = context.first;
-        while let Some(request) = at.and_then(|request| self.requests.get(request)) {
-            if request.seqno >= fence.seqno {
-                return request.seqno == fence.seqno;
-            }
-            at = request.next;
-        }
-        false
+        let id = self.request_of(fence).and_then(|id| self.requests.get(id))?.context;
+        let context = self.contexts.get(id)?;
+        let started = context.place == Place::OnHardware && context.submitted_seqno >= fence.seqno;
+        started.then_some((context.engine, id))
     }
 
     /// Bonds a request that is being submitted to its master. Returns whether it has to wait for it.
@@ -240,15 +225,9 @@ impl<H: Hardware> Gpu<H> {
 
     /// A context has been given to an engine: what is bonded to its requests may start.
     pub(super) fn start_bonded(&mut self, engine: usize, id: ContextId) {
-        let Some(context) = self.contexts.get(id) else { return };
-        let (timeline, submitted) = (context.timeline, context.submitted_seqno);
-        let Some(found) = self.timelines.get(timeline).filter(|found| found.waiters.is_some()) else {
-            return;
-        };
-        let completed = found.completed;
-        while let Some(request) = self.take_start_waiter(timeline, submitted, completed) {
-            self.restrict(request, engine, id);
-            self.wait_is_over(Waiter::Start(request));
+        let timeline = self.contexts.get(id).and_then(|context| self.timelines.get(context.timeline));
+        if timeline.is_some_and(|timeline| timeline.starts != 0) {
+            self.wake_bonded(id, |gpu, bonded| gpu.restrict(bonded, engine, id));
         }
     }
 }

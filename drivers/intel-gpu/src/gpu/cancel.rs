@@ -55,6 +55,7 @@ impl<H: Hardware> Gpu<H> {
         } else if busy {
             context.rewind_when_off = true;
             self.skip_requests(id, Status::Cancelled);
+            self.unpark(id);
             self.advance_ready(id);
             self.ask_to_leave(engine);
         }
@@ -110,6 +111,7 @@ impl<H: Hardware> Gpu<H> {
         if now_ns < context.ban_before_ns {
             context.banned = true;
             self.skip_requests(id, Status::Cancelled);
+            self.unpark(id);
             self.advance_ready(id);
         }
     }

@@ -18,27 +18,40 @@ enum Left {
 }
 
 impl<H: Hardware> Gpu<H> {
-    /// Reads an engine's status events and retires what has finished. Returns whether there was anything.
+    /// Reads an engine's status events and retires what has finished. Returns whether anything went on.
     pub(super) fn process_engine(&mut self, engine: usize) -> bool {
         let mut found = false;
         while let Some(event) = self.engines[engine].status.next(&mut self.bus) {
-            found = true;
             let ports = &mut self.engines[engine].ports;
+            let since_ns = ports.running_since_ns;
             match event {
                 Event::Acknowledged => match ports.acknowledge() {
                     Some(old) => {
+                        found = true;
+                        let now = self.bus.hw.now_ns();
+                        if let Some(context) = old[0].and_then(|id| self.contexts.get_mut(id)) {
+                            let used_ns = now.saturating_sub(since_ns);
+                            context.slice_ns = if context.yielded { 0 } else { used_ns };
+                        }
                         // The second one first: each goes to the front of the queue.
                         for id in old.into_iter().rev().flatten() {
                             self.left(id, Left::Preempted);
                         }
-                        self.engines[engine].ports.running_since_ns = self.bus.hw.now_ns();
+                        self.begin_slice(engine, now);
                     }
                     None => self.statistics.unexpected_events += 1,
                 },
                 Event::Completed => match ports.complete() {
                     Some(id) => {
+                        found = true;
+                        if let Some(context) = self.contexts.get_mut(id) {
+                            context.slice_ns = 0;
+                        }
                         self.left(id, Left::Completed);
-                        self.engines[engine].ports.running_since_ns = self.bus.hw.now_ns();
+                        if self.engines[engine].ports.active[0].is_some() {
+                            let now = self.bus.hw.now_ns();
+                            self.begin_slice(engine, now);
+                        }
                     }
                     None => self.statistics.unexpected_events += 1,
                 },
@@ -53,6 +66,13 @@ impl<H: Hardware> Gpu<H> {
             self.evict_cancelled(engine);
         }
         found
+    }
+
+    /// The context at the head of an engine's list runs from now on; it may have used a part of its timeslice before.
+    fn begin_slice(&mut self, engine: usize, now: u64) {
+        let ports = &mut self.engines[engine].ports;
+        let context = ports.active[0].and_then(|id| self.contexts.get(id));
+        ports.running_since_ns = now.saturating_sub(context.map_or(0, |context| context.slice_ns));
     }
 
     /// Finishes the requests of a context whose numbers the GPU has written. Returns whether there were
@@ -78,6 +98,7 @@ impl<H: Hardware> Gpu<H> {
         let Some(context) = self.contexts.get_mut(id) else { return };
         context.ports -= 1;
         if context.ports != 0 {
+            context.yielded = false;
             return; // still in the other submission: it did not leave the hardware
         }
         let engine = context.engine;
@@ -121,11 +142,14 @@ impl<H: Hardware> Gpu<H> {
     /// if its turn was not over.
     pub(super) fn requeue(&mut self, id: ContextId, front: bool) {
         let Some(context) = self.contexts.get_mut(id) else { return };
+        let yielded = core::mem::take(&mut context.yielded);
         if context.place == Place::Idle && context.is_runnable() {
-            let front = front && !core::mem::take(&mut context.yielded);
-            self.enqueue(id, front);
-        } else {
-            self.context_free_if_done(id);
+            self.enqueue(id, front && !yielded);
+            return;
         }
+        if core::mem::take(&mut context.relieved) {
+            self.refresh_priority(id);
+        }
+        self.context_free_if_done(id);
     }
 }

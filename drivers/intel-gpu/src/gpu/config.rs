@@ -25,6 +25,9 @@ pub struct Config {
     pub ring_pages: u32,
     /// How long one of several equally urgent contexts runs before the next one gets its turn.
     pub timeslice_ns: u64,
+    /// How long something may be passed over for more urgent work before it gets a timeslice all the same: twice this,
+    /// once for each context that waits for the same engine.
+    pub passed_over_ns: u64,
     /// How long a more urgent context waits for the running one to stop before the engine is reset; not on
     /// Gen8, which does not preempt within a batch.
     pub preempt_timeout_ns: u64,
@@ -50,6 +53,8 @@ impl Default for Config {
             ring_pages: 4,
             // i915's defaults: 1 ms, 640 ms, and a heartbeat of 2.5 s that is missed four times.
             timeslice_ns: 1_000_000,
+            // As often as a heartbeat of i915, which preempts whatever runs, too.
+            passed_over_ns: 2_500_000_000,
             preempt_timeout_ns: 640_000_000,
             idle_ns: 100_000_000,
             hang_ns: 10_000_000_000,

@@ -10,6 +10,7 @@
 //! A context is freed when it is destroyed, has no request left, and is off the hardware, which saves
 //! into the image after the last breadcrumb.
 
+use super::wait::Wait;
 use super::{EngineIndex, EngineSelection, Gpu, RequestId, TimelineId, VmId};
 use crate::address::{DmaPage, PAGE_SHIFT};
 use crate::device::{EngineClass, Sseu};
@@ -39,8 +40,12 @@ pub struct Context {
     pub(super) vm: VmId,
     pub(super) timeline: TimelineId,
     pub(super) priority: i16,
-    /// Priority of the most urgent request that waits for this context.
-    pub(super) boost: i16,
+    /// What it is queued at: its own priority, or that of the most urgent one that waits for its requests.
+    urgency: i16,
+    /// It has been passed over for long: its next timeslice is as urgent as a client's can be (`relieve`).
+    pub(super) relieved: bool,
+    /// How much of its timeslice it has used.
+    pub(super) slice_ns: u64,
     /// Number of its last request that a submission covered.
     pub(super) submitted_seqno: u64,
     /// Number of its last request that is ready.
@@ -75,8 +80,8 @@ pub struct Context {
     pub(super) restore_inhibit: bool,
     /// Its timeslice was over when it left.
     pub(super) yielded: bool,
-    /// It polled in vain: it is not queued before the fence is complete.
-    pub(super) parked: bool,
+    /// It polled in vain: it is not queued before the fence that this is for is complete.
+    pub(super) parked: Option<Id<Wait>>,
     closing: bool,
     pub(super) banned: bool,
     /// A hang before this time bans it (`cancel`).
@@ -107,12 +112,12 @@ impl Linked<Context> for Slab<Context> {
 impl Context {
     /// Its own priority, or that of the most urgent one that waits for it.
     pub(super) const fn effective_priority(&self) -> i16 {
-        if self.boost > self.priority { self.boost } else { self.priority }
+        self.urgency
     }
 
     /// Whether some request may run now.
     pub(super) fn is_runnable(&self) -> bool {
-        self.first.is_some() && self.first != self.first_unready && !self.parked
+        self.first.is_some() && self.first != self.first_unready && self.parked.is_none()
     }
 }
 
@@ -168,7 +173,9 @@ impl<H: Hardware> Gpu<H> {
             vm,
             timeline,
             priority,
-            boost: MIN_PRIORITY,
+            urgency: priority,
+            relieved: false,
+            slice_ns: 0,
             submitted_seqno: 0,
             ready_seqno: 0,
             pages,
@@ -189,7 +196,7 @@ impl<H: Hardware> Gpu<H> {
             force_restore: true,
             restore_inhibit: self.engines[engine.get()].default_state.len() == 0,
             yielded: false,
-            parked: false,
+            parked: None,
             closing: false,
             banned: false,
             ban_before_ns: 0,
@@ -328,23 +335,28 @@ impl<H: Hardware> Gpu<H> {
             return Err(Error::Invalid);
         }
         let context = self.context_mut(id)?;
-        context.priority = priority;
-        self.priority_changed(id);
+        let raised = core::mem::replace(&mut context.priority, priority) < priority;
+        let mut at = context.first.filter(|_| raised);
+        while let Some(request) = at {
+            self.boost_what_it_waits_for(request, priority);
+            at = self.requests.get(request).and_then(|request| request.next);
+        }
+        self.refresh_priority(id);
         self.run_scheduler();
         Ok(())
     }
 
-    /// Somebody of `priority` waits for this context: it must not be behind less urgent ones.
-    pub(super) fn boost(&mut self, id: ContextId, priority: i16) {
+    /// Works out how urgent a context is. One that waits moves to its new place.
+    pub(super) fn refresh_priority(&mut self, id: ContextId) {
         let Some(context) = self.contexts.get_mut(id) else { return };
-        if context.effective_priority() < priority && context.first.is_some() {
-            context.boost = priority;
-            self.priority_changed(id);
+        // What is before another one in a context is at least as urgent.
+        let first = context.first.and_then(|first| self.requests.get(first));
+        let boost = first.map_or(MIN_PRIORITY, |request| request.boost);
+        let relief = if context.relieved { MAX_PRIORITY } else { MIN_PRIORITY };
+        let urgency = context.priority.max(boost).max(relief);
+        if core::mem::replace(&mut context.urgency, urgency) == urgency {
+            return;
         }
-    }
-
-    fn priority_changed(&mut self, id: ContextId) {
-        let Some(context) = self.contexts.get(id) else { return };
         let (place, engine) = (context.place, context.engine);
         if place == Place::Queued {
             self.unqueue(id);

@@ -62,10 +62,10 @@ impl<H: Hardware> Gpu<H> {
         let guilty = begun && !polling;
         if request.status == Status::Done {
             request.status = if guilty { Status::Hang } else { Status::Cancelled };
-            request.waits = request.ordered.into();
         }
         let (start, breadcrumb) = (request.start, request.breadcrumb);
         let (place, engine, memory) = (context.place, context.engine, context.ring.memory);
+        self.drop_waits(id, false);
         // Polls, invalidation and batch; MI_NOOP is zero.
         let bytes = (breadcrumb - start) as usize;
         self.bus.hw.write_u64_run(memory.at(start), 0, 0, bytes / 8);

@@ -19,6 +19,7 @@ use crate::engine::queue::{KERNEL_PRIORITY, Queue};
 use crate::engine::{Engine, reset, workarounds};
 use crate::error::{Error, InitError};
 use crate::handle::Slab;
+use crate::index::Index;
 use crate::memory::ggtt::Ggtt;
 use crate::memory::pool::Pool;
 use crate::memory::ppgtt::{Format, Scratch};
@@ -148,13 +149,16 @@ impl<H: Hardware> Gpu<H> {
             requests: Slab::new(config.requests + OWN),
             // One more for each context (`park`).
             waits: Slab::new(config.waits + config.contexts + OWN),
+            points: Index::new(config.requests + OWN),
             parked: 0,
             slot_pages,
             engines,
             shared: Queue::new(),
+            arrivals: 0,
             kicked: 0,
             domains: all,
             power: Power::Awake { idle_since_ns: None },
+            seen_ns: 0,
             completed: RequestList::default(),
             statistics: Statistics::default(),
             error: ErrorState::new(),

@@ -111,8 +111,16 @@ impl<H: Hardware> Gpu<H> {
     /// ([`Self::take_completion`]) and gives the engines their next work. Harmless when there was none.
     pub fn interrupt(&mut self) {
         self.statistics.interrupts += 1;
-        let causes =
-            if self.platform.generation.is_gen11_or_12() { self.causes_gen11() } else { self.causes_gen8() };
+        if self.check_running().is_err() {
+            return;
+        }
+        let gen11 = self.platform.generation.is_gen11_or_12();
+        let Some(causes) = (if gen11 { self.causes_gen11() } else { self.causes_gen8() }) else {
+            if self.is_gone() {
+                self.wedge();
+            }
+            return;
+        };
         for engine in 0..self.engines.len() {
             let vector = causes.get(engine).copied().unwrap_or(0);
             if vector != 0 {
@@ -130,10 +138,13 @@ impl<H: Hardware> Gpu<H> {
         }
     }
 
-    /// The events of each engine.
-    fn causes_gen8(&mut self) -> [u32; MAX_ENGINES] {
+    /// The events of each engine; `None` if the master register reads all ones, which it cannot be.
+    fn causes_gen8(&mut self) -> Option<[u32; MAX_ENGINES]> {
         self.bus.write(MasterInterruptGen8(0));
         let master: MasterInterruptGen8 = self.bus.read();
+        if master.0 == u32::MAX {
+            return None;
+        }
         let mut causes = [0; MAX_ENGINES];
         for (block, bits) in [(0, 0b11), (1, 0b11 << 2), (3, 1 << 6)] {
             if master.0 & bits == 0 {
@@ -151,12 +162,16 @@ impl<H: Hardware> Gpu<H> {
             }
         }
         self.bus.write(MasterInterruptGen8(MasterInterruptGen8::ENABLE.mask()));
-        causes
+        Some(causes)
     }
 
-    fn causes_gen11(&mut self) -> [u32; MAX_ENGINES] {
+    /// As [`Self::causes_gen8`].
+    fn causes_gen11(&mut self) -> Option<[u32; MAX_ENGINES]> {
         self.bus.write(MasterInterruptGen11(0));
         let master: MasterInterruptGen11 = self.bus.read();
+        if master.0 == u32::MAX {
+            return None;
+        }
         let mut causes = [0; MAX_ENGINES];
         for bank in 0..2 {
             if master.0 >> bank & 1 == 0 {
@@ -181,7 +196,7 @@ impl<H: Hardware> Gpu<H> {
             self.bus.write_at(bank, pending);
         }
         self.bus.write(MasterInterruptGen11(MasterInterruptGen11::ENABLE.mask()));
-        causes
+        Some(causes)
     }
 
     /// Asks who raised a bit of a bank, and for what. All zero events when nobody answers.

@@ -28,7 +28,7 @@ pub use address_space::{Vm, VmId};
 pub use config::Config;
 pub use context::{Context, ContextId};
 pub(crate) use error_state::{BATCH_BYTES, ErrorState as ErrorText, Hang};
-pub use query::{EngineIndex, EngineInfo, Statistics};
+pub use query::{Activity, EngineIndex, EngineInfo, Statistics};
 pub use selection::EngineSelection;
 pub use submit::{Completion, Request, RequestId, Status, Submission, Submitted};
 pub(crate) use tick::Progress;
@@ -41,6 +41,7 @@ use crate::engine::Engine;
 use crate::engine::queue::Queue;
 use crate::error::Error;
 use crate::handle::Slab;
+use crate::index::Index;
 use crate::memory::ggtt::{Ggtt, GgttRange};
 use crate::memory::pool::Pool;
 use crate::memory::ppgtt::{Format, Scratch};
@@ -51,7 +52,7 @@ use crate::platform::Hardware;
 use error_state::ErrorState;
 use power::Power;
 use submit::RequestList;
-use timeline::Wait;
+use wait::Wait;
 
 /// Most engines that a part has.
 pub const MAX_ENGINES: usize = 6;
@@ -88,6 +89,8 @@ pub struct Gpu<H> {
     timelines: Slab<Timeline>,
     requests: Slab<Request>,
     waits: Slab<Wait>,
+    /// Finds unfinished requests.
+    points: Index<Request>,
     /// Contexts that are parked.
     parked: u32,
     /// Pages of timeline slots, made as they are needed.
@@ -96,11 +99,15 @@ pub struct Gpu<H> {
     engines: Vec<Engine>,
     /// Contexts that wait for any of several engines (`balance`).
     shared: Queue<Context>,
+    /// How often something has been queued.
+    arrivals: u64,
     /// Engines whose queue or ports have changed and that the scheduler has not looked at.
     kicked: u8,
     /// Power domains of the part.
     domains: DomainSet,
     power: Power,
+    /// When the device was seen to be there last.
+    seen_ns: u64,
     /// Finished requests that the upper half has not taken yet.
     completed: RequestList,
     statistics: Statistics,

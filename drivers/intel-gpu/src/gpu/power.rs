@@ -196,12 +196,13 @@ impl<H: Hardware> Gpu<H> {
     /// Makes the registers of the GT accessible, if they are not.
     ///
     /// # Errors
-    /// [`Error::Timeout`] when a power domain does not acknowledge.
+    /// [`Error::Timeout`] when a power domain does not acknowledge, asked twice.
     pub(super) fn wake(&mut self) -> Result<(), Error> {
         match self.power {
             Power::Awake { .. } => self.power = Power::Awake { idle_since_ns: None },
             Power::Parked => {
-                self.bus.wake(self.domains).map_err(|_| Error::Timeout)?;
+                let woken = self.bus.wake(self.domains).or_else(|_| self.bus.wake(self.domains));
+                woken.map_err(|_| Error::Timeout)?;
                 self.awake_settings();
             }
         }

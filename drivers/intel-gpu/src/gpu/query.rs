@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What can be asked of the GPU.
 
-use super::{Gpu, Health};
+use super::{ContextId, Gpu, Health};
 use crate::device::{EngineClass, EngineId, Fuses, GtLevel, PciIdentity, Platform};
 use crate::error::Error;
 use crate::platform::Hardware;
@@ -31,6 +31,17 @@ pub struct EngineInfo {
     pub uapi_instance: u16,
 }
 
+/// What an engine is doing, as far as its status events have told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Activity {
+    /// The context that it executes.
+    pub running: Option<ContextId>,
+    /// The one that it goes on with by itself.
+    pub next: Option<ContextId>,
+    /// Other ones have been given to it, and it has not said that it has taken them.
+    pub changing: bool,
+}
+
 /// What happened since the start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Statistics {
@@ -50,6 +61,8 @@ pub struct Statistics {
     pub tlb_invalidations: u64,
     /// Requests of the driver's own that asked an engine whether it still listens.
     pub pulses: u64,
+    /// Contexts that were passed over for so long that they got a timeslice before more urgent ones.
+    pub relieved: u64,
     /// Contexts that went on on another engine than before.
     pub migrations: u64,
     /// Engine resets.
@@ -84,6 +97,16 @@ impl<H: Hardware> Gpu<H> {
             .find(|engine| engine.id.class == class && engine.uapi_instance == uapi_instance)
             .map(|engine| engine.index)
             .ok_or(Error::NotFound)
+    }
+
+    /// What an engine is doing.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn activity(&self, engine: EngineIndex) -> Result<Activity, Error> {
+        let ports = &self.engines.get(engine.get()).ok_or(Error::NotFound)?.ports;
+        let [running, next] = ports.active;
+        Ok(Activity { running, next, changing: ports.pending.is_some() })
     }
 
     /// The part.

@@ -14,7 +14,7 @@
 
 use super::context::Place;
 use super::submit::Status;
-use super::{ContextId, Gpu, Health};
+use super::{ContextId, Gpu, Health, RequestId};
 use crate::device::EngineId;
 use crate::engine::image::{self, slot};
 use crate::engine::reset;
@@ -27,13 +27,39 @@ use crate::trace;
 impl<H: Hardware> Gpu<H> {
     /// What an engine executes does not end: stops it, and skips the request that is to blame.
     pub(super) fn hang(&mut self, engine: usize) {
-        if self.process_engine(engine) {
+        if self.is_gone() {
+            self.wedge(); // nobody is to blame
+            return;
+        }
+        let before = self.suspect(engine);
+        self.process_engine(engine);
+        if self.suspect(engine) != before {
             self.run_scheduler();
             return; // it went on while we looked
         }
-        self.bus.hw.note(trace::Event::Hang { engine: self.engines[engine].id });
+        self.stop_hung(engine);
+    }
+
+    /// What must have changed if an engine is not to count as hung: the submission that it has not acknowledged, or the
+    /// request that it is executing if there is none. Nothing else that comes from it is a sign of life: a batch can cause
+    /// status events without end.
+    fn suspect(&self, engine: usize) -> (Option<ContextId>, Option<RequestId>, Option<u64>) {
+        let pending = self.engines[engine].ports.pending.map(|(_, since_ns)| since_ns);
+        let guilty = self.guilty(engine);
+        let first = guilty.and_then(|id| self.contexts.get(id)).and_then(|context| context.first);
+        (guilty, first.filter(|_| pending.is_none()), pending)
+    }
+
+    /// The context that an engine is executing as far as is known, or has been given last.
+    fn guilty(&self, engine: usize) -> Option<ContextId> {
         let ports = &self.engines[engine].ports;
-        let guilty = ports.active[0].or(ports.pending.and_then(|(elements, _)| elements[0]));
+        ports.active[0].or(ports.pending.and_then(|(elements, _)| elements[0]))
+    }
+
+    /// Stops what an engine is executing, blames it, and lets the others go on.
+    fn stop_hung(&mut self, engine: usize) {
+        self.bus.hw.note(trace::Event::Hang { engine: self.engines[engine].id });
+        let guilty = self.guilty(engine);
         if let Some(request) = guilty.and_then(|id| self.contexts.get(id)).and_then(|context| context.first) {
             self.record_hang(engine, request);
             self.blame(request);
@@ -46,7 +72,7 @@ impl<H: Hardware> Gpu<H> {
         self.run_scheduler();
     }
 
-    fn blame(&mut self, id: super::RequestId) {
+    fn blame(&mut self, id: RequestId) {
         let Some(request) = self.requests.get_mut(id) else { return };
         if request.status == Status::Done {
             request.status = Status::Hang;
@@ -60,9 +86,21 @@ impl<H: Hardware> Gpu<H> {
         if identity.0 == 0 {
             return;
         }
+        if identity.0 == u32::MAX && self.is_gone() {
+            self.wedge();
+            return;
+        }
+        // The command streamer stands still until it is reset, whatever else it has finished meanwhile.
+        self.process_engine(engine);
+        self.stop_hung(engine);
         self.bus.write_on(base, identity);
         self.clear_fault();
-        self.hang(engine);
+    }
+
+    /// Whether the device does not answer any more: reads of one that is gone give all ones. The register is
+    /// outside the power wells, and has bits that are always zero (PRM vol 2c, GGC).
+    pub(super) fn is_gone(&mut self) -> bool {
+        self.bus.read::<GgcMirror>().0 == u32::MAX
     }
 
     fn clear_fault(&mut self) {
@@ -112,10 +150,10 @@ impl<H: Hardware> Gpu<H> {
     /// [`Error::Wedged`] when the hardware does not come back.
     pub fn reset(&mut self) -> Result<(), Error> {
         self.check_running()?;
-        if self.wake().is_err() {
-            self.wedge();
-        } else {
+        if self.wake().is_ok() {
             self.reset_gpu();
+        } else {
+            self.wake_by_reset();
         }
         self.run_scheduler();
         self.check_running()
@@ -124,8 +162,8 @@ impl<H: Hardware> Gpu<H> {
     fn reset_gpu(&mut self) {
         self.statistics.gpu_resets += 1;
         self.bus.hw.note(trace::Event::GpuReset);
-        if self.bus.read::<GgcMirror>().0 == u32::MAX {
-            self.wedge(); // the device is gone
+        if self.is_gone() {
+            self.wedge();
             return;
         }
         self.interrupts_off();
@@ -139,10 +177,32 @@ impl<H: Hardware> Gpu<H> {
             let ids = self.engines.iter().map(|engine| engine.id);
             reset::full(&mut self.bus, self.platform.generation, ids).is_ok()
         });
-        if !reset {
+        if reset {
+            self.restart();
+        } else {
+            self.wedge();
+        }
+    }
+
+    /// Wakes a GPU that does not acknowledge that it is to wake, by resetting it: the reset register is outside the power
+    /// wells, and a reset drops the state of the wake-up that is stuck. Nothing is on the engines of a GPU that sleeps.
+    pub(super) fn wake_by_reset(&mut self) {
+        self.statistics.gpu_resets += 1;
+        self.bus.hw.note(trace::Event::GpuReset);
+        if self.is_gone() {
             self.wedge();
             return;
         }
+        self.interrupts_off();
+        if reset::asleep(&mut self.bus).is_err() || self.wake().is_err() {
+            self.wedge();
+        } else {
+            self.restart();
+        }
+    }
+
+    /// Brings everything up again after a reset of the GPU.
+    fn restart(&mut self) {
         for engine in 0..self.engines.len() {
             self.unwind(engine);
         }
@@ -255,6 +315,8 @@ impl<H: Hardware> Gpu<H> {
     /// Gives up: from here on everything is refused, and what was submitted ends as cancelled.
     pub(super) fn wedge(&mut self) {
         self.health = Health::Wedged;
+        // An engine that could not be reset may still execute something. It must not find what is freed from here on.
+        self.bus.hw.cut_off();
         for engine in 0..self.engines.len() {
             let queue = &mut self.engines[engine].queue;
             while let Some(id) = queue.pop(&mut self.contexts) {

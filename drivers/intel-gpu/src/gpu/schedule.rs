@@ -3,9 +3,19 @@
 //!
 //! A context is queued as a whole, at its priority; its ring has all its requests, and a submission
 //! covers those that are ready. While a submission is unacknowledged nothing is decided.
+//!
+//! More urgent contexts run first. A request that others wait for is as urgent as the most urgent of them, with
+//! all that it needs in turn, until it is complete (`wait`). Equally urgent contexts take turns: one runs for
+//! `Config::timeslice_ns`, interruptions by more urgent ones not counted, and goes behind the others then. What is
+//! passed over for `Config::passed_over_ns` gets a timeslice before all clients (`relieve`).
+//!
+//! So a runnable context never waits for ever: at most for the more urgent work there is and a timeslice of each equally
+//! urgent one before it; and while more urgent work does not end, at most for two times `Config::passed_over_ns` and a
+//! timeslice for each context that waits for the same engine. To a timeslice belong the time to the next
+//! [`Gpu::tick`], and what the running context takes to give way, which is `Config::preempt_timeout_ns` at most.
 
 use super::context::Place;
-use super::{Context, ContextId, Gpu};
+use super::{ContextId, Gpu};
 use crate::engine::image::slot;
 use crate::engine::ports::{self, Descriptor, Elements};
 use crate::platform::{Clock, Hardware};
@@ -53,10 +63,6 @@ impl<H: Hardware> Gpu<H> {
         self.schedule(engine, Turn::Yield);
     }
 
-    fn priority(&self, id: ContextId) -> i16 {
-        self.contexts.get(id).map_or(i16::MIN, Context::effective_priority)
-    }
-
     /// The running context polls for a fence: if anybody else has work for the engine, that one runs.
     pub(super) fn end_poll(&mut self, engine: usize) {
         let ports = &self.engines[engine].ports;
@@ -82,91 +88,99 @@ impl<H: Hardware> Gpu<H> {
             return;
         }
         let [running, next] = found.ports.active;
-        let waiting = self.waiting(engine);
-        let elements = match running {
-            None if waiting.is_none() => return,
-            None => {
+        let Some(running) = running else {
+            if self.waiting(engine).is_some() {
                 let first = self.dequeue(engine);
-                [first, self.dequeue(engine)]
+                let elements = [first, self.dequeue(engine)];
+                self.submit_elements(engine, elements);
             }
-            Some(running) => {
-                let chosen = match turn {
-                    Turn::Yield => self.replace_equal(engine, running, next, waiting),
-                    Turn::Leave => {
-                        let first = next.or_else(|| self.dequeue(engine));
-                        first.map(|first| [Some(first), self.dequeue(engine)])
-                    }
-                    Turn::Keep => None,
-                };
-                match chosen.or_else(|| self.keep_running(engine, running, next, waiting)) {
-                    Some(elements) => elements,
-                    None => return,
-                }
-            }
+            return;
         };
-        self.submit_elements(engine, elements);
+        let turn = self.turn_of(running, turn);
+        if let Some(elements) = self.choose(engine, running, next, turn) {
+            self.submit_elements(engine, elements);
+        }
     }
 
-    /// What to submit while `running` keeps its turn, if anything: a more urgent context takes its place
-    /// or the second one's; a free second place is filled; new requests of the running one are added.
-    fn keep_running(
+    /// Whose turn it is. The timeslice of a context that was preempted goes on when it comes back, and may be over
+    /// by then.
+    fn turn_of(&mut self, running: ContextId, turn: Turn) -> Turn {
+        let Some(context) = self.contexts.get_mut(running) else { return turn };
+        let over = turn == Turn::Yield || turn == Turn::Keep && context.slice_ns >= self.config.timeslice_ns;
+        if over && core::mem::take(&mut context.relieved) {
+            self.refresh_priority(running);
+        }
+        if over { Turn::Yield } else { turn }
+    }
+
+    /// What to submit while something runs, if anything: the two most urgent of the running one, the next one, and
+    /// those that wait. Among equally urgent ones the running one goes before the next one and that one before the
+    /// others, unless its turn is over: then it goes last. New requests of the running one are added where that disturbs
+    /// nobody.
+    fn choose(
         &mut self,
         engine: usize,
         running: ContextId,
         next: Option<ContextId>,
-        waiting: Option<i16>,
+        turn: Turn,
     ) -> Option<Elements> {
-        let mine = self.priority(running);
-        if waiting.is_some_and(|waiting| waiting > mine) {
-            let first = self.dequeue(engine);
-            return Some([first, self.dequeue_above(engine, mine).or(self.behind(running))]);
-        }
-        match next {
-            Some(next) => {
-                let second = self.dequeue_above(engine, self.priority(next))?;
-                Some([Some(running), Some(second)])
-            }
-            None => {
-                let more = self.contexts.get(running).is_some_and(|context| context.unsubmitted);
-                (waiting.is_some() || more).then(|| [Some(running), self.dequeue(engine)])
-            }
-        }
-    }
-
-    /// What to submit when the turn of `running` is over: equally urgent ones first, in their order, and
-    /// `running` behind them.
-    fn replace_equal(
-        &mut self,
-        engine: usize,
-        running: ContextId,
-        next: Option<ContextId>,
-        waiting: Option<i16>,
-    ) -> Option<Elements> {
-        let mine = self.priority(running);
-        if waiting.is_some_and(|waiting| waiting > mine) {
-            return None; // not a matter of turns
-        }
-        let next = next.filter(|next| self.priority(*next) >= mine);
-        let first = match next {
-            Some(next) => next,
-            None => self.dequeue_above(engine, mine.saturating_sub(1))?,
+        let mut held = match turn {
+            Turn::Keep => [self.stays(running), next.and_then(|next| self.stays(next))],
+            Turn::Yield => [next.and_then(|next| self.stays(next)), self.stays(running)],
+            Turn::Leave => [next.and_then(|next| self.stays(next)), None],
         };
-        let second = self.dequeue_above(engine, mine.saturating_sub(1));
-        if let Some(context) = self.contexts.get_mut(running).filter(|_| second.is_some()) {
+        let mut elements = [None; 2];
+        for element in &mut elements {
+            *element = self.take_most_urgent(engine, &mut held, (turn == Turn::Yield).then_some(running));
+        }
+        let [first, second] = elements;
+        let first = first?;
+        if first == running && second == next {
+            let more = self.contexts.get(running).is_some_and(|context| context.unsubmitted);
+            if next.is_some() || !more {
+                return None;
+            }
+        }
+        if turn == Turn::Yield
+            && first != running
+            && let Some(context) = self.contexts.get_mut(running)
+        {
             context.yielded = true;
         }
-        Some([Some(first), second.or(self.behind(running))])
+        Some([Some(first), second])
     }
 
-    /// The running context as the one that comes after what takes its place; one that was cancelled has to leave.
-    fn behind(&self, running: ContextId) -> Option<ContextId> {
-        self.contexts.get(running).is_some_and(|context| !context.rewind_when_off).then_some(running)
+    /// A context on the hardware with its priority, if it may stay there; one that was cancelled has to leave.
+    fn stays(&self, id: ContextId) -> Option<(ContextId, i16)> {
+        let context = self.contexts.get(id).filter(|context| !context.rewind_when_off)?;
+        Some((id, context.effective_priority()))
     }
 
-    /// Takes the most urgent waiting context if it is more urgent than `priority`.
-    fn dequeue_above(&mut self, engine: usize, priority: i16) -> Option<ContextId> {
-        let waiting = self.waiting(engine)?;
-        if waiting > priority { self.dequeue(engine) } else { None }
+    /// Takes the most urgent of the contexts that are on the hardware and of those that wait. Of equally urgent ones it
+    /// takes those on the hardware first, in their order, except `last`.
+    fn take_most_urgent(
+        &mut self,
+        engine: usize,
+        held: &mut [Option<(ContextId, i16)>; 2],
+        last: Option<ContextId>,
+    ) -> Option<ContextId> {
+        let [first, second] = *held;
+        let take_second = match (first, second) {
+            (Some(first), Some(second)) => second.1 > first.1,
+            (first, _) => first.is_none(),
+        };
+        let place = if take_second { &mut held[1] } else { &mut held[0] };
+        let best = *place;
+        let waiting = self.waiting(engine);
+        let waiting_goes_first = match (best, waiting) {
+            (Some((id, mine)), Some(waiting)) => waiting > mine || waiting == mine && last == Some(id),
+            (best, _) => best.is_none(),
+        };
+        if waiting_goes_first {
+            return self.dequeue(engine);
+        }
+        *place = None;
+        best.map(|(id, _)| id)
     }
 
     fn submit_elements(&mut self, engine: usize, elements: Elements) {
@@ -177,8 +191,10 @@ impl<H: Hardware> Gpu<H> {
                     context.place = Place::Idle;
                 }
             }
-            self.wedge();
-            return;
+            self.wake_by_reset();
+            if self.check_running().is_err() {
+                return;
+            }
         }
         let now = self.bus.now_ns();
         let descriptors = elements.map(|id| id.and_then(|id| self.prepare(engine, id)));

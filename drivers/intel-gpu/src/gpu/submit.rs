@@ -4,7 +4,7 @@
 //! No step loops over contexts or over requests of others; the cost does not depend on how many exist.
 
 use super::init::OWN;
-use super::timeline::Waiter;
+use super::wait::{Wait, Waiter};
 use super::{ContextId, Fence, Gpu, Health, TimelineId};
 use crate::address::GpuVirtual;
 use crate::device::EngineId;
@@ -13,6 +13,7 @@ use crate::engine::queue::MIN_PRIORITY;
 use crate::engine::ring::Room;
 use crate::error::Error;
 use crate::handle::Id;
+use crate::index::{self, Indexed};
 use crate::platform::Hardware;
 use crate::trace::Event;
 
@@ -47,8 +48,18 @@ pub struct Request {
     pub(super) breadcrumb: u32,
     pub(super) tail: u32,
     pub(super) spare_tail: u32,
-    /// Fences that it waits for before it may run.
+    /// What it waits for before it may run, and how many that are.
+    pub(super) waits_for: Option<Id<Wait>>,
     pub(super) waits: u32,
+    /// Who waits for it.
+    pub(super) waiters: Option<Id<Wait>>,
+    /// Priority of the most urgent one that waits for it, or for one behind it in its context.
+    pub(super) boost: i16,
+    /// It is in a list of requests to be raised, and what is next there.
+    pub(super) listed: bool,
+    pub(super) next_listed: Option<RequestId>,
+    /// Next in its bucket of the table of unfinished points.
+    pub(super) same_bucket: Option<RequestId>,
     /// It waits for the request before it on its timeline.
     pub(super) ordered: bool,
     /// Fences that its ring polls for while it runs.
@@ -70,6 +81,30 @@ impl Request {
     /// What [`Submission::cookie`] was.
     pub(super) const fn cookie(&self) -> u64 {
         self.cookie
+    }
+}
+
+impl Indexed for Request {
+    type Key = Fence;
+
+    fn key(&self) -> Fence {
+        Fence { timeline: self.timeline, seqno: self.seqno }
+    }
+
+    /// Points of one timeline that follow each other do not meet.
+    fn spread(fence: Fence) -> u32 {
+        // CAST: the low half, by intent.
+        #[expect(clippy::cast_possible_truncation)]
+        let seqno = fence.seqno as u32;
+        index::scatter(fence.timeline.index()).wrapping_add(seqno)
+    }
+
+    fn chain(&mut self) -> &mut Option<RequestId> {
+        &mut self.same_bucket
+    }
+
+    fn next_in_chain(&self) -> Option<RequestId> {
+        self.same_bucket
     }
 }
 
@@ -216,7 +251,13 @@ impl<H: Hardware> Gpu<H> {
             breadcrumb: 0,
             tail: 0,
             spare_tail: 0,
+            waits_for: None,
             waits: 0,
+            waiters: None,
+            boost: MIN_PRIORITY,
+            listed: false,
+            next_listed: None,
+            same_bucket: None,
             ordered: false,
             polls: [None; MAX_POLLS],
             status: Status::Done,
@@ -235,22 +276,23 @@ impl<H: Hardware> Gpu<H> {
         }
         let id = self.requests.insert(request).map_err(|_| Error::NoMemory)?;
         for fence in waits {
-            if self.must_wait(*fence, timeline_id, context) {
-                if !(self.may_poll(*fence) && self.add_poll(id, *fence)) {
-                    self.add_wait(*fence, Waiter::Fence(id));
-                }
-                self.boost_for(*fence, priority);
+            let must_wait = self.must_wait(*fence, timeline_id, context);
+            if must_wait && !(self.may_poll(*fence) && self.add_poll(id, *fence)) {
+                self.add_wait(*fence, Waiter::Fence(id));
             }
         }
         if let Some(fence) = previous {
             self.add_wait(fence, Waiter::Order(id));
-            self.boost_for(fence, priority);
         }
         self.write_request(id, payload, room);
+        self.points.insert(&mut self.requests, id);
         if let Some(master) = master
             && self.bond(id, master)
         {
             self.add_wait(master, Waiter::Start(id));
+        }
+        if needed != 0 {
+            self.boost_what_it_waits_for(id, priority);
         }
         self.link_request(id);
         self.statistics.submitted += u64::from(!internal);
@@ -345,6 +387,7 @@ impl<H: Hardware> Gpu<H> {
         let Some(request) = self.requests.get_mut(id) else { return };
         let (seqno, timeline_id, internal) = (request.seqno, request.timeline, request.internal);
         let (context, status) = (request.context, request.status);
+        let (waits_for, waiters, boost) = (request.waits_for, request.waiters, request.boost);
         let next = request.next.take();
         let polls = core::mem::take(&mut request.polls);
         if let Some(context) = self.contexts.get_mut(request.context) {
@@ -352,7 +395,6 @@ impl<H: Hardware> Gpu<H> {
             context.first = next;
             if next.is_none() {
                 context.last = None;
-                context.boost = MIN_PRIORITY;
             }
             if context.first_unready == Some(id) {
                 context.first_unready = next;
@@ -362,6 +404,19 @@ impl<H: Hardware> Gpu<H> {
                 vm.in_flight[context.engine] -= 1;
                 vm.last_use[context.engine] = self.engines[context.engine].tlb_generation;
             }
+        }
+        self.points.remove(&mut self.requests, id);
+        if let Some(timeline) = self.timelines.get_mut(timeline_id) {
+            timeline.completed = timeline.completed.max(seqno);
+        }
+        if waits_for.is_some() {
+            self.drop_waits(id, true); // it was given up
+        }
+        if waiters.is_some() {
+            self.wake_waiters(id);
+        }
+        if boost != MIN_PRIORITY {
+            self.refresh_priority(context);
         }
         if internal {
             self.requests.remove(id);
@@ -375,13 +430,7 @@ impl<H: Hardware> Gpu<H> {
             let (engine, timeline) = (self.engine_of(context), timeline_id);
             self.bus.hw.note(Event::Finished { engine, context, timeline, seqno, status });
         }
-        if let Some(timeline) = self.timelines.get_mut(timeline_id) {
-            timeline.completed = timeline.completed.max(seqno);
-            if timeline.waiters.is_some() {
-                self.wake_waiters(timeline_id);
-            }
-            self.timeline_free_if_done(timeline_id);
-        }
+        self.timeline_free_if_done(timeline_id);
         for fence in polls.into_iter().flatten() {
             if let Some(timeline) = self.timelines.get_mut(fence.timeline) {
                 timeline.polled_by -= 1;
@@ -424,14 +473,14 @@ impl<H: Hardware> Gpu<H> {
         let Some(request) = self.requests.get_mut(id) else { return };
         let Some(context) = self.contexts.get(request.context) else { return };
         let memory = context.ring.memory;
+        // Polls, invalidation and batch; MI_NOOP is zero.
+        let (start, bytes) = (request.start, (request.breadcrumb - request.start) as usize);
         if request.status == Status::Done {
             request.status = status;
-            request.waits = request.ordered.into();
+            self.drop_waits(id, false);
         }
-        // Polls, invalidation and batch; MI_NOOP is zero.
-        let bytes = (request.breadcrumb - request.start) as usize;
-        self.bus.hw.write_u64_run(memory.at(request.start), 0, 0, bytes / 8);
-        self.bus.publish(memory.at(request.start), bytes);
+        self.bus.hw.write_u64_run(memory.at(start), 0, 0, bytes / 8);
+        self.bus.publish(memory.at(start), bytes);
     }
 
     /// Ends every request there is without the GPU's help, in each timeline's order.

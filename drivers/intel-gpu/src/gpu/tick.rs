@@ -7,10 +7,13 @@
 //! preempted for that within `Config::preempt_timeout_ns`, it hangs (i915: intel_engine_heartbeat.c). A context
 //! can have a watchdog: then its requests may not run longer than that, whether they let others run or not.
 
-use super::{Gpu, RequestId};
+use super::{Context, Gpu, RequestId};
 use crate::engine::emit::Payload;
 use crate::error::Error;
 use crate::platform::{Clock, Hardware};
+
+/// How often it is asked whether the device is still there, while it works: one that is gone sends no interrupt.
+const PRESENCE_NS: u64 = 100_000_000;
 
 /// What an engine was executing when the clock looked last.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,7 +31,7 @@ impl Progress {
 impl<H: Hardware> Gpu<H> {
     /// To be called every now and then while the GPU is busy: every millisecond for timeslices to be
     /// fair, some hundred milliseconds for recovery to be prompt. Touches no register unless something
-    /// is to be done. Returns whether another call is needed: something is queued or running, or the GT is
+    /// is to be done, but for one every 100 ms in which the GPU works, by which it notices that the device is gone. Returns whether another call is needed: something is queued or running, or the GT is
     /// still awake.
     pub fn tick(&mut self) -> bool {
         if self.check_running().is_err() {
@@ -38,6 +41,14 @@ impl<H: Hardware> Gpu<H> {
             return false;
         }
         let now = self.bus.now_ns();
+        let at_work = self.engines.iter().any(|engine| !engine.ports.is_idle());
+        if at_work && now.saturating_sub(self.seen_ns) >= PRESENCE_NS {
+            self.seen_ns = now;
+            if self.is_gone() {
+                self.wedge();
+                return false;
+            }
+        }
         let mut busy = false;
         for engine in 0..self.engines.len() {
             if self.engines[engine].ports.is_idle() && self.waiting(engine).is_none() {
@@ -46,12 +57,32 @@ impl<H: Hardware> Gpu<H> {
             if self.process_engine(engine) {
                 self.statistics.lost_interrupts += 1;
             }
+            self.relieve(engine, now);
             self.run_scheduler();
             self.check_progress(engine, now);
             busy |= !self.engines[engine].ports.is_idle();
         }
         self.run_scheduler();
         busy || self.park_if_idle(now)
+    }
+
+    /// Lets a context that an engine has been passing over for long run for a timeslice before all clients'.
+    fn relieve(&mut self, engine: usize, now: u64) {
+        let found = &mut self.engines[engine];
+        let [running, next] = found.ports.active;
+        let priority = |id| self.contexts.get(id).map(Context::effective_priority);
+        let Some(limit) = running.and_then(priority) else { return };
+        let next = next.filter(|next| priority(*next) < Some(limit));
+        let time = (now, self.config.passed_over_ns);
+        let passed_over = found.queue.passed_over(&mut self.contexts, time, limit, next);
+        let shared = self.shared.passed_over(&mut self.contexts, time, limit, None);
+        for id in passed_over.into_iter().chain(shared) {
+            if let Some(context) = self.contexts.get_mut(id) {
+                context.relieved = true;
+                self.statistics.relieved += 1;
+                self.refresh_priority(id);
+            }
+        }
     }
 
     /// Runs an empty request of the driver's own on the first engine. The interrupt of its completion tells whoever

@@ -8,7 +8,7 @@
 //! Numbers have 64 bits here and 32 in memory; a number that is read back extends the last known one,
 //! which it cannot be ahead of by 2^31 requests.
 
-use super::{ContextId, Gpu, RequestId};
+use super::{ContextId, Gpu};
 use crate::address::{DmaOffset, GgttOffset};
 use crate::error::Error;
 use crate::handle::Id;
@@ -28,8 +28,8 @@ pub struct Timeline {
     pub(super) completed: u64,
     /// Context of the last request: only within one context is the order kept by the ring.
     pub(super) last_context: Option<ContextId>,
-    /// Requests waiting for a point, newest first.
-    pub(super) waiters: Option<Id<Wait>>,
+    /// Requests that wait until one of its requests is given to an engine.
+    pub(super) starts: u32,
     pub(super) contexts: u32,
     /// Unfinished requests whose rings poll the slot.
     pub(super) polled_by: u32,
@@ -49,27 +49,6 @@ pub struct Fence {
     pub seqno: u64,
 }
 
-/// Who waits for a point of a timeline.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Waiter {
-    /// A request, for a fence that its client named.
-    Fence(RequestId),
-    /// A request, for the one before it on its timeline.
-    Order(RequestId),
-    /// A request, until the one that it is bonded to is given to an engine.
-    Start(RequestId),
-    /// A context that polled in vain and gave up the engine.
-    Parked(ContextId),
-}
-
-/// Somebody waiting for a point of a timeline.
-#[derive(Debug)]
-pub(super) struct Wait {
-    pub(super) who: Waiter,
-    pub(super) seqno: u64,
-    pub(super) next: Option<Id<Wait>>,
-}
-
 impl<H: Hardware> Gpu<H> {
     /// Creates a timeline.
     ///
@@ -82,7 +61,7 @@ impl<H: Hardware> Gpu<H> {
             issued: 0,
             completed: 0,
             last_context: None,
-            waiters: None,
+            starts: 0,
             contexts: 0,
             polled_by: 0,
             closing: false,

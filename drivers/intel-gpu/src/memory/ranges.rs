@@ -3,6 +3,9 @@
 //! largest hole beneath them, so that finding a place, finding what is in the way, inserting and
 //! removing are all O(log n). The nodes of all spaces come from one pool of fixed size.
 //!
+//! Holes that are large enough, but not where they would have to be for an aligned range, can be many. After
+//! [`PATIENCE`] nodes a search asks for a hole that is large enough wherever it begins, which takes O(log n) again.
+//!
 //! The tree is a treap: heap-ordered by pseudo-random priorities, which keeps it balanced without any
 //! rebalancing state. Positions are in units of the caller's choice (pages for the GGTT, bytes for a
 //! PPGTT).
@@ -12,6 +15,8 @@ use alloc::vec::Vec;
 use crate::error::Error;
 
 const NONE: u32 = u32::MAX;
+/// Nodes that a search looks at for the first hole that does.
+const PATIENCE: u32 = 256;
 
 /// Where a range may be put. Units are bytes of a GPU virtual address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -118,7 +123,8 @@ impl Ranges {
     }
 
     /// Finds a hole of `size` at a multiple of `alignment` (a power of two), from the given end of the
-    /// space and not beyond `limit` as seen from there.
+    /// space and not beyond `limit` as seen from there. It is the first one, unless very many before it are large enough
+    /// but not aligned; then a hole may be missed that is hardly large enough.
     pub(crate) fn find(
         &self,
         space: &Space,
@@ -127,7 +133,16 @@ impl Ranges {
         from: From,
         limit: u64,
     ) -> Option<u64> {
-        let start = self.find_in(space.root, space.start, space.end, size, alignment, from)?;
+        let bounds = (space.start, space.end);
+        let mut patience = PATIENCE;
+        let mut found = self.find_in(space.root, bounds, size, (size, alignment), from, &mut patience);
+        if found.is_none() && patience == 0 {
+            // No hole of this size is without an aligned place, so the first one that is found is taken.
+            let enough = size.checked_add(alignment - 1)?;
+            patience = u32::MAX;
+            found = self.find_in(space.root, bounds, enough, (size, alignment), from, &mut patience);
+        }
+        let start = found?;
         let inside = match from {
             From::Bottom => start.checked_add(size)? <= limit,
             From::Top => start >= limit,
@@ -191,20 +206,29 @@ impl Ranges {
         }
     }
 
-    fn find_in(&self, at: u32, low: u64, high: u64, size: u64, align: u64, from: From) -> Option<u64> {
+    /// Looks among holes of at least `hole` for a place of a size and an alignment, as long as there is patience.
+    fn find_in(
+        &self,
+        at: u32,
+        (low, high): (u64, u64),
+        hole: u64,
+        wanted: (u64, u64),
+        from: From,
+        patience: &mut u32,
+    ) -> Option<u64> {
         let Some(node) = self.nodes.get(at as usize) else {
-            return fit(low, high, size, align, from);
+            let fits = high - low >= hole;
+            return fit(low, high, wanted.0, wanted.1, from).filter(|_| fits);
         };
-        let hole = node.hole.max(node.lowest - low).max(high - node.highest);
-        if hole < size {
+        let largest = node.hole.max(node.lowest - low).max(high - node.highest);
+        if largest < hole || *patience == 0 {
             return None;
         }
-        let below = |ranges: &Self| ranges.find_in(node.left, low, node.entry.start, size, align, from);
-        let above = |ranges: &Self| ranges.find_in(node.right, node.entry.end, high, size, align, from);
-        match from {
-            From::Bottom => below(self).or_else(|| above(self)),
-            From::Top => above(self).or_else(|| below(self)),
-        }
+        *patience -= 1;
+        let below = (node.left, (low, node.entry.start));
+        let above = (node.right, (node.entry.end, high));
+        let sides = if from == From::Bottom { [below, above] } else { [above, below] };
+        sides.into_iter().find_map(|(side, bounds)| self.find_in(side, bounds, hole, wanted, from, patience))
     }
 
     fn next_random(&mut self) -> u32 {
@@ -353,6 +377,25 @@ mod tests {
         assert_eq!(ranges.first_overlap(&space, 20, 25), None);
         assert_eq!(ranges.insert(&mut space, u64::MAX, 5, 2), Err(Error::Invalid));
         assert_eq!(ranges.insert(&mut space, 98, 5, 2), Err(Error::Invalid));
+    }
+
+    #[test]
+    fn a_search_among_very_many_holes_that_are_not_aligned_ends_and_finds_a_place() {
+        // Each hole has 16 units and none of them a whole aligned group of 16.
+        let count = 10_000;
+        let mut ranges = Ranges::new(count);
+        let mut space = Space::new(0, u64::from(count) * 32);
+        ranges.insert(&mut space, 0, 8, 0).expect("free");
+        for index in 0..u64::from(count) - 2 {
+            ranges.insert(&mut space, index * 32 + 24, 16, index).expect("free");
+        }
+        let mut patience = PATIENCE;
+        let bounds = (space.start, space.end);
+        let found = ranges.find_in(space.root, bounds, 16, (16, 16), From::Bottom, &mut patience);
+        assert_eq!((found, patience), (None, 0), "it has looked at so many and at no more");
+        let start = ranges.find(&space, 16, 16, From::Bottom, space.end).expect("there is room at the end");
+        assert!(start.is_multiple_of(16) && ranges.first_overlap(&space, start, start + 16).is_none());
+        assert_eq!(ranges.find(&space, 64, 64, From::Bottom, space.end), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use gpu_protocol::Errno;
 use super::driver::Driver;
 use super::object::Object;
 use super::placing::Place;
-use super::space::{AddressSpace, Binding};
+use super::space::{AddressSpace, Binding, Neighbours};
 use crate::VmId;
 use crate::address::VaRange;
 use crate::handle::Id;
@@ -14,7 +14,7 @@ use crate::memory::Cache;
 use crate::platform::Hardware;
 
 impl<H: Hardware> Driver<H> {
-    /// Binds an object, which is not bound in this address space, with all its pages.
+    /// Binds an object, which is not bound in this address space, with all its pages. Returns the binding and its place.
     ///
     /// # Errors
     /// `EINVAL` where something else is bound, `ENOSPC` when no place is free, `ENOMEM` when page tables
@@ -24,7 +24,7 @@ impl<H: Hardware> Driver<H> {
         space: Id<AddressSpace>,
         id: Id<Object>,
         place: Place,
-    ) -> Result<(), Errno> {
+    ) -> Result<(Id<Binding>, VaRange), Errno> {
         let object = self.objects.get(id).ok_or(Errno::NoEnt)?;
         let AddressSpace { vm, client: user, .. } = *self.spaces.get(space).ok_or(Errno::NoEnt)?;
         let size = object.size;
@@ -34,10 +34,15 @@ impl<H: Hardware> Driver<H> {
             // Not known yet; nobody sees this one.
             range: VaRange::from_bounds(0, size),
             fixed: matches!(place, Place::Fixed(_)),
+            active: 0,
             leaving: None,
             next_displaced: None,
-            next_of_object: object.bindings,
-            next_of_space: self.spaces.get(space).and_then(|space| space.bindings),
+            of_object: Neighbours { next: object.bindings, previous: None },
+            of_space: Neighbours {
+                next: self.spaces.get(space).and_then(|space| space.bindings),
+                previous: None,
+            },
+            same_bucket: None,
         };
         let client = &self.clients[user];
         if client.used.bindings >= client.share.bindings {
@@ -55,8 +60,14 @@ impl<H: Hardware> Driver<H> {
                 return Err(errno);
             }
         };
-        if let Some(bound) = self.bindings.get_mut(binding) {
-            bound.range = range;
+        let Some(bound) = self.bindings.get_mut(binding) else { return Err(Errno::NoEnt) };
+        bound.range = range;
+        let (of_object, of_space) = (bound.of_object.next, bound.of_space.next);
+        if let Some(next) = of_object.and_then(|next| self.bindings.get_mut(next)) {
+            next.of_object.previous = Some(binding);
+        }
+        if let Some(next) = of_space.and_then(|next| self.bindings.get_mut(next)) {
+            next.of_space.previous = Some(binding);
         }
         if let Some(object) = self.objects.get_mut(id) {
             self.clients[user].used.bindings += 1;
@@ -65,7 +76,8 @@ impl<H: Hardware> Driver<H> {
         if let Some(space) = self.spaces.get_mut(space) {
             space.bindings = Some(binding);
         }
-        Ok(())
+        self.bound.insert(&mut self.bindings, binding);
+        Ok((binding, range))
     }
 
     /// Binds all pages of an object at a range that was reserved for it, or gives the range back.
@@ -101,15 +113,8 @@ impl<H: Hardware> Driver<H> {
         space: Id<AddressSpace>,
         id: Id<Object>,
     ) -> Option<(Id<Binding>, VaRange)> {
-        let mut next = self.objects.get(id)?.bindings;
-        while let Some(binding) = next {
-            let found = self.bindings.get(binding)?;
-            if found.space == space {
-                return Some((binding, found.range));
-            }
-            next = found.next_of_object;
-        }
-        None
+        let binding = self.bound.find(&self.bindings, (space, id))?;
+        self.bindings.get(binding).map(|found| (binding, found.range))
     }
 
     /// Takes one binding out of its address space, TLBs included.
@@ -158,44 +163,32 @@ impl<H: Hardware> Driver<H> {
 
     /// Takes a binding out of the two chains that it is in.
     pub(crate) fn forget_binding(&mut self, id: Id<Binding>) {
+        self.bound.remove(&mut self.bindings, id);
         let Some(binding) = self.bindings.remove(id) else {
             return;
         };
-        if let Some(object) = self.objects.get_mut(binding.object) {
-            if object.bindings == Some(id) {
-                object.bindings = binding.next_of_object;
-            } else {
-                let head = object.bindings;
-                self.bypass(head, id, binding.next_of_object, |binding| &mut binding.next_of_object);
-            }
+        if let Some(object) = self.objects.get_mut(binding.object)
+            && object.bindings == Some(id)
+        {
+            object.bindings = binding.of_object.next;
         }
         if let Some(space) = self.spaces.get_mut(binding.space) {
             self.clients[space.client].used.bindings -= 1;
             if space.bindings == Some(id) {
-                space.bindings = binding.next_of_space;
-            } else {
-                let head = space.bindings;
-                self.bypass(head, id, binding.next_of_space, |binding| &mut binding.next_of_space);
+                space.bindings = binding.of_space.next;
             }
         }
+        self.close_gap(binding.of_object, |binding| &mut binding.of_object);
+        self.close_gap(binding.of_space, |binding| &mut binding.of_space);
     }
 
-    /// In the chain that starts at `head`, lets what points to `id` point to `after`.
-    fn bypass(
-        &mut self,
-        head: Option<Id<Binding>>,
-        id: Id<Binding>,
-        after: Option<Id<Binding>>,
-        link: fn(&mut Binding) -> &mut Option<Id<Binding>>,
-    ) {
-        let mut at = head;
-        while let Some(binding) = at.and_then(|at| self.bindings.get_mut(at)) {
-            let next = link(binding);
-            if *next == Some(id) {
-                *next = after;
-                return;
-            }
-            at = *next;
+    /// Lets the neighbours of a binding that is gone know each other.
+    fn close_gap(&mut self, gone: Neighbours, links: fn(&mut Binding) -> &mut Neighbours) {
+        if let Some(previous) = gone.previous.and_then(|previous| self.bindings.get_mut(previous)) {
+            links(previous).next = gone.next;
+        }
+        if let Some(next) = gone.next.and_then(|next| self.bindings.get_mut(next)) {
+            links(next).previous = gone.previous;
         }
     }
 
@@ -204,7 +197,7 @@ impl<H: Hardware> Driver<H> {
         let mut next = self.objects.get(id).and_then(|object| object.bindings);
         while let Some(binding) = next {
             self.unmap_binding(binding);
-            next = self.bindings.get(binding).and_then(|binding| binding.next_of_object);
+            next = self.bindings.get(binding).and_then(|binding| binding.of_object.next);
         }
     }
 

@@ -23,6 +23,7 @@ use super::placing::Objects;
 use super::space::{AddressSpace, Binding};
 use crate::gpu::RequestId;
 use crate::handle::{Id, Slab};
+use crate::index::Index;
 use crate::platform::Hardware;
 use crate::trace::Event;
 use crate::{Error, Gpu};
@@ -73,6 +74,8 @@ pub struct Driver<H: Hardware> {
     pub(crate) default_slots: [Slot; 5],
     pub(crate) objects: Slab<Object>,
     pub(crate) bindings: Slab<Binding>,
+    /// Finds what is bound of an object in an address space.
+    pub(crate) bound: Index<Binding>,
     pub(crate) jobs: Slab<Job>,
     pub(crate) uses: Slab<Use>,
     /// Ranges of objects in clients' address spaces.
@@ -159,6 +162,7 @@ impl<H: Hardware> Driver<H> {
             default_slots,
             objects: Slab::new(objects),
             bindings: Slab::new(config.bindings),
+            bound: Index::new(config.bindings),
             jobs: Slab::new(config.jobs),
             uses: Slab::new(uses),
             ranges: IntervalPool::with_capacity(objects),

@@ -31,14 +31,9 @@ impl<H: Hardware> Driver<H> {
         let count = uses(&self.uses, &job).count();
         let _ = writeln!(text, "Active ({}) [{count}]:", hang.engine);
         for used in uses(&self.uses, &job) {
-            let Some(object) = self.objects.get(used) else { continue };
-            let mut next = object.bindings;
-            while let Some(binding) = next.and_then(|id| self.bindings.get(id)) {
-                if binding.space == job.space {
-                    // Every object is made of its client's pages, and every mapping is coherent.
-                    let _ = write_binding(text, binding, " userptr");
-                }
-                next = binding.next_of_object;
+            // Every object is made of its client's pages, and every mapping is coherent.
+            if let Some(binding) = self.bindings.get(used.binding) {
+                let _ = write_binding(text, binding, " userptr");
             }
         }
     }
@@ -52,9 +47,9 @@ impl<H: Hardware> Driver<H> {
         bytes: &mut [u8],
     ) -> Option<usize> {
         let at = hang.batch?.get();
-        let (object, start) = uses(&self.uses, job).find_map(|id| {
-            let (_, range) = self.binding_of(job.space, id)?;
-            (range.start().get() <= at && at < range.end()).then(|| (id, range.start().get()))
+        let (object, start) = uses(&self.uses, job).find_map(|used| {
+            let range = self.bindings.get(used.binding)?.range;
+            (range.start().get() <= at && at < range.end()).then(|| (used.object, range.start().get()))
         })?;
         let inside = at - start;
         let page = u32::try_from(inside / PAGE_SIZE).ok()?;
@@ -106,12 +101,12 @@ impl<H: Hardware> Driver<H> {
 fn uses<'a>(
     pool: &'a crate::handle::Slab<super::job::Use>,
     job: &Job,
-) -> impl Iterator<Item = Id<super::object::Object>> + use<'a> {
+) -> impl Iterator<Item = super::job::Use> + use<'a> {
     let mut next = job.uses;
     core::iter::from_fn(move || {
-        let used = pool.get(next?)?;
+        let used = *pool.get(next?)?;
         next = used.next;
-        Some(used.object)
+        Some(used)
     })
 }
 

@@ -5,7 +5,7 @@ use super::context::Context;
 use super::domain::ClientId;
 use super::object::Object;
 use super::rings::Ticket;
-use super::space::AddressSpace;
+use super::space::{AddressSpace, Binding};
 use crate::gpu::RequestId;
 use crate::handle::Id;
 
@@ -13,6 +13,8 @@ use crate::handle::Id;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Use {
     pub(crate) object: Id<Object>,
+    /// Where it is bound for the request.
+    pub(crate) binding: Id<Binding>,
     pub(crate) next: Option<Id<Use>>,
 }
 

@@ -37,7 +37,7 @@ pub(crate) enum Place {
 #[derive(Clone, Copy, Debug)]
 enum Step {
     /// It stays where it is bound.
-    Stay(Id<Binding>),
+    Stay(Id<Binding>, VaRange),
     /// It is bound anew.
     Bind,
     /// It is bound elsewhere in the address space.
@@ -54,6 +54,8 @@ pub(crate) struct Listed {
     /// The batch writes it.
     pub(crate) written: bool,
     step: Step,
+    /// Where it is bound, once it is placed.
+    pub(crate) bound: Option<(Id<Binding>, VaRange)>,
 }
 
 /// A submission's objects and where each of them is wanted.
@@ -105,7 +107,7 @@ impl Objects {
         if self.entries.len() == MAX_OBJECTS || self.entries.iter().any(clash) {
             return Err(Errno::Inval);
         }
-        self.entries.push(Listed { id, place, size, written, step: Step::Bind });
+        self.entries.push(Listed { id, place, size, written, step: Step::Bind, bound: None });
         Ok(())
     }
 
@@ -148,6 +150,9 @@ impl<H: Hardware> Driver<H> {
             let step = self.plan(space, vm, objects, index)?;
             if let Some(listed) = objects.entries.get_mut(index) {
                 listed.step = step;
+                if let Step::Stay(binding, range) = step {
+                    listed.bound = Some((binding, range));
+                }
             }
         }
         self.carry_out(space, vm, objects).inspect_err(|_| self.undo_placing(space, objects))
@@ -170,9 +175,9 @@ impl<H: Hardware> Driver<H> {
             };
             let found = self.bindings.get(binding).ok_or(Errno::NoEnt)?;
             if keeps && found.leaving.is_none() {
-                return Ok(Step::Stay(binding));
+                return Ok(Step::Stay(binding, from));
             }
-            if self.objects.get(id).is_some_and(|object| object.active > 0) {
+            if found.active > 0 {
                 return Err(Errno::Busy);
             }
             step = Step::Move { binding, from, fixed: found.fixed };
@@ -199,7 +204,7 @@ impl<H: Hardware> Driver<H> {
                     return Err(Errno::Again);
                 } else if binding.fixed {
                     return Err(Errno::Inval);
-                } else if object.active > 0 {
+                } else if binding.active > 0 {
                     return Err(Errno::Busy);
                 }
             }
@@ -210,7 +215,7 @@ impl<H: Hardware> Driver<H> {
 
     fn carry_out(&mut self, space: Id<AddressSpace>, vm: VmId, objects: &mut Objects) -> Result<(), Errno> {
         let Objects { entries, displaced } = objects;
-        if entries.iter().all(|listed| matches!(listed.step, Step::Stay(_))) {
+        if entries.iter().all(|listed| matches!(listed.step, Step::Stay(..))) {
             return Ok(());
         }
         for listed in &*entries {
@@ -218,18 +223,18 @@ impl<H: Hardware> Driver<H> {
                 self.remove_binding(binding)?;
             }
         }
-        let unbound = || entries.iter().filter(|listed| !matches!(listed.step, Step::Stay(_)));
-        for listed in unbound() {
+        let unbound = |listed: &&mut Listed| !matches!(listed.step, Step::Stay(..));
+        for listed in entries.iter_mut().filter(unbound) {
             if let Place::Fixed(range) = listed.place {
                 while let Some((_, owner)) = self.gpu.vm_overlap(vm, range)? {
                     self.displace(Id::from_raw(owner), displaced)?;
                 }
-                self.bind_object(space, listed.id, listed.place)?;
+                listed.bound = Some(self.bind_object(space, listed.id, listed.place)?);
             }
         }
-        for listed in unbound() {
+        for listed in entries.iter_mut().filter(unbound) {
             if let Place::Hint { .. } = listed.place {
-                self.bind_object(space, listed.id, listed.place)?;
+                listed.bound = Some(self.bind_object(space, listed.id, listed.place)?);
             }
         }
         Ok(())
@@ -245,18 +250,14 @@ impl<H: Hardware> Driver<H> {
 
     /// The submission is under way: what made room is bound elsewhere when it is wanted, and who was
     /// fixed now counts as fixed.
-    pub(crate) fn keep_placing(&mut self, space: Id<AddressSpace>, objects: &Objects) {
+    pub(crate) fn keep_placing(&mut self, objects: &Objects) {
         let mut displaced = objects.displaced;
         while let Some(id) = displaced {
             displaced = self.bindings.get(id).and_then(|binding| binding.next_displaced);
             self.forget_binding(id);
         }
         for listed in objects.iter() {
-            let binding = match listed.step {
-                Step::Stay(binding) => Some(binding),
-                _ => self.binding_of(space, listed.id).map(|(binding, _)| binding),
-            };
-            if let Some(binding) = binding.and_then(|id| self.bindings.get_mut(id)) {
+            if let Some(binding) = listed.bound.and_then(|(id, _)| self.bindings.get_mut(id)) {
                 binding.fixed = matches!(listed.place, Place::Fixed(_));
             }
         }
@@ -266,7 +267,7 @@ impl<H: Hardware> Driver<H> {
     pub(crate) fn undo_placing(&mut self, space: Id<AddressSpace>, objects: &Objects) {
         for listed in objects.iter() {
             let old = if let Step::Move { binding, .. } = listed.step { Some(binding) } else { None };
-            if !matches!(listed.step, Step::Stay(_))
+            if !matches!(listed.step, Step::Stay(..))
                 && let Some((binding, _)) = self.binding_of(space, listed.id)
                 && old != Some(binding)
             {
@@ -278,8 +279,7 @@ impl<H: Hardware> Driver<H> {
             if let Step::Move { from, fixed, .. } = listed.step
                 && self.binding_of(space, listed.id).is_none()
                 // There is room where it was; and were there none, its next use would bind it.
-                && self.bind_object(space, listed.id, Place::Fixed(from)).is_ok()
-                && let Some((binding, _)) = self.binding_of(space, listed.id)
+                && let Ok((binding, _)) = self.bind_object(space, listed.id, Place::Fixed(from))
                 && let Some(binding) = self.bindings.get_mut(binding)
             {
                 binding.fixed = fixed;

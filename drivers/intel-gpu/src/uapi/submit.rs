@@ -8,7 +8,7 @@ use super::context::{Context, EngineContext};
 use super::domain::{ClientId, Domain};
 use super::driver::Driver;
 use super::job::{Job, Use};
-use super::placing::{Objects, Place};
+use super::placing::{Listed, Objects, Place};
 use super::rings::Ticket;
 use super::space::AddressSpace;
 use crate::address::{GpuVirtual, VaRange};
@@ -108,7 +108,7 @@ impl<H: Hardware> Driver<H> {
                 self.need_all_pages(&objects)?;
                 let checked = Checked { client, context, space, slot, batch, waits, ticket };
                 let started = self.start(domain, &checked, &mut objects)?;
-                self.tell_places(domain, &checked, submit, &objects);
+                Self::tell_places(domain, &checked, submit, &objects);
                 Ok(started)
             });
         self.listed = objects;
@@ -142,10 +142,10 @@ impl<H: Hardware> Driver<H> {
 
     /// Writes into the client's list where each object went, if it is not where the client said (i915
     /// does so in the array of `drm_i915_gem_exec_object2`).
-    fn tell_places<D: Domain>(&self, domain: &mut D, checked: &Checked, submit: &Submit, objects: &Objects) {
+    fn tell_places<D: Domain>(domain: &mut D, checked: &Checked, submit: &Submit, objects: &Objects) {
         for (index, listed) in (0_u64..).zip(objects.iter()) {
             let Some(hint) = listed.hint() else { continue };
-            if let Some((_, range)) = self.binding_of(checked.space, listed.id)
+            if let Some((_, range)) = listed.bound
                 && range.start().get() != hint
             {
                 let address = range.start().canonical();
@@ -174,7 +174,7 @@ impl<H: Hardware> Driver<H> {
         let started = self.place_objects(checked.space, objects).and_then(|()| {
             let started = self.submit_job(domain, checked, objects, engine);
             match started {
-                Ok(_) => self.keep_placing(checked.space, objects),
+                Ok(_) => self.keep_placing(objects),
                 Err(_) => self.undo_placing(checked.space, objects),
             }
             started
@@ -193,7 +193,7 @@ impl<H: Hardware> Driver<H> {
         engine: EngineContext,
     ) -> Result<u64, Errno> {
         let Checked { client, space, batch: (batch, start), .. } = *checked;
-        let batch = objects.get(batch).and_then(|batch| self.binding_of(space, batch.id));
+        let batch = objects.get(batch).and_then(|batch| batch.bound);
         let (_, range) = batch.ok_or(Errno::Inval)?;
         let batch = GpuVirtual::new(range.start().canonical() + start).ok_or(Errno::Inval)?;
         let point = self.clients[client].timelines[engine.timeline].issued + 1;
@@ -325,9 +325,13 @@ impl<H: Hardware> Driver<H> {
 
     /// Keeps every object of a request alive until it completes.
     fn hold_objects(&mut self, client: ClientId, job: Id<Job>, objects: &Objects) -> Result<(), Errno> {
-        for id in objects.iter().map(|listed| listed.id) {
+        for Listed { id, bound, .. } in objects.iter().copied() {
             let next = self.jobs.get(job).and_then(|job| job.uses);
-            let used = self.uses.insert(Use { object: id, next }).map_err(|_| Errno::Again)?;
+            let (binding, _) = bound.ok_or(Errno::Again)?;
+            let used = self.uses.insert(Use { object: id, binding, next }).map_err(|_| Errno::Again)?;
+            if let Some(binding) = self.bindings.get_mut(binding) {
+                binding.active += 1;
+            }
             self.clients[client].used.uses += 1;
             if let Some(job) = self.jobs.get_mut(job) {
                 job.uses = Some(used);
@@ -355,6 +359,9 @@ impl<H: Hardware> Driver<H> {
         while let Some(used) = next.and_then(|used| self.uses.remove(used)) {
             self.clients[client].used.uses -= 1;
             next = used.next;
+            if let Some(binding) = self.bindings.get_mut(used.binding) {
+                binding.active -= 1;
+            }
             let Some(object) = self.objects.get_mut(used.object) else { continue };
             object.active -= 1;
             if object.active == 0 && !object.lending.is_present() {

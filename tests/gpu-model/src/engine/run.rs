@@ -23,7 +23,11 @@ const STOP_RING: u32 = 1 << 8;
 
 impl Device {
     /// Lets all engines work until they are idle or blocked or `budget` is spent. Answers the units of work done.
+    /// Without bus mastering no memory access leaves the device, and every engine stands at its next one.
     pub(crate) fn run(&mut self, budget: u64) -> u64 {
+        if !self.config.bus_master() {
+            return 0;
+        }
         let mut left = budget;
         loop {
             let before = left;
