@@ -17,9 +17,9 @@ const POLITE: u64 = 0x30_0000;
 
 /// Parts that preempt within a batch.
 const PLATFORMS: [&str; 4] = ["skl", "glk", "icl", "tgl"];
-const TIMESLICE_NS: u64 = 1_000_000;
 /// Between two looks of the clock.
 const TICK_NS: u64 = 100_000;
+const TIMESLICE_NS: u64 = 10 * TICK_NS;
 const PASSED_OVER_NS: u64 = 20_000_000;
 
 fn rig(platform: &str) -> Rig {
@@ -90,7 +90,7 @@ fn longest_waits(
 }
 
 /// A timeslice, the tick at which its end is noticed, and one in which the engine changes over.
-const SLICE_TICKS: u32 = (TIMESLICE_NS / TICK_NS) as u32 + 2;
+const SLICE_TICKS: u32 = 10 + 2;
 
 #[test]
 fn equals_without_end_take_turns_and_each_waits_for_one_timeslice_of_each_other() {

@@ -1,14 +1,38 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Every platform of the device model comes up and works on every engine.
+//! Every platform of the device model comes up, and stores and copies on every engine.
 
 mod machine;
 
 use intel_gpu::Status;
+use intel_gpu::device::EngineClass;
 use machine::{BATCH_END, Rig, store};
 
-/// A store from every engine.
+const SOURCE: u64 = 0x40_0000;
+const COPIES: u64 = 0x50_0000;
+/// Dwords that an engine copies.
+const DWORDS: u32 = 32;
+
+/// MI_COPY_MEM_MEM of [`DWORDS`] dwords: what every engine can.
+fn copies(slot: u32) -> Vec<u32> {
+    let at = |base: u64, index| u32::try_from(base).expect("below 4 GiB") + index * 4;
+    let one = |index| [0x1700_0003, at(COPIES, slot * DWORDS + index), 0, at(SOURCE, index), 0];
+    (0..DWORDS).flat_map(one).collect()
+}
+
+/// XY_SRC_COPY_BLT of a picture of 32 by 32 pixels of 32 bits.
+fn copy_blt(to: u64, from: u64) -> [u32; 10] {
+    let [to, from] = [to, from].map(|address| u32::try_from(address).expect("below 4 GiB"));
+    [0x54f0_0008, 3 << 24 | 0xcc << 16 | 128, 0, 32 << 16 | 32, to, 0, 0, 128, from, 0]
+}
+
+/// A store and a copy from every engine; from the copy engine a rectangle, too.
 fn works(platform: &str) {
     let mut rig = Rig::new(platform);
+    let source = rig.object_at(SOURCE, 1);
+    let pattern: Vec<u32> = (0..1024).map(|index| 0x5eed_0000 + index * 3).collect();
+    rig.write(&source, &pattern);
+    let copied = rig.object_at(COPIES, 1);
+    let picture = rig.object_at(0x60_0000, 1);
     rig.check();
     let data = rig.object_at(0x10_0000, 1);
     let batch = rig.object_at(0x20_0000, 16);
@@ -18,6 +42,10 @@ fn works(platform: &str) {
         let context =
             rig.gpu.context_create(rig.account, engine.index, rig.vm, rig.timeline, 0).expect("memory");
         let mut dwords = store(0x10_0000 + u64::from(slot) * 4, 0x1000 + slot).to_vec();
+        dwords.extend(copies(slot));
+        if engine.id.class == EngineClass::Copy {
+            dwords.extend(copy_blt(0x60_0000, SOURCE));
+        }
         dwords.extend([BATCH_END, 0]);
         rig.write(&batch, &dwords);
         rig.submit(context, 0x20_0000, slot.into());
@@ -26,8 +54,12 @@ fn works(platform: &str) {
         assert_eq!(completions.len(), 1, "{platform} {}", engine.id);
         assert_eq!(completions[0].status, Status::Done);
         assert_eq!(rig.read(&data)[slot as usize], 0x1000 + slot, "{platform} {}", engine.id);
+        let first = (slot * DWORDS) as usize;
+        let copy = &rig.read(&copied)[first..first + DWORDS as usize];
+        assert_eq!(copy, &pattern[..DWORDS as usize], "{platform} {}", engine.id);
         rig.gpu.context_destroy(context).expect("exists");
     }
+    assert_eq!(rig.read(&picture), pattern, "{platform}: the blitter's copy");
     rig.check();
 }
 

@@ -49,6 +49,31 @@ fn run(rig: &mut Rig, until: usize) -> Vec<(u64, Status)> {
     done
 }
 
+/// Writes a status event of the copy engine, as the hardware does (Gen8 to Gen11).
+fn status_event(rig: &mut Rig, entry: u64) {
+    let gen11 = rig.gpu.platform().generation.is_gen11_or_12();
+    let (entries, pointer) = if gen11 { (12, 0x2f * 4) } else { (6, 0x1f * 4) };
+    // RING_HWS_PGA, and its GGTT entry, in the upper half of BAR 0.
+    let page = rig.model().read32(0x2_2080);
+    let ggtt_entry = u64::from(page >> 12) * 8 + 0x80_0000;
+    let page = rig.model().bar_read(gpu_model::Bar::Registers, ggtt_entry, 8) & !0xfff;
+    let memory = &rig.gpu.hardware().memory;
+    let next = (memory.get_u32(page + pointer).expect("mapped") + 1) % entries;
+    assert!(memory.set_u64(page + 0x40 + u64::from(next) * 8, entry));
+    assert!(memory.set_u32(page + pointer, next));
+}
+
+/// One step of [`run`].
+fn run_once(rig: &mut Rig) -> Vec<(u64, Status)> {
+    rig.model().step(200);
+    rig.model().advance(100_000);
+    while rig.model().take_msi().is_some() {
+        rig.gpu.interrupt();
+    }
+    let _ = rig.gpu.tick();
+    rig.completions().into_iter().map(|done| (done.cookie, done.status)).collect()
+}
+
 /// Reports of the driver's own mistakes; a batch that spins is its client's affair.
 fn check(rig: &mut Rig) {
     let own: Vec<String> =
@@ -283,15 +308,171 @@ fn a_gpu_that_cannot_be_reset_is_wedged_and_everything_ends() {
 }
 
 #[test]
-fn a_device_that_falls_off_the_bus_is_wedged() {
-    let mut rig = rig("tgl");
+fn a_device_that_falls_off_the_bus_is_noticed_at_the_next_interrupt() {
+    for platform in ["bdw", "skl", "icl", "tgl"] {
+        let mut rig = rig(platform);
+        let context = own_timeline(&mut rig, EngineClass::Copy, 0);
+        rig.submit(context, SPIN, 1);
+        rig.model().injection().device_gone = true;
+        let started = rig.model().now_ns();
+        rig.gpu.interrupt();
+        assert!(rig.gpu.is_wedged(), "{platform}");
+        let took = rig.model().now_ns() - started;
+        assert!(took < 100_000, "{platform}: nothing of it is waited for: {took} ns");
+        let done: Vec<_> = rig.completions().iter().map(|done| (done.cookie, done.status)).collect();
+        assert_eq!(done, [(1, Status::Cancelled)], "{platform}: nobody is to blame");
+        assert_eq!(rig.gpu.error_state(), None, "{platform}: there is nothing to record");
+        assert_eq!(rig.gpu.statistics().engine_resets, 0, "{platform}");
+        rig.gpu.interrupt();
+        assert!(!rig.gpu.tick());
+    }
+}
+
+#[test]
+fn a_device_that_falls_off_the_bus_without_an_interrupt_is_noticed_within_100_ms_of_work() {
+    for platform in ["bdw", "skl", "icl", "tgl"] {
+        let options = Options { timing: Timing::Deferred, ..Options::default() };
+        let mut rig = Rig::with(platform, options, Config::default());
+        let spin = rig.object_at(SPIN, 1);
+        rig.write(&spin, &[0x1880_0101, 0x30_0000, 0]);
+        let context = own_timeline(&mut rig, EngineClass::Copy, 0);
+        rig.submit(context, SPIN, 1);
+        pass(&mut rig, 5);
+        rig.model().injection().device_gone = true;
+        let started = rig.model().now_ns();
+        while !rig.gpu.is_wedged() {
+            rig.model().advance(1_000_000);
+            let _ = rig.gpu.tick();
+            let waited = rig.model().now_ns() - started;
+            assert!(waited <= 102_000_000, "{platform}: {waited} ns");
+        }
+        let done: Vec<_> = rig.completions().iter().map(|done| (done.cookie, done.status)).collect();
+        assert_eq!(done, [(1, Status::Cancelled)], "{platform}");
+        assert_eq!(rig.gpu.error_state(), None, "{platform}");
+    }
+}
+
+#[test]
+fn an_engine_of_a_gpu_that_was_given_up_writes_no_memory_any_more() {
+    for platform in ["skl", "tgl"] {
+        let mut rig = rig(platform);
+        let context = own_timeline(&mut rig, EngineClass::Copy, 0);
+        let data = rig.object_at(0x80_0000, 1);
+        // MI_ATOMIC (increment) without end.
+        let counts = rig.object_at(0x90_0000, 1);
+        rig.write(&counts, &[0x2f << 23 | 5 << 8 | 1, 0x80_0000, 0, 0x1880_0101, 0x90_0000, 0]);
+        rig.submit(context, 0x90_0000, 1);
+        rig.model().step(1_000);
+        assert!(rig.read(&data)[0] > 10, "{platform}: it runs");
+        rig.model().injection().failing_resets = 1_000;
+        rig.gpu.reset().expect_err("it cannot be reset");
+        let before = rig.read(&data)[0];
+        rig.model().step(10_000);
+        assert_eq!(rig.read(&data)[0], before, "{platform}");
+    }
+}
+
+#[test]
+fn a_batch_that_causes_events_all_the_time_does_not_put_off_its_end() {
+    for platform in ["skl", "glk", "icl"] {
+        let mut rig = rig(platform);
+        let guilty = own_timeline(&mut rig, EngineClass::Copy, 0);
+        rig.submit(guilty, SPIN, 1);
+        rig.model().step(100);
+        let stuck = rig.gpu.hardware().model.now_ns();
+        let mut done = Vec::new();
+        while done.is_empty() {
+            // An event that says nothing of who runs: of a wait for a semaphore.
+            status_event(&mut rig, 1 << 14);
+            done.extend(run_once(&mut rig));
+            let waited = rig.model().now_ns() - stuck;
+            assert!(waited < 200_000_000, "{platform}: {waited} ns");
+        }
+        assert_eq!(done, [(1, Status::Hang)], "{platform}");
+        assert_eq!(rig.gpu.statistics().lost_interrupts, 0, "{platform}: nothing went on unnoticed");
+    }
+}
+
+#[test]
+fn a_command_error_stops_its_engine_though_another_request_has_just_ended() {
+    for platform in ["skl", "icl", "tgl"] {
+        let mut rig = rig(platform);
+        let first = own_timeline(&mut rig, EngineClass::Copy, 0);
+        let second = own_timeline(&mut rig, EngineClass::Copy, 0);
+        let bad = rig.object_at(0x40_0000, 1);
+        rig.write(&bad, &[0xffff_ffff; 16]);
+        rig.submit(first, GOOD, 1);
+        rig.submit(second, 0x40_0000, 2);
+        rig.submit(first, GOOD, 3);
+        // All of it before the driver looks.
+        rig.model().step(10_000);
+        // By interrupts alone: it is not left to the hang detection.
+        let mut done = Vec::new();
+        for _ in 0..100 {
+            rig.model().step(1_000);
+            while rig.model().take_msi().is_some() {
+                rig.gpu.interrupt();
+            }
+            done.extend(rig.completions().into_iter().map(|done| (done.cookie, done.status)));
+        }
+        done.sort_by_key(|done| done.0);
+        assert_eq!(done, [(1, Status::Done), (2, Status::Hang), (3, Status::Done)], "{platform}");
+        assert_eq!(rig.gpu.statistics().engine_resets, 1, "{platform}");
+        check(&mut rig);
+    }
+}
+
+/// A GPU that sleeps and a request that has to wake it.
+fn asleep(platform: &str) -> (Rig, ContextId) {
+    let mut rig = rig(platform);
     let context = own_timeline(&mut rig, EngineClass::Copy, 0);
-    rig.submit(context, SPIN, 1);
-    rig.model().injection().device_gone = true;
-    let done = run(&mut rig, 1);
-    assert_eq!(done.len(), 1);
-    assert!(rig.gpu.is_wedged());
-    rig.gpu.interrupt();
+    rig.submit(context, GOOD, 1);
+    assert_eq!(run(&mut rig, 1), [(1, Status::Done)]);
+    rig.gpu.power_down();
+    assert!(rig.gpu.is_parked());
+    (rig, context)
+}
+
+#[test]
+fn a_gpu_that_wakes_only_at_the_second_attempt_goes_on_as_if_nothing_had_been() {
+    for platform in ["bdw", "skl", "glk", "icl", "tgl"] {
+        let (mut rig, context) = asleep(platform);
+        rig.gpu.hardware_mut().refused_wakes = Some(1);
+        rig.submit(context, GOOD, 2);
+        assert_eq!(rig.gpu.statistics().gpu_resets, 0, "{platform}");
+        assert_eq!(run(&mut rig, 1), [(2, Status::Done)], "{platform}");
+        check(&mut rig);
+    }
+}
+
+#[test]
+fn a_gpu_that_wakes_only_after_a_reset_is_reset_and_executes_what_woke_it() {
+    for platform in ["bdw", "skl", "glk", "icl", "tgl"] {
+        let (mut rig, context) = asleep(platform);
+        rig.gpu.hardware_mut().refused_wakes = Some(2);
+        rig.submit(context, GOOD, 2);
+        assert!(!rig.gpu.is_wedged(), "{platform}");
+        assert_eq!(rig.gpu.statistics().gpu_resets, 1, "{platform}");
+        assert_eq!(run(&mut rig, 1), [(2, Status::Done)], "{platform}");
+        check(&mut rig);
+    }
+}
+
+#[test]
+fn a_gpu_that_does_not_wake_is_reset_and_then_given_up() {
+    for platform in ["bdw", "skl", "icl", "tgl"] {
+        let (mut rig, context) = asleep(platform);
+        rig.model().injection().forcewake = AckDelay::Never;
+        let started = rig.model().now_ns();
+        rig.submit(context, GOOD, 2);
+        assert!(rig.gpu.is_wedged(), "{platform}");
+        assert_eq!(rig.gpu.statistics().gpu_resets, 1, "{platform}");
+        let took = rig.model().now_ns() - started;
+        assert!(took < 5_000_000_000, "{platform}: {took} ns");
+        let done: Vec<_> = rig.completions().iter().map(|done| (done.cookie, done.status)).collect();
+        assert_eq!(done, [(2, Status::Cancelled)], "{platform}");
+        check(&mut rig);
+    }
 }
 
 #[test]
@@ -461,6 +642,19 @@ fn an_engine_that_executes_nothing_is_reported_with_its_registers() {
     machine.model.injection().stuck_engines = vec!["bcs0"];
     let error = start(machine, Config::default()).expect_err("silent");
     assert!(matches!(error, InitError::EngineSilent { engine: "bcs0", .. }), "{error}");
+}
+
+#[test]
+fn a_gpu_that_takes_seconds_for_its_first_request_comes_up() {
+    for platform in ["bdw", "tgl"] {
+        let options = Options { timing: Timing::Deferred, ..Options::default() };
+        let mut machine = Machine::new(platform, options);
+        // Hardly anything is done while the driver waits.
+        machine.pause = (100_000_000, 2);
+        let gpu = start(machine, Config::default()).expect("it comes up");
+        let took = gpu.hardware().model.now_ns();
+        assert!(took > 1_000_000_000, "{platform}: {took} ns");
+    }
 }
 
 #[test]

@@ -210,9 +210,10 @@ impl<H: Hardware> Gpu<H> {
     /// off.
     fn wait_for_first(&mut self, engine: usize) -> Result<(), InitError> {
         let mut event_seen = false;
-        // TIMEOUT: 1 s: a request without a batch takes microseconds; a GPU that has just left reset,
-        // milliseconds.
-        const LIMIT_NS: u64 = 1_000_000_000;
+        // TIMEOUT: 10 s, by the machine's clock, which goes on whether the GPU does or not: a request without a batch takes
+        // microseconds, and milliseconds on a GPU that has just left reset. One that is emulated shares a processor with
+        // others, and may not get any of it for seconds.
+        const LIMIT_NS: u64 = 10_000_000_000;
         let start = crate::platform::Clock::now_ns(&mut self.bus);
         loop {
             event_seen |= self.process_engine(engine);

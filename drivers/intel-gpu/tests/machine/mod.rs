@@ -2,6 +2,7 @@
 //! The driver core above the device model.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+use gpu_model::registers::forcewake::AckDelay;
 use gpu_model::{Bar, Options, Timing, VecMemory, by_name};
 use intel_gpu::address::{DeviceAddress, DmaOffset, GpuVirtual, VaRange};
 use intel_gpu::device::{EngineClass, PciIdentity};
@@ -19,6 +20,8 @@ const PAGES: u32 = 4096;
 pub(crate) struct Machine {
     /// What a pause in a poll is: nanoseconds, and units of work of the engines.
     pub(crate) pause: (u64, u64),
+    /// So many requests to wake the GT are not acknowledged, and those after them are.
+    pub(crate) refused_wakes: Option<u32>,
     pub(crate) model: gpu_model::Gpu,
     pub(crate) memory: VecMemory,
 }
@@ -43,7 +46,7 @@ impl Machine {
         model.config_write(at + 4, 4, 0xfee0_0000);
         model.config_write(at + 8, 2, 0x35);
         model.config_write(at + 2, 2, 1);
-        Self { pause: (20_000, 500), model, memory }
+        Self { pause: (20_000, 500), refused_wakes: None, model, memory }
     }
 
     pub(crate) fn identity(&mut self) -> PciIdentity {
@@ -62,6 +65,11 @@ impl Mmio for Machine {
         self.model.read32(offset)
     }
     fn write32(&mut self, offset: u32, value: u32) {
+        // The GT domain's request register, on every part; bit 0, with its mask.
+        if let Some(left) = self.refused_wakes.filter(|_| (offset, value) == (0xa188, 0x1_0001)) {
+            self.refused_wakes = left.checked_sub(1);
+            self.model.injection().forcewake = if left == 0 { AckDelay::None } else { AckDelay::Never };
+        }
         self.model.write32(offset, value);
     }
     fn read64(&mut self, offset: u32) -> u64 {
