@@ -20,13 +20,14 @@ struct Edit {
     text: String,
 }
 
-/// The text for the SDK's tool. `text` is what `system` was read from.
-pub(super) fn for_sdk(text: &str, system: &System, paddrs: &[u64]) -> String {
+/// The text for the SDK's tool. `text` is what `system` was read from, `paths` where each domain's program is.
+pub(super) fn for_sdk(text: &str, system: &System, paddrs: &[u64], paths: &[&str]) -> String {
     // It was read already, so it is well-formed.
     let Ok(document) = Document::parse(text) else { return text.to_owned() };
     let mut edits = Vec::new();
     // Positions are in the order of the file.
     let (mut region, mut io_space) = (0, 0);
+    let mut paths = paths.iter().copied();
     for node in document.root_element().children().filter(Node::is_element) {
         match node.tag_name().name() {
             "memory_region" => {
@@ -41,7 +42,7 @@ pub(super) fn for_sdk(text: &str, system: &System, paddrs: &[u64]) -> String {
                 edits.extend(lendable(text, node, &iomaps(system, io_space, paddrs)));
                 io_space += 1;
             }
-            "protection_domain" => edits.extend(without_own(text, node)),
+            "protection_domain" => edits.extend(domain(text, node, &mut paths)),
             _ => {}
         }
     }
@@ -93,9 +94,11 @@ fn lendable(text: &str, node: Node<'_, '_>, elements: &[String]) -> Option<Edit>
     }
 }
 
-/// Takes this project's own elements out of a domain and of its children.
-fn without_own(text: &str, domain: Node<'_, '_>) -> Vec<Edit> {
+/// Takes this project's own elements out of a domain and of its children, and says where its program is; `paths` go on
+/// with this domain's.
+fn domain<'p>(text: &str, domain: Node<'_, '_>, paths: &mut impl Iterator<Item = &'p str>) -> Vec<Edit> {
     let mut edits = Vec::new();
+    let path = paths.next();
     for node in domain.children().filter(Node::is_element) {
         match node.tag_name().name() {
             "grant_table" | "constant" => edits.push(removal(text, node)),
@@ -109,9 +112,19 @@ fn without_own(text: &str, domain: Node<'_, '_>) -> Vec<Edit> {
                     edits.extend(own.into_iter().map(|cap| removal(text, cap)));
                 }
             }
-            "protection_domain" => edits.extend(without_own(text, node)),
+            "program_image" => {
+                if let Some((attribute, path)) = node.attribute_node("path").zip(path)
+                    && attribute.value() != path
+                {
+                    edits.push(Edit { range: attribute.range_value(), text: path.to_owned() });
+                }
+            }
             _ => {}
         }
+    }
+    // Domains are counted as they start, parents before children.
+    for node in domain.children().filter(|node| node.has_tag_name("protection_domain")) {
+        edits.extend(self::domain(text, node, paths));
     }
     edits
 }

@@ -10,6 +10,7 @@
 //! | what a domain that held the device's I/O address space may be lent | `<iomap>` of that `<io_address_space>`, at equal I/O addresses |
 //! | `setvar_row` | the row by which a domain lends a region instead |
 //! | `<constant>`, `${gpu.NAME}` | written into the same copy, and filled in |
+//! | a program that several domains have, with other values in each | a copy for each |
 //! | a region without `phys_addr` whose address somebody needs | `phys_addr`, as placed by the board file |
 //!
 //! The rest of the file reaches the tool letter by letter, comments too.
@@ -62,8 +63,7 @@ pub struct SdkImage {
 /// Everything that the SDK's tool is given.
 struct Prepared {
     description: String,
-    /// Path in the search folder, and contents.
-    programs: Vec<(String, Vec<u8>)>,
+    programs: Vec<program::File>,
     report: Report,
 }
 
@@ -87,8 +87,8 @@ pub fn build(request: &SdkRequest) -> Result<SdkImage, BuildError> {
             .and_then(|()| fs::write(path, bytes))
             .map_err(|error| BuildError::Unwritable(path.to_owned(), error))
     };
-    for (name, bytes) in &prepared.programs {
-        write(&programs.join(name), bytes)?;
+    for program in &prepared.programs {
+        write(&programs.join(&program.path), &program.bytes)?;
     }
     let description = folder.join("system.xml");
     write(&description, prepared.description.as_bytes())?;
@@ -123,12 +123,14 @@ fn prepare(
     let (system, paddrs) = crate::place_system(text, &request.search_paths, board, sink)?;
     let (programs, files) = program::load(&system, &request.search_paths, &paddrs, sink);
     sink.finish_stage()?;
-    let description = description::for_sdk(text, &system, &paddrs);
+    let paths: Vec<_> = files.iter().map(|file| &*file.path).collect();
+    let description = description::for_sdk(text, &system, &paddrs, &paths);
     let report = Report::new(&system, &programs, &paddrs, board, None);
     Ok(Prepared { description, programs: files, report })
 }
 
-/// The description as the SDK's tool would be given it, for tests and for those who paste it into their own.
+/// The description as the SDK's tool would be given it if no two domains had one program, for tests and for those who
+/// paste it into their own.
 ///
 /// # Errors
 /// The description is wrong.
@@ -136,7 +138,8 @@ pub fn description(text: &str, search_paths: &[PathBuf], board: &Board) -> Resul
     let sink = Sink::new(Path::new("system.xml"));
     let text = &crate::fill_in(text, board, &sink)?;
     let (system, paddrs) = crate::place_system(text, search_paths, board, &sink)?;
-    Ok(description::for_sdk(text, &system, &paddrs))
+    let paths: Vec<_> = system.domains.iter().map(|domain| &*domain.program.value).collect();
+    Ok(description::for_sdk(text, &system, &paddrs, &paths))
 }
 
 /// Whether a region's physical address has to be known when the image is built.

@@ -28,15 +28,23 @@ const DEMANDED: [(&str, u64); 6] = [
     ("microkit_ioports", 8),
 ];
 
-/// Loads the program of each domain; with it, the path that the description names and the file for the SDK's tool.
-/// What is wrong is in the sink, and then the answer is incomplete.
+/// The program of a domain as the SDK's tool gets it.
+pub(super) struct File {
+    /// Where it lies in the tool's search folder: as the description says, unless another domain has the same program
+    /// with other contents.
+    pub(super) path: String,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// Loads the program of each domain, in the order of the domains. What is wrong is in the sink, and then the answer is
+/// incomplete.
 pub(super) fn load(
     system: &System,
     search_paths: &[PathBuf],
     paddrs: &[u64],
     sink: &Sink<'_>,
-) -> (Vec<Program>, Vec<(String, Vec<u8>)>) {
-    let (mut loaded, mut files) = (Vec::new(), Vec::new());
+) -> (Vec<Program>, Vec<File>) {
+    let (mut loaded, mut files) = (Vec::new(), Vec::<File>::new());
     for (id, domain) in system.domains.iter().enumerate() {
         let Some((mut program, bytes)) = programs::read_with_file(&domain.program, search_paths, sink) else {
             continue;
@@ -54,7 +62,11 @@ pub(super) fn load(
         patch::grant_rows(system, id, Grants::MappedFromTheStart, &mut target);
         patch::grant_tables(system, id, paddrs, Grants::MappedFromTheStart, &mut target);
         match with_segments(bytes, &program) {
-            Ok(bytes) => files.push((path.clone(), bytes)),
+            Ok(bytes) => {
+                let taken = files.iter().any(|file| file.path == *path && file.bytes != bytes);
+                let path = if taken { format!("{path}.{}", domain.name) } else { path.clone() };
+                files.push(File { path, bytes });
+            }
             Err(text) => problem(text),
         }
         loaded.push(program);

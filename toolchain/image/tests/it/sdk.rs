@@ -320,6 +320,41 @@ fn a_domain_learns_by_which_row_it_lends_a_region() {
     );
 }
 
+/// The SDK's tool knows a program by its path.
+#[test]
+fn two_domains_with_one_program_and_different_constants_get_a_copy_each() {
+    let (bench, sdk) = (Bench::new(), sdk_with("2.3.0", NOTE_ARGUMENTS));
+    let mut elf = Elf::program(&[("x", 8)]);
+    elf.segments[1].2 = vec![0; 0x200];
+    bench.elf("a.elf", &elf);
+    let constant = |value: u64| format!("<constant symbol=\"x\" value=\"{value}\"/>");
+    let child = "<protection_domain name=\"child\" id=\"1\" priority=\"1\"><program_image path=\"a.elf\"/>";
+    let body = [
+        domain("one", 2, &format!("{}{child}{}</protection_domain>", constant(1), constant(2))),
+        domain("three", 1, &constant(1)),
+        domain("four", 1, &constant(4)),
+    ]
+    .concat();
+    let image = built(&bench, &sdk, &body).unwrap();
+    let description = fs::read_to_string(image.description).unwrap();
+    let parsed = roxmltree::Document::parse(&description).unwrap();
+    let programs: Vec<_> = parsed
+        .descendants()
+        .filter(|node| node.has_tag_name("program_image"))
+        .map(|node| (node.parent().unwrap().attribute("name").unwrap(), node.attribute("path").unwrap()))
+        .collect();
+    let expected = [("one", "a.elf"), ("child", "a.elf.child"), ("three", "a.elf"), ("four", "a.elf.four")];
+    assert_eq!(programs, expected);
+    let (_, at, _) = elf.symbols.iter().find(|(name, ..)| name == "x").unwrap();
+    let at = usize::try_from(at - DATA).unwrap();
+    for (path, value) in [("a.elf", 1), ("a.elf.child", 2), ("a.elf.four", 4)] {
+        let file = fs::read(bench.path().join("out/programs").join(path)).unwrap();
+        let parsed = object::File::parse(&*file).unwrap();
+        let data = parsed.segments().find(|segment| segment.address() == DATA).unwrap().data().unwrap();
+        assert_eq!(u64::from_le_bytes(data[at..at + 8].try_into().unwrap()), value, "{path}");
+    }
+}
+
 #[test]
 fn a_grant_table_that_is_not_in_the_file_is_refused() {
     let (bench, sdk) = (Bench::new(), sdk_with("2.3.0", "exit 1"));
