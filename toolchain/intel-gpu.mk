@@ -2,38 +2,67 @@
 # For Makefiles of Microkit systems that include the Intel GPU driver. Before the include set:
 #
 #   INTEL_GPU        this repository
-#   MICROKIT_SDK     the SDK; MICROKIT_CONFIG its configuration (debug or release; debug unless set)
+#   MICROKIT_SDK     the SDK, and MICROKIT_CONFIG its configuration (debug or release; debug unless set); without an
+#                    SDK the system is built for this repository's embedded kernel
 #   BUILD_DIR        where results go
 #
 # Then there are:
 #
 #   $(INTEL_GPU_ELF)                               the driver domain, built for that kernel
+#   $(INTEL_GPU_KERNEL)                            that kernel, in the form that QEMU's loader takes
 #   $(call intel_gpu_domain,PACKAGES)              a command that builds more of this repository's domains, to
 #                                                  $(INTEL_GPU_PROGRAMS)
+#   $(call intel_gpu_crates,FOLDER,PACKAGES)       the same for packages of a cargo workspace of your own; each has a
+#                                                  feature mcs = ["microkit-ext/mcs"], which is set for SDKs
 #   $(call intel_gpu_image,SYSTEM,FOLDER,BOARD)    a command that makes FOLDER/loader.img; programs are looked for in
 #                                                  $(INTEL_GPU_PROGRAMS), $(BUILD_DIR) and SYSTEM's folder
+#   $(call intel_gpu_run,IMAGE)                    a command that boots it in QEMU with a GPU attached; it succeeds when the
+#                                                  system ends the emulator with code 0 (port 0xf4)
 
 MICROKIT_BOARD ?= x86_64_generic
 MICROKIT_CONFIG ?= debug
 CARGO ?= cargo
+# Where the embedded kernel is built, in kernel/.
+INTEL_GPU_KERNELS ?= $(abspath $(INTEL_GPU))/target
 
-INTEL_GPU_TARGET := $(abspath $(BUILD_DIR))/intel-gpu-$(MICROKIT_CONFIG)
+INTEL_GPU_TARGET ?= $(abspath $(BUILD_DIR))/intel-gpu-$(if $(MICROKIT_SDK),sdk-)$(MICROKIT_CONFIG)
 INTEL_GPU_PROGRAMS := $(INTEL_GPU_TARGET)/x86_64-unknown-linux-gnu/domain
 INTEL_GPU_ELF := $(INTEL_GPU_PROGRAMS)/gpu-driver.elf
 
-# Cargo writes NAME; descriptions say NAME.elf.
-intel_gpu_domain = cd $(INTEL_GPU) && \
-	MICROKIT_SDK=$(abspath $(MICROKIT_SDK)) MICROKIT_BOARD=$(MICROKIT_BOARD) MICROKIT_CONFIG=$(MICROKIT_CONFIG) \
-	$(CARGO) build -q --config toolchain/domain.toml --target-dir $(INTEL_GPU_TARGET) --profile domain \
-	-p microkit-ext --features microkit-ext/mcs $(addprefix -p ,$(1)) && \
-	for program in $(1); do ln -sf $$program $(INTEL_GPU_PROGRAMS)/$$program.elf; done
+ifeq ($(MICROKIT_SDK),)
+INTEL_GPU_KERNEL := $(INTEL_GPU_KERNELS)/kernel/$(MICROKIT_CONFIG)/kernel32.elf
+intel_gpu_env := SEL4_INTERFACES_DIR=$(dir $(INTEL_GPU_KERNEL))interfaces
+intel_gpu_with := --initialiser $(INTEL_GPU_PROGRAMS)/initialiser
+else
+INTEL_GPU_KERNEL := $(abspath $(MICROKIT_SDK))/board/$(MICROKIT_BOARD)/$(MICROKIT_CONFIG)/elf/sel4_32.elf
+intel_gpu_env := MICROKIT_SDK=$(abspath $(MICROKIT_SDK)) MICROKIT_BOARD=$(MICROKIT_BOARD) MICROKIT_CONFIG=$(MICROKIT_CONFIG)
+intel_gpu_with := --microkit-sdk $(MICROKIT_SDK) --microkit-config $(MICROKIT_CONFIG)
+endif
 
-intel_gpu_image = mkdir -p $(2) && $(CARGO) run -q --manifest-path $(INTEL_GPU)/Cargo.toml -p image --bin microkit-image -- \
-	$(1) --microkit-sdk $(MICROKIT_SDK) --microkit-config $(MICROKIT_CONFIG) --board $(3) \
+intel_gpu_cargo = $(intel_gpu_env) $(CARGO) build -q --config $(abspath $(INTEL_GPU))/toolchain/domain.toml \
+	--target-dir $(INTEL_GPU_TARGET) --profile domain
+intel_gpu_tool = $(CARGO) run -q --manifest-path $(INTEL_GPU)/Cargo.toml
+# Cargo writes NAME; descriptions say NAME.elf.
+intel_gpu_names = for program in $(1); do ln -sf $$program $(INTEL_GPU_PROGRAMS)/$$program.elf; done
+
+intel_gpu_domain = cd $(INTEL_GPU) && $(intel_gpu_cargo) -p microkit-ext $(if $(MICROKIT_SDK),--features microkit-ext/mcs) \
+	$(addprefix -p ,$(1)) && $(call intel_gpu_names,$(1))
+
+intel_gpu_crates = cd $(1) && $(intel_gpu_cargo) $(addprefix -p ,$(2)) \
+	$(if $(MICROKIT_SDK),$(addprefix --features ,$(addsuffix /mcs,$(2)))) && $(call intel_gpu_names,$(2))
+
+intel_gpu_image = mkdir -p $(2) && $(intel_gpu_tool) -p image --bin microkit-image -- \
+	$(1) $(intel_gpu_with) --board $(3) \
 	--search-path $(INTEL_GPU_PROGRAMS) --search-path $(BUILD_DIR) --search-path $(dir $(1)) \
-	-o $(2) --report $(2)/report.json
+	-o $(2)$(if $(MICROKIT_SDK),,/loader.img) --report $(2)/report.json
+
+intel_gpu_run = $(intel_gpu_tool) -p xtask -- boot --kernel $(INTEL_GPU_KERNEL) --image $(1)
 
 $(INTEL_GPU_ELF): FORCE
+ifeq ($(MICROKIT_SDK),)
+	$(INTEL_GPU)/toolchain/kernel/build.sh $(MICROKIT_CONFIG) --target-root $(INTEL_GPU_KERNELS)
+	$(call intel_gpu_domain,initialiser)
+endif
 	$(call intel_gpu_domain,gpu-driver)
 
 .PHONY: FORCE

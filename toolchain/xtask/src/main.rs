@@ -6,6 +6,7 @@
 mod bench;
 mod image;
 mod lint;
+mod machine;
 mod oracle;
 mod packages;
 mod parity;
@@ -29,6 +30,8 @@ struct Arguments {
 enum Verb {
     /// Boot a demonstration in QEMU; the picture that it makes goes to target/run/frame.png
     Run(run::Options),
+    /// Boot any kernel and image in QEMU with a GPU attached
+    Boot(machine::Options),
     /// Build the kernel and the image of a demonstration
     Image(image::Options),
     /// Run the host tests and the boot tests
@@ -102,6 +105,7 @@ impl From<String> for Closing {
 fn perform(verb: &Verb, workspace: &Workspace) -> (&'static str, Result<Closing>) {
     match verb {
         Verb::Run(options) => ("run", run::run(workspace, options).map(Closing::from)),
+        Verb::Boot(options) => ("boot", machine::boot(workspace, options).map(Closing::from)),
         Verb::Image(options) => ("image", image::image(workspace, options).map(Closing::from)),
         Verb::Test => ("test", test::test(workspace)),
         Verb::Lint => ("lint", lint::lint(workspace).map(Closing::from)),
