@@ -42,12 +42,19 @@ const EXCUSED: &[Excused] = &[
 /// Rules that batches of IGT and its benchmarks break, on purpose or without harm:
 /// - The invalid command of batches that shall hang (IGT: lib/igt_dummyload.c, IGT_SPIN_INVALID_CS).
 /// - The benchmark gem_wsim stores into the status page, which no program may; parts make a NOOP of it.
-/// - gem_ctx_isolation writes whole values to every register that programs may write, also to CS_CHICKEN1, of which only the
-///   bits count that the upper half enables.
+/// - It also says of register offsets that they are relative to the engine, on parts before Gen11 too, which know no such
+///   bits.
+/// - gem_ctx_isolation writes whole values to every register that programs may write, also to CS_CHICKEN1 and on Gen9 to
+///   CACHE_MODE_1 and COMMON_SLICE_CHICKEN2, of which only the bits count that the upper half enables.
 const BY_PROGRAMS: &[Excused] = &[
     Excused { start: "the command stream can be parsed to its end: ", part: "UnknownCommand 0xdeadbeef" },
     Excused { start: "command 0x10800001: a non-privileged batch ", part: "turned into a NOOP" },
+    Excused { start: "MI_LOAD_REGISTER_IMM (0x11080001): reserved header bits", part: "bits 0x80000 [" },
+    Excused { start: "MI_LOAD_REGISTER_REG (0x150c0001): reserved header bits", part: "bits 0xc0000 [" },
+    Excused { start: "MI_STORE_REGISTER_MEM (0x12080002): reserved header bits", part: "bits 0x80000 [" },
     Excused { start: "0x2580: a masked register needs the write-enable bits", part: "wrote 0x" },
+    Excused { start: "0x7004: a masked register needs the write-enable bits", part: "wrote 0x" },
+    Excused { start: "0x7014: a masked register needs the write-enable bits", part: "wrote 0x" },
 ];
 
 /// What was found.
@@ -405,6 +412,11 @@ mod unit {
                      commands and registers only: turned into a NOOP [Privilege; PRM vol 2c, FORCE_TO_NONPRIV]";
         assert_eq!(complaints(index), 0);
         assert_eq!(complaints(&index.replace("0x10800001", "0x11000001")), 1);
+        let relative = "client: bcs0: MI_LOAD_REGISTER_IMM (0x11080001) at Batch Ppgtt 0x2000: reserved header bits must be 0: \
+                        bits 0x80000 [Command; PRM vol 2a, command reference]";
+        assert_eq!(complaints(relative), 0);
+        assert_eq!(complaints(&relative.replace("bits 0x80000", "bits 0x90000")), 1);
+        assert_eq!(complaints(relative.trim_start_matches("client: ")), 1, "the driver's own");
         let masked = "client: register 0x2580: a masked register needs the write-enable bits [31:16] of what it changes: \
                       wrote 0x2 [MaskedWrite; PRM vol 2c, masked registers]";
         assert_eq!(complaints(masked), 0);
