@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! What a submission costs in register accesses: each traps, or takes a microsecond, and the numbers must
-//! not creep up.
+//! What a submission costs in register accesses, each of which traps or takes a microsecond, and in writes to memory that
+//! the GPU reads: the numbers must not creep up. Lines `bench: NAME VALUE UNIT` are for `make bench`.
 
 mod machine;
 
@@ -38,6 +38,16 @@ fn take(gpu: &mut Counted) -> (u32, u32) {
     (count.writes, count.reads)
 }
 
+/// Tells a figure.
+fn figure(name: &str, value: impl std::fmt::Display, unit: &str) {
+    println!("\nbench: {name} {value} {unit}");
+}
+
+/// Dwords written to DMA memory since the last time.
+fn take_dma_writes(gpu: &mut Counted) -> u64 {
+    std::mem::take(&mut gpu.hardware_mut().hardware.dma_writes)
+}
+
 /// Register writes and reads of `requests` empty batches, all submitted before the GPU does anything,
 /// until all are complete, and the number of interrupts.
 fn cost(gpu: &mut Counted, requests: u32) -> (u32, u32, u32) {
@@ -53,6 +63,7 @@ fn cost(gpu: &mut Counted, requests: u32) -> (u32, u32, u32) {
     // The first time warms nothing up, but the second is what is counted.
     for _ in 0..2 {
         take(gpu);
+        take_dma_writes(gpu);
         interrupts = 0;
         for cookie in 0..requests {
             let submission = Submission { context, batch: va(0x1000), waits: &[], cookie: cookie.into() };
@@ -82,16 +93,35 @@ fn one_submission_on_tiger_lake_costs_no_more_than_linux_pays() {
     // Linux 6.1: 10 writes, 4 reads, 1 interrupt.
     let mut gpu = counted("tgl", Timing::Instant);
     let (writes, reads, interrupts) = cost(&mut gpu, 1);
-    println!("{writes} writes, {reads} reads, {interrupts} interrupts");
+    let dma = take_dma_writes(&mut gpu);
+    for (name, value, unit) in [
+        ("submission-alone-register-writes", writes.into(), "writes"),
+        ("submission-alone-register-reads", reads.into(), "reads"),
+        ("submission-alone-dma-writes", dma, "dwords"),
+        ("submission-alone-interrupts", u64::from(interrupts), "interrupts"),
+    ] {
+        figure(name, value, unit);
+    }
     assert!(writes <= 10 && reads <= 4 && interrupts == 1, "{writes} writes, {reads} reads, {interrupts}");
+    assert!(dma <= 64, "{dma}");
 }
 
 #[test]
 fn requests_that_are_queued_share_submissions_and_interrupts() {
     let mut gpu = counted("tgl", Timing::Deferred);
     let (writes, reads, interrupts) = cost(&mut gpu, 32);
-    println!("{writes} writes, {reads} reads, {interrupts} interrupts");
+    let dma = take_dma_writes(&mut gpu);
+    for (name, value, unit) in [
+        ("submission-of-32-register-writes", u64::from(writes), "writes"),
+        ("submission-of-32-register-reads", reads.into(), "reads"),
+        ("submission-of-32-dma-writes", dma, "dwords"),
+        ("submission-of-32-interrupts", interrupts.into(), "interrupts"),
+    ] {
+        let hundredths = value * 100 / 32;
+        figure(name, format_args!("{}.{:02}", hundredths / 100, hundredths % 100), unit);
+    }
     assert!(writes <= 32 && reads <= 16, "{writes} writes, {reads} reads, {interrupts} interrupts");
+    assert!(dma <= 64 * 32, "{dma}");
 }
 
 #[test]
@@ -99,7 +129,8 @@ fn start_costs_fewer_accesses_than_linux_makes() {
     // Linux 6.1 on Tiger Lake: 1,002 writes, 421 reads.
     let mut gpu = counted("tgl", Timing::Instant);
     let (writes, reads) = take(&mut gpu);
-    println!("{writes} writes, {reads} reads");
+    figure("start-register-writes", writes, "writes");
+    figure("start-register-reads", reads, "reads");
     assert!(writes < 1_002 && reads < 421, "{writes} writes, {reads} reads");
 }
 
@@ -144,4 +175,49 @@ fn a_context_costs_its_ggtt_entries_and_two_flushes() {
     let (writes, reads) = take(&mut gpu);
     println!("destroy: {writes} writes, {reads} reads");
     assert!(writes <= 7 && reads <= 1);
+}
+
+/// With all contexts that there may be alive, each with its own logical state, and all of them in one address space or
+/// each in its own, a submission makes the same accesses as with one.
+#[test]
+fn a_submission_costs_the_same_with_4096_contexts_alive_as_with_one() {
+    const CONTEXTS: u32 = 4096;
+    let accesses = |contexts: u32| {
+        // Six pages for a context, and one each for what 64 of them share.
+        let mut machine = Machine::with_pages("tgl", gpu_model::Options::default(), 28_000);
+        let identity = machine.identity();
+        let hardware = Traced { hardware: machine, tracer: Count::default() };
+        let config = Config { contexts: CONTEXTS, timelines: CONTEXTS, ..Config::default() };
+        let mut gpu = Gpu::init(hardware, identity, config).expect("the GPU comes up");
+        let account = gpu.account_create(28_000).expect("room");
+        let vm = gpu.vm_create(account).expect("memory");
+        let engine = gpu.engine(EngineClass::Copy, 0).expect("every part has one");
+        let object = gpu.object_allocate(account, 1).expect("memory");
+        gpu.object_write(&object, 0, &BATCH_END.to_le_bytes()).expect("inside");
+        gpu.bind_object(vm, range(0x1000, 1), &object, Default::default(), false).expect("free");
+        let mut all = vec![];
+        for _ in 0..contexts {
+            let timeline = gpu.timeline_create().expect("memory");
+            all.push(gpu.context_create(account, engine, vm, timeline, 0).expect("memory"));
+        }
+        // All have run once; what is counted is a submission of the first one, after the second time.
+        let mut counted = (0, 0, 0);
+        for context in all.iter().chain([&all[0], &all[0]]) {
+            take(&mut gpu);
+            take_dma_writes(&mut gpu);
+            let submission = Submission { context: *context, batch: va(0x1000), waits: &[], cookie: 0 };
+            gpu.submit(submission).expect("accepted");
+            gpu.hardware_mut().hardware.model.run_until_idle(1_000_000);
+            while gpu.hardware_mut().hardware.model.take_msi().is_some() {
+                gpu.interrupt();
+            }
+            assert!(gpu.take_completion().is_some(), "{contexts}");
+            let (writes, reads) = take(&mut gpu);
+            counted = (writes, reads, take_dma_writes(&mut gpu));
+        }
+        counted
+    };
+    let (one, many) = (accesses(1), accesses(CONTEXTS));
+    figure("submission-among-4096-contexts-dma-writes", many.2, "dwords");
+    assert_eq!(one, many, "register writes, reads, and dwords of memory");
 }

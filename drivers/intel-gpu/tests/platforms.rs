@@ -4,7 +4,9 @@
 mod machine;
 
 use intel_gpu::Status;
+use intel_gpu::address::DmaOffset;
 use intel_gpu::device::EngineClass;
+use intel_gpu::platform::DmaMemory;
 use machine::{BATCH_END, Rig, store};
 
 const SOURCE: u64 = 0x40_0000;
@@ -101,4 +103,22 @@ fn rocket_lake_works_on_every_engine() {
 #[test]
 fn alder_lake_works_on_every_engine() {
     works("adls");
+}
+
+/// The machine of a part without a shared cache holds what the CPU writes back until it is flushed, and this is what the
+/// tests on Gemini Lake run on: a flush that the driver forgets is a failure of theirs.
+#[test]
+fn without_a_shared_cache_the_gpu_finds_only_what_was_flushed() {
+    for (platform, found) in [("glk", 0), ("skl", 7)] {
+        let mut machine = machine::Machine::new(platform, gpu_model::Options::default());
+        let (at, place) = (DmaOffset(0x2040), machine::BASE + 0x2040);
+        machine.write_u32(at, 7);
+        assert_eq!((machine.read_u32(at), machine.memory.get_u32(place)), (7, Some(found)), "{platform}");
+        machine.flush(DmaOffset(0x207c), 4);
+        assert_eq!(machine.memory.get_u32(place), Some(7), "{platform}: the whole line");
+        // What the GPU writes is snooped.
+        machine.write_u32(at, 8);
+        assert!(machine.memory.set_u32(place, 9));
+        assert_eq!(machine.read_u32(at), 9, "{platform}");
+    }
 }

@@ -2,6 +2,8 @@
 //! The driver core above the device model.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+use std::collections::HashMap;
+
 use gpu_model::registers::forcewake::AckDelay;
 use gpu_model::{Bar, Options, Timing, VecMemory, by_name};
 use intel_gpu::address::{DeviceAddress, DmaOffset, GpuVirtual, VaRange};
@@ -16,14 +18,55 @@ use intel_gpu::{
 pub(crate) const BASE: u64 = 0x1_0000_0000; // 4 GiB: addresses need more than 32 bits
 const PAGES: u32 = 4096;
 
+/// The caches of a CPU that shares none with the GPU. What the CPU writes stays here until it is flushed, so that the GPU
+/// finds nothing that the driver has not flushed. What the GPU writes is seen by the CPU: its writes are snooped
+/// on these parts (PAT index 0; PRM vol 5, Memory Views).
+#[derive(Debug, Default)]
+struct CpuCache {
+    /// Dwords by offset: what memory held when they were written first, and what was written.
+    dirty: HashMap<usize, (u32, u32)>,
+}
+
+impl CpuCache {
+    /// Bytes of a cache line.
+    const LINE: usize = 64;
+
+    fn write(&mut self, at: usize, memory: u32, value: u32) {
+        let (old, new) = self.dirty.entry(at).or_insert((memory, value));
+        if *old != memory {
+            *old = memory; // the GPU has written it since
+        }
+        *new = value;
+    }
+
+    /// What the CPU reads where memory holds `memory`.
+    fn read(&self, at: usize, memory: u32) -> u32 {
+        match self.dirty.get(&at) {
+            Some((old, new)) if *old == memory => *new,
+            _ => memory,
+        }
+    }
+
+    /// Takes the dwords of the lines that the range touches out of the cache.
+    fn flush(&mut self, at: usize, bytes: usize) -> Vec<(usize, (u32, u32))> {
+        let lines = at / Self::LINE * Self::LINE..(at + bytes).next_multiple_of(Self::LINE);
+        lines.step_by(4).filter_map(|at| self.dirty.remove_entry(&at)).collect()
+    }
+}
+
 /// A machine with the modelled GPU.
 pub(crate) struct Machine {
+    /// On parts without a cache that CPU and GPU share.
+    cache: Option<CpuCache>,
+    /// Dwords that the CPU wrote to memory that the GPU reaches.
+    pub(crate) dma_writes: u64,
     /// What a pause in a poll is: nanoseconds, and units of work of the engines.
     pub(crate) pause: (u64, u64),
     /// So many requests to wake the GT are not acknowledged, and those after them are.
     pub(crate) refused_wakes: Option<u32>,
     pub(crate) model: gpu_model::Gpu,
     pub(crate) memory: VecMemory,
+    pages: u32,
 }
 
 impl std::fmt::Debug for Machine {
@@ -34,7 +77,12 @@ impl std::fmt::Debug for Machine {
 
 impl Machine {
     pub(crate) fn new(platform: &str, options: Options) -> Self {
-        let memory = VecMemory::new(BASE, (PAGES as usize) << 12);
+        Self::with_pages(platform, options, PAGES)
+    }
+
+    pub(crate) fn with_pages(platform: &str, options: Options, pages: u32) -> Self {
+        let memory = VecMemory::new(BASE, (pages as usize) << 12);
+        let cache = (platform == "glk").then(CpuCache::default);
         let platform = by_name(platform).expect("a platform of the model");
         let mut model = gpu_model::Gpu::new(platform, options, Box::new(memory.clone()));
         // Memory decoding, bus master; MSI at 0xfee00000.
@@ -46,7 +94,15 @@ impl Machine {
         model.config_write(at + 4, 4, 0xfee0_0000);
         model.config_write(at + 8, 2, 0x35);
         model.config_write(at + 2, 2, 1);
-        Self { pause: (20_000, 500), refused_wakes: None, model, memory }
+        Self { cache, dma_writes: 0, pages, pause: (20_000, 500), refused_wakes: None, model, memory }
+    }
+
+    fn memory_u32(&self, at: usize) -> u32 {
+        self.memory.get_u32(BASE + at as u64).expect("inside the region")
+    }
+
+    fn set_memory_u32(&self, at: usize, value: u32) {
+        assert!(self.memory.set_u32(BASE + at as u64, value), "outside the region");
     }
 
     pub(crate) fn identity(&mut self) -> PciIdentity {
@@ -82,24 +138,47 @@ impl Mmio for Machine {
 
 impl DmaMemory for Machine {
     fn page_count(&self) -> u32 {
-        PAGES
+        self.pages
     }
     fn device_base(&self) -> DeviceAddress {
         DeviceAddress::new(BASE)
     }
     fn read_u32(&self, at: DmaOffset) -> u32 {
-        self.memory.get_u32(BASE + at.0 as u64).expect("inside the region")
+        let memory = self.memory_u32(at.0);
+        self.cache.as_ref().map_or(memory, |cache| cache.read(at.0, memory))
     }
     fn write_u32(&mut self, at: DmaOffset, value: u32) {
-        assert!(self.memory.set_u32(BASE + at.0 as u64, value), "outside the region");
+        self.dma_writes += 1;
+        let memory = self.memory_u32(at.0);
+        match &mut self.cache {
+            Some(cache) => cache.write(at.0, memory, value),
+            None => self.set_memory_u32(at.0, value),
+        }
     }
     fn read_u64(&self, at: DmaOffset) -> u64 {
+        if self.cache.is_some() {
+            return u64::from(self.read_u32(at.add(4))) << 32 | u64::from(self.read_u32(at));
+        }
         self.memory.get_u64(BASE + at.0 as u64).expect("inside the region")
     }
     fn write_u64(&mut self, at: DmaOffset, value: u64) {
+        if self.cache.is_some() {
+            self.write_u32(at, u32::try_from(value & 0xffff_ffff).expect("32 bits"));
+            self.write_u32(at.add(4), u32::try_from(value >> 32).expect("32 bits"));
+            return;
+        }
+        self.dma_writes += 2;
         assert!(self.memory.set_u64(BASE + at.0 as u64, value), "outside the region");
     }
-    fn flush(&mut self, _at: DmaOffset, _bytes: usize) {}
+    fn flush(&mut self, at: DmaOffset, bytes: usize) {
+        let flushed = self.cache.as_mut().map_or(vec![], |cache| cache.flush(at.0, bytes));
+        for (at, (old, new)) in flushed {
+            // A line that the GPU has written was written back before.
+            if self.memory_u32(at) == old {
+                self.set_memory_u32(at, new);
+            }
+        }
+    }
     fn write_barrier(&mut self) {}
     fn read_barrier(&mut self) {}
     fn cut_off(&mut self) {

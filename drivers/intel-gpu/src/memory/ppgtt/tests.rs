@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::address::GpuVirtual;
+use crate::address::{DmaOffset, GpuVirtual};
 use crate::device::Generation;
 use crate::platform::DmaMemory;
 use crate::testing::FakeHardware;
@@ -36,7 +36,7 @@ fn format(generation: Generation, bits: u32) -> Format {
 impl Fixture {
     fn new(format: Format) -> Self {
         let mut bus = Bus::new(FakeHardware::new(PAGES as usize), format.generation, true);
-        let mut pool = Pool::new(DeviceAddress::new(FakeHardware::BASE), PAGES, 2).expect("a pool");
+        let mut pool = Pool::new(DeviceAddress::new(FakeHardware::BASE), PAGES, 3).expect("a pool");
         let account = pool.create_account(PAGES).expect("room");
         let free = pool.free_pages();
         let space = Ppgtt::new(&mut bus, &mut pool, format, None, account).expect("memory");
@@ -284,4 +284,116 @@ proptest! {
     ) {
         agree_with_naive_map(format(Generation::Gen9, 32), steps)?;
     }
+}
+
+/// Every byte of the tables, and what is charged.
+fn snapshot(fixture: &Fixture) -> (Vec<u64>, u32, u32) {
+    let words =
+        (0..PAGES as usize * 512).map(|index| fixture.bus.hw.read_u64(DmaOffset(index * 8))).collect();
+    let used = fixture.pool.usage(fixture.account).expect("exists").used;
+    (words, used, fixture.pool.free_pages())
+}
+
+/// A bind that needs tables of every level, on both sides of the end of a directory, fails at each of its
+/// allocations in turn: nothing has changed then, in the tables and in the account.
+#[test]
+fn a_bind_that_fails_at_any_of_its_allocations_leaves_everything_as_it_was() {
+    for (generation, bits, boundary, tables) in [
+        (Generation::Gen12, 47, 1_u64 << 39, 1 + 2 + 4),
+        (Generation::Gen9, 48, 1 << 39, 1 + 2 + 4),
+        (Generation::Gen8, 32, 1 << 30, 4),
+    ] {
+        let mut failures = 0;
+        loop {
+            let mut fixture = Fixture::new(format(generation, bits));
+            fixture.bind(0x1000, &[run(0x5000, 3)], false).expect("free");
+            // All but so many pages are taken by somebody else.
+            let other = fixture.pool.create_account(PAGES).expect("room");
+            let mut taken = PageList::new();
+            while fixture.pool.free_pages() > failures {
+                let page = fixture.pool.allocate(0, other).expect("there are free ones");
+                fixture.pool.push(&mut taken, page);
+            }
+            let before = snapshot(&fixture);
+            // Pages that are nowhere contiguous: 4 KiB entries only.
+            let runs: Vec<_> = (0..2048).map(|n| run(0x4000_0000 + (n << 13), 1)).collect();
+            let bound = fixture.bind(boundary - (4 << 20), &runs, false);
+            if bound.is_ok() {
+                assert_eq!(failures, tables, "{generation:?}");
+                assert_eq!(fixture.translate(boundary), Some((0x4000_0000 + (1024 << 13), true)));
+                fixture.pool.free_list(&mut taken);
+                fixture.unbind(boundary - (4 << 20), 2048);
+                break;
+            }
+            assert_eq!(bound, Err(Error::NoMemory), "{generation:?}, {failures}");
+            assert!(snapshot(&fixture) == before, "{generation:?}: something changed, {failures}");
+            fixture.pool.free_list(&mut taken);
+            fixture.finish();
+            failures += 1;
+        }
+    }
+}
+
+/// What binding in entries of 4 KiB takes, held against writing the same entries to the same memory one after the other,
+/// and what unbinding 1 GiB of them takes: `bench: NAME VALUE UNIT` for `make bench`. Time is printed, never judged.
+#[test]
+fn a_gibibyte_of_4_kib_entries_is_bound_and_unbound() {
+    const ENTRIES_OF_1_GIB: u32 = 1 << 18;
+    /// Small enough that on a busy host some round is not interrupted.
+    const PART: u32 = 1 << 14;
+    let format = format(Generation::Gen9, 48);
+    let mut bus = Bus::new(FakeHardware::new(1200), format.generation, true);
+    let mut pool = Pool::new(DeviceAddress::new(FakeHardware::BASE), 1200, 2).expect("a pool");
+    let account = pool.create_account(1200).expect("room");
+    let mut space = Ppgtt::new(&mut bus, &mut pool, format, None, account).expect("memory");
+    let block = pool.allocate(5, account).expect("32 pages");
+    let part = range(1 << 30, PART.into());
+    let entries: Vec<u64> = (0..u64::from(PART)).map(|n| 0x40_0000_0003 + (n << 13)).collect();
+    // A copy; binds, every page alone, and all in one run that is not aligned for larger entries; an unbind.
+    let mut best = [u128::MAX; 4];
+    let mut keep = |place: usize, start: std::time::Instant| {
+        best[place] = best[place].min(start.elapsed().as_nanos().max(1));
+    };
+    for _ in 0..40 {
+        let start = std::time::Instant::now();
+        for (index, entry) in entries.iter().enumerate() {
+            bus.hw.write_u64(block.at(0).add(index * 8), *entry);
+        }
+        keep(0, start);
+        for (place, stride, pages) in [(1, 13, 1), (2, 12, PART)] {
+            let mut at = 0;
+            let next = |_: &Pool| {
+                let run = run(0x40_0000_1000 + (u64::from(at) << stride), pages);
+                at += pages;
+                (at <= PART).then_some(run)
+            };
+            let start = std::time::Instant::now();
+            let reserved = space.reserve(&bus, &mut pool, part).expect("tables");
+            space.bind(&mut bus, &mut pool, reserved, next, Cache::Coherent, false);
+            keep(place, start);
+            assert_eq!(space.mapped_pages(), PART.into());
+            let mut emptied = PageList::new();
+            assert_eq!(space.unbind(&mut bus, &mut pool, part, &mut emptied), PART.into());
+            pool.free_list(&mut emptied);
+        }
+    }
+    let everything = range(1 << 30, ENTRIES_OF_1_GIB.into());
+    for _ in 0..5 {
+        let mut pages = Some(run(0x40_0000_1000, ENTRIES_OF_1_GIB));
+        let reserved = space.reserve(&bus, &mut pool, everything).expect("tables");
+        let next = |_: &Pool| pages.take();
+        space.bind(&mut bus, &mut pool, reserved, next, Cache::Coherent, false);
+        let mut emptied = PageList::new();
+        let start = std::time::Instant::now();
+        let removed = space.unbind(&mut bus, &mut pool, everything, &mut emptied);
+        keep(3, start);
+        assert_eq!(removed, ENTRIES_OF_1_GIB.into());
+        assert_eq!(emptied.len(), 512 + 1 + 1, "page tables, their directory and the table above it");
+        pool.free_list(&mut emptied);
+    }
+    let share = |place: usize| best[0] * 100 / best[place];
+    println!("\nbench: bind-4-kib-entries-page-by-page {} % of the speed of a copy", share(1));
+    println!("bench: bind-4-kib-entries-contiguous {} % of the speed of a copy", share(2));
+    println!("bench: unbind-1-gib-of-4-kib-entries {} us", best[3] / 1000);
+    pool.free(block);
 }
