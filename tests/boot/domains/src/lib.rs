@@ -22,6 +22,28 @@ const EXIT_PORT: IoPort = IoPort::new(0);
 /// The device's address.
 const EXIT_ADDRESS: u16 = 0xf4;
 
+/// The judge's I/O port range with the serial port, in systems whose kernel may print nothing.
+const SERIAL_PORT: IoPort = IoPort::new(1);
+
+/// COM1's data register.
+const SERIAL_ADDRESS: u16 = 0x3f8;
+
+/// Writes to the serial port by itself, so that a release kernel does, too. The emulated port takes every byte at once.
+#[derive(Debug)]
+pub struct Serial;
+
+impl core::fmt::Write for Serial {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        text.bytes().try_for_each(|byte| SERIAL_PORT.out8(SERIAL_ADDRESS, byte)).map_err(|_| core::fmt::Error)
+    }
+}
+
+/// A figure for the bench, on any kernel.
+pub fn figure(name: &str, value: impl core::fmt::Display, unit: &str) {
+    use core::fmt::Write as _;
+    writeln!(Serial, "bench: {name} {value} {unit}").expect("the system has the port");
+}
+
 /// Ends the run as a success.
 pub fn pass() -> ! {
     sel4_microkit::debug_println!("{}: pass", name());

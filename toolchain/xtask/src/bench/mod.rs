@@ -12,6 +12,7 @@
 //! thing, that and the ratio stand beside the figure.
 
 mod call;
+mod costs;
 mod gpu;
 mod model;
 mod ring;
@@ -44,6 +45,10 @@ pub(crate) struct Subject {
     packages: &'static [&'static str],
     /// Whether a GPU is attached.
     gpu: bool,
+    /// The kernel; the release one, without assertions, is what a product has, and what Linux is compared with.
+    kernel: Kernel,
+    /// Only figures whose names begin with one of these, where any are given.
+    only: &'static [&'static str],
     /// What Linux needs for the same things.
     peer: &'static [Peer],
 }
@@ -58,7 +63,7 @@ pub(crate) struct Peer {
 }
 
 /// The systems, the one that tells the counter's rate first.
-const SUBJECTS: &[Subject] = &[call::SUBJECT, gpu::SUBJECT, ring::SUBJECT];
+const SUBJECTS: &[Subject] = &[call::SUBJECT, gpu::START, gpu::SUBJECT, ring::SUBJECT];
 
 /// One `bench:` line.
 #[derive(Clone, Debug, PartialEq)]
@@ -170,7 +175,7 @@ pub(crate) fn bench(workspace: &Workspace) -> Result<String> {
     let mut table_rows = vec![];
     let mut ticks_per_second = None;
     for bench in SUBJECTS {
-        let pieces = Pieces::build(workspace, Kernel::Debug, bench.packages)?;
+        let pieces = Pieces::build(workspace, bench.kernel, bench.packages)?;
         let image =
             pieces.image(workspace, &workspace.root().join(bench.description), &folder.join(bench.name))?;
         let machine = |run: &str| {
@@ -189,9 +194,14 @@ pub(crate) fn bench(workspace: &Workspace) -> Result<String> {
             Some(rate) => rate,
             None => *ticks_per_second.insert(rate(&timed)?),
         };
+        let wanted = |value: &Value| {
+            bench.only.is_empty() || bench.only.iter().any(|start| value.name.starts_with(start))
+        };
+        let counted: Vec<_> = counted.into_iter().filter(wanted).collect();
         table_rows.extend(rows(&counted, &timed, rate, bench.peer)?);
     }
     ensure!(!table_rows.is_empty(), "nothing was measured");
+    table_rows.extend(costs::figures(workspace)?);
     let text = table(&table_rows) + &model::figures(workspace)?;
     print!("{text}");
     let report = folder.join("report.txt");

@@ -5,13 +5,13 @@
 #![no_std]
 #![no_main]
 
-use boot_domains::{region, ticks};
+use boot_domains::{figure, region, ticks};
 use gpu_client::microkit::ChannelTransport;
-use gpu_client::{Access, Context, Fence, Frames, Gpu, Lendable, Object, Param, UsedObject, Vm};
-use microkit_ext::cap;
-use sel4_microkit::{
-    Channel, ChannelSet, Handler, Infallible, debug_println, memory_region_symbol, protection_domain, var,
+use gpu_client::{
+    Access, Context, ContextParam, Fence, Frames, Gpu, Lendable, Object, Param, UsedObject, Vm,
 };
+use microkit_ext::cap;
+use sel4_microkit::{Channel, ChannelSet, Handler, Infallible, memory_region_symbol, protection_domain, var};
 use window::Window;
 
 const DRIVER: Channel = Channel::new(0);
@@ -41,6 +41,10 @@ const CALLS: u64 = 64;
 enum Subject {
     /// One batch.
     Alone,
+    /// The call alone that submits a batch, to a GPU that does not come to its end yet.
+    Held,
+    /// An urgent batch, while one that is not urgent runs and would not end by itself.
+    Preempting,
     /// A row of them, while the first holds the GPU up.
     RowSilent,
     /// A row of them, each of which the GPU may have done before the next one comes.
@@ -56,8 +60,10 @@ enum Subject {
 }
 
 impl Subject {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::Alone,
+        Self::Held,
+        Self::Preempting,
         Self::RowSilent,
         Self::RowInstant,
         Self::TurnsAlone,
@@ -70,6 +76,8 @@ impl Subject {
     const fn figure(self) -> (&'static str, u64) {
         match self {
             Self::Alone => ("submit-and-sleep-until-done", 1),
+            Self::Held => ("submit-call-gpu-held-up", 1),
+            Self::Preempting => ("preempt-and-run-until-done", 1),
             Self::RowSilent => ("queued-batch-of-32-gpu-silent", ROW as u64),
             Self::RowInstant => ("queued-batch-of-32-gpu-instant", ROW as u64),
             Self::TurnsAlone => ("context-switch-alone", 1),
@@ -86,6 +94,10 @@ struct Bench {
     vm: Vm,
     contexts: [Context; 2],
     batch: Object,
+    /// The batch that holds an engine up.
+    held: Option<Fence>,
+    /// What the measured part of a round took, if that is not all of it.
+    taken: u64,
     /// What this round has made.
     made: Option<(Option<Vm>, Context)>,
     /// Index in [`Subject::ALL`].
@@ -96,6 +108,10 @@ struct Bench {
     /// When the last call of the round had returned.
     called: u64,
     fence: Fence,
+    /// A context that is less urgent than the others.
+    patient: Context,
+    /// The median for a batch alone.
+    alone: u64,
     completed: [u64; ROUNDS],
     submitted: [u64; ROUNDS],
 }
@@ -131,10 +147,40 @@ impl Bench {
         }
     }
 
+    /// Lets a batch of the patient context run that holds its engine up until [`Bench::let_go`].
+    fn hold(&mut self) {
+        self.memory.write(GATE as usize, 0_u32);
+        self.held = Some(submit(&mut self.gpu, &self.patient, &self.batch, GATED..GATED + 32));
+    }
+
+    /// Ends what [`Bench::hold`] began: the next submission is what makes the GPU look again.
+    fn let_go(&mut self) {
+        if self.held.take().is_some() {
+            self.memory.write(GATE as usize, 1_u32);
+            let fence = submit(&mut self.gpu, &self.patient, &self.batch, 0..8);
+            while !self.gpu.is_complete(fence) {
+                core::hint::spin_loop();
+            }
+        }
+    }
+
     fn start(&mut self) {
+        self.let_go();
+        if Subject::ALL[self.subject] == Subject::Preempting {
+            self.hold();
+        }
         self.started = ticks();
         match Subject::ALL[self.subject] {
-            Subject::Alone => self.fence = submit(&mut self.gpu, &self.contexts[0], &self.batch, 0..8),
+            Subject::Alone | Subject::Preempting => {
+                self.fence = submit(&mut self.gpu, &self.contexts[0], &self.batch, 0..8);
+            }
+            Subject::Held => {
+                self.hold();
+                self.taken = ticks() - self.started;
+                self.let_go();
+                // Its end is the round's: the completion that this one notifies of is waited for.
+                self.fence = submit(&mut self.gpu, &self.contexts[0], &self.batch, 0..8);
+            }
             Subject::RowSilent => self.row(1, true),
             Subject::RowInstant => self.row(1, false),
             Subject::TurnsAlone => {
@@ -164,9 +210,10 @@ impl Bench {
                 self.gpu.destroy_vm(vm).expect("it is there");
             }
         }
-        let taken = ticks() - self.started;
+        let whole = ticks() - self.started;
+        let taken = if Subject::ALL[self.subject] == Subject::Held { self.taken } else { whole };
         if core::mem::take(&mut self.first) {
-            debug_println!("bench: first-submission-lending-one-page {taken} ticks");
+            figure("first-submission-lending-one-page", taken, "ticks");
         }
         if let Some(place) = self.round.checked_sub(WARM_UP) {
             self.completed[place] = taken;
@@ -177,9 +224,16 @@ impl Bench {
             return;
         }
         let (name, share) = Subject::ALL[self.subject].figure();
-        debug_println!("bench: {name} {} ticks", median(&mut self.completed) / share);
-        if Subject::ALL[self.subject] == Subject::Alone {
-            debug_println!("bench: submit-call {} ticks", median(&mut self.submitted));
+        let completed = median(&mut self.completed);
+        figure(name, completed / share, "ticks");
+        match Subject::ALL[self.subject] {
+            Subject::Alone => {
+                figure("submit-call", median(&mut self.submitted), "ticks");
+                self.alone = completed;
+            }
+            // What a batch alone takes, without the call that submits it to a GPU that does nothing yet.
+            Subject::Held => figure("completion-path", self.alone.saturating_sub(completed), "ticks"),
+            _ => {}
         }
         (self.round, self.subject) = (0, self.subject + 1);
         if self.subject == Subject::ALL.len() {
@@ -221,10 +275,13 @@ fn init() -> Bench {
     for _ in 0..CALLS {
         gpu.param(Param::ChipsetId).expect("every GPU has an id");
     }
-    debug_println!("bench: parameter-call-to-driver {} ticks", (ticks() - start) / CALLS);
+    figure("parameter-call-to-driver", (ticks() - start) / CALLS, "ticks");
 
     let vm = gpu.create_vm().expect("an address space");
     let contexts = [(); 2].map(|()| gpu.create_context(&vm).expect("a context"));
+    let patient = gpu.create_context(&vm).expect("a context");
+    let priority = i64::from(-1_i32).cast_unsigned();
+    gpu.set_context_param(&patient, ContextParam::PRIORITY, priority).expect("below the default one");
     let batch = gpu
         .create_userptr(Lendable {
             address: memory.address() as u64,
@@ -245,6 +302,10 @@ fn init() -> Bench {
         vm,
         contexts,
         batch,
+        held: None,
+        taken: 0,
+        patient,
+        alone: 0,
         made: None,
         subject: 0,
         round: 0,

@@ -4,10 +4,10 @@
 #![no_std]
 #![no_main]
 
-use boot_domains::ticks;
+use boot_domains::{figure, ticks};
 use gpu_client::microkit::ChannelTransport;
 use gpu_client::{Access, Context, Gpu, Object, Queued, Reply, Transport, UsedObject, memory, transport};
-use sel4_microkit::{Channel, NullHandler, debug_println, protection_domain};
+use sel4_microkit::{Channel, NullHandler, protection_domain};
 
 /// The blitter's slot of a context without an engine map.
 const BLITTER: u32 = 3;
@@ -108,13 +108,13 @@ fn init() -> NullHandler {
     let batch = gpu.create_userptr(code.lendable).expect("an object");
     by_call(&mut gpu, &context, &batch, 1);
 
-    let subjects: [(&str, Run, u64); 4] = [
-        ("request-by-call-alone", by_call, 1),
-        ("request-by-call-of-32", by_call, 32),
-        ("request-by-ring-alone", by_ring, 1),
-        ("request-by-ring-of-32", by_ring, 32),
+    let subjects: [(&str, &str, Run, u64); 4] = [
+        ("request-by-call-alone", "request-by-call-alone-system-calls", by_call, 1),
+        ("request-by-call-of-32", "request-by-call-of-32-system-calls", by_call, 32),
+        ("request-by-ring-alone", "request-by-ring-alone-system-calls", by_ring, 1),
+        ("request-by-ring-of-32", "request-by-ring-of-32-system-calls", by_ring, 32),
     ];
-    for (name, run, count) in subjects {
+    for (name, calls_name, run, count) in subjects {
         let mut taken = [0; ROUNDS];
         let mut calls = 0;
         for round in 0..WARM_UP + ROUNDS {
@@ -126,10 +126,11 @@ fn init() -> NullHandler {
             }
         }
         taken.sort_unstable();
-        debug_println!("bench: {name} {} ticks", taken[ROUNDS / 2] / count);
+        figure(name, taken[ROUNDS / 2] / count, "ticks");
         // Two decimals without floating point.
         let hundredths = calls * 100 / (ROUNDS as u64 * count);
-        debug_println!("bench: {name}-system-calls {}.{:02} calls", hundredths / 100, hundredths % 100);
+        let calls = format_args!("{}.{:02}", hundredths / 100, hundredths % 100);
+        figure(calls_name, calls, "calls");
     }
     boot_domains::pass()
 }
