@@ -3,11 +3,13 @@
 
 mod machine;
 
+use gpu_model::Options;
+use intel_gpu::Config;
 use intel_gpu::Status;
 use intel_gpu::address::DmaOffset;
 use intel_gpu::device::EngineClass;
 use intel_gpu::platform::DmaMemory;
-use machine::{BATCH_END, Rig, store};
+use machine::{BATCH_END, Machine, Rig, store, va};
 
 const SOURCE: u64 = 0x40_0000;
 const COPIES: u64 = 0x50_0000;
@@ -29,7 +31,10 @@ fn copy_blt(to: u64, from: u64) -> [u32; 10] {
 
 /// A store and a copy from every engine; from the copy engine a rectangle, too.
 fn works(platform: &str) {
-    let mut rig = Rig::new(platform);
+    works_on(platform, Rig::new(platform));
+}
+
+fn works_on(platform: &str, mut rig: Rig) {
     let source = rig.object_at(SOURCE, 1);
     let pattern: Vec<u32> = (0..1024).map(|index| 0x5eed_0000 + index * 3).collect();
     rig.write(&source, &pattern);
@@ -105,20 +110,47 @@ fn alder_lake_works_on_every_engine() {
     works("adls");
 }
 
-/// The machine of a part without a shared cache holds what the CPU writes back until it is flushed, and this is what the
-/// tests on Gemini Lake run on: a flush that the driver forgets is a failure of theirs.
+/// With a CPU that keeps what it writes until it is flushed: nothing that the GPU reads is forgotten.
+#[test]
+fn gemini_lake_finds_everything_flushed_that_its_engines_read() {
+    let machine = Machine::without_shared_cache("glk");
+    works_on("glk", Rig::over(machine, Config::default()));
+}
+
 #[test]
 fn without_a_shared_cache_the_gpu_finds_only_what_was_flushed() {
-    for (platform, found) in [("glk", 0), ("skl", 7)] {
-        let mut machine = machine::Machine::new(platform, gpu_model::Options::default());
+    let shared = Machine::new("skl", Options::default());
+    for (mut machine, found) in [(Machine::without_shared_cache("glk"), 0), (shared, 7)] {
         let (at, place) = (DmaOffset(0x2040), machine::BASE + 0x2040);
         machine.write_u32(at, 7);
-        assert_eq!((machine.read_u32(at), machine.memory.get_u32(place)), (7, Some(found)), "{platform}");
+        assert_eq!((machine.read_u32(at), machine.memory.get_u32(place)), (7, Some(found)));
         machine.flush(DmaOffset(0x207c), 4);
-        assert_eq!(machine.memory.get_u32(place), Some(7), "{platform}: the whole line");
+        assert_eq!(machine.memory.get_u32(place), Some(7), "the whole line");
         // What the GPU writes is snooped.
         machine.write_u32(at, 8);
         assert!(machine.memory.set_u32(place, 9));
-        assert_eq!(machine.read_u32(at), 9, "{platform}");
+        assert_eq!(machine.read_u32(at), 9);
+    }
+}
+
+/// The machine above judges the driver: one that forgets to flush what it writes into a batch leaves the engine with zeros.
+#[test]
+fn a_batch_that_is_not_flushed_does_not_run_on_a_part_without_a_shared_cache() {
+    for (machine, stored) in
+        [(Machine::without_shared_cache("glk"), 0), (Machine::new("skl", Options::default()), 5)]
+    {
+        let mut rig = Rig::over(machine, Config::default());
+        let context = rig.context(EngineClass::Copy);
+        let (batch, data) = (rig.object_at(0x1000, 1), rig.object_at(0x2000, 1));
+        let end = [BATCH_END, 0, 0, 0];
+        rig.write(&batch, &[[0; 4], end].concat());
+        let place = rig.gpu.translate(rig.vm, va(0x1000)).expect("exists").expect("bound").0 - machine::BASE;
+        for (index, dword) in store(0x2000, 5).into_iter().enumerate() {
+            let at = DmaOffset(usize::try_from(place).expect("inside") + index * 4);
+            rig.gpu.hardware_mut().write_u32(at, dword);
+        }
+        rig.submit(context, 0x1000, 1);
+        rig.settle();
+        assert_eq!(rig.read(&data)[0], stored);
     }
 }

@@ -20,7 +20,7 @@ const PAGES: u32 = 4096;
 
 /// The caches of a CPU that shares none with the GPU. What the CPU writes stays here until it is flushed, so that the GPU
 /// finds nothing that the driver has not flushed. What the GPU writes is seen by the CPU: its writes are snooped
-/// on these parts (PAT index 0; PRM vol 5, Memory Views).
+/// on these parts (PAT index 0; PRM vol 5, Memory Views). Only one is missed that writes what memory held already.
 #[derive(Debug, Default)]
 struct CpuCache {
     /// Dwords by offset: what memory held when they were written first, and what was written.
@@ -56,7 +56,7 @@ impl CpuCache {
 
 /// A machine with the modelled GPU.
 pub(crate) struct Machine {
-    /// On parts without a cache that CPU and GPU share.
+    /// See [`Self::without_shared_cache`].
     cache: Option<CpuCache>,
     /// Dwords that the CPU wrote to memory that the GPU reaches.
     pub(crate) dma_writes: u64,
@@ -82,7 +82,6 @@ impl Machine {
 
     pub(crate) fn with_pages(platform: &str, options: Options, pages: u32) -> Self {
         let memory = VecMemory::new(BASE, (pages as usize) << 12);
-        let cache = (platform == "glk").then(CpuCache::default);
         let platform = by_name(platform).expect("a platform of the model");
         let mut model = gpu_model::Gpu::new(platform, options, Box::new(memory.clone()));
         // Memory decoding, bus master; MSI at 0xfee00000.
@@ -94,7 +93,12 @@ impl Machine {
         model.config_write(at + 4, 4, 0xfee0_0000);
         model.config_write(at + 8, 2, 0x35);
         model.config_write(at + 2, 2, 1);
-        Self { cache, dma_writes: 0, pages, pause: (20_000, 500), refused_wakes: None, model, memory }
+        Self { cache: None, dma_writes: 0, pages, pause: (20_000, 500), refused_wakes: None, model, memory }
+    }
+
+    /// A machine whose CPU keeps what it writes from the GPU until it is flushed.
+    pub(crate) fn without_shared_cache(platform: &str) -> Self {
+        Self { cache: Some(CpuCache::default()), ..Self::new(platform, Options::default()) }
     }
 
     fn memory_u32(&self, at: usize) -> u32 {
@@ -212,7 +216,11 @@ impl Rig {
     }
 
     pub(crate) fn with(platform: &str, options: Options, config: Config) -> Self {
-        let mut gpu = start(Machine::new(platform, options), config).expect("the GPU comes up");
+        Self::over(Machine::new(platform, options), config)
+    }
+
+    pub(crate) fn over(machine: Machine, config: Config) -> Self {
+        let mut gpu = start(machine, config).expect("the GPU comes up");
         let account = gpu.account_create(2048).expect("room");
         let vm = gpu.vm_create(account).expect("memory");
         let timeline = gpu.timeline_create().expect("memory");
