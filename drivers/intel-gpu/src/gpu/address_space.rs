@@ -248,7 +248,8 @@ impl<H: Hardware> Gpu<H> {
         engines: EngineMask,
         mut emptied: PageList,
     ) -> Unbinding {
-        if engines == 0 {
+        // Of a GPU that was given up nothing is confirmed, and it reads no table any more (`wedge`).
+        if engines == 0 || self.check_running().is_err() {
             self.pool.free_list(&mut emptied);
         } else {
             self.pool.append(&mut self.tlb.tables, &mut emptied);

@@ -317,6 +317,7 @@ impl<H: Hardware> Gpu<H> {
         self.health = Health::Wedged;
         // An engine that could not be reset may still execute something. It must not find what is freed from here on.
         self.bus.hw.cut_off();
+        self.pool.free_list(&mut self.tlb.tables);
         for engine in 0..self.engines.len() {
             let queue = &mut self.engines[engine].queue;
             while let Some(id) = queue.pop(&mut self.contexts) {

@@ -28,5 +28,6 @@ mod restart;
 mod rings;
 mod seed;
 mod spaces;
+mod storm;
 mod submit;
 mod userptr;
