@@ -16,7 +16,7 @@ use intel_gpu::{
 
 /// Where the driver's DMA region begins for the device.
 pub(crate) const BASE: u64 = 0x1_0000_0000; // 4 GiB: addresses need more than 32 bits
-const PAGES: u32 = 4096;
+pub(crate) const PAGES: u32 = 4096;
 
 /// The caches of a CPU that shares none with the GPU. What the CPU writes stays here until it is flushed, so that the GPU
 /// finds nothing that the driver has not flushed. What the GPU writes is seen by the CPU: its writes are snooped
@@ -81,9 +81,20 @@ impl Machine {
     }
 
     pub(crate) fn with_pages(platform: &str, options: Options, pages: u32) -> Self {
+        Self::observed(platform, options, pages, |_| {})
+    }
+
+    /// `observe` gets the model at its power-on, to record it for example.
+    pub(crate) fn observed(
+        platform: &str,
+        options: Options,
+        pages: u32,
+        observe: impl FnOnce(&mut gpu_model::Gpu),
+    ) -> Self {
         let memory = VecMemory::new(BASE, (pages as usize) << 12);
         let platform = by_name(platform).expect("a platform of the model");
         let mut model = gpu_model::Gpu::new(platform, options, Box::new(memory.clone()));
+        observe(&mut model);
         // Memory decoding, bus master; MSI at 0xfee00000.
         model.config_write(0x04, 2, 0x6);
         let mut at = model.config_read(0x34, 1);
