@@ -56,6 +56,7 @@ impl Device {
         engine.active = None;
         engine.pending = None;
         engine.loaded = None;
+        engine.told_to_stop = false;
         engine.saved = None;
         engine.fresh = false;
         engine.status = crate::engine::status::StatusBuffer::new(generation);

@@ -111,7 +111,7 @@ impl Device {
         let warm = engine.loaded.is_some_and(|loaded| loaded.same_context(descriptor))
             && engine.saved.is_some()
             && !descriptor.force_restore();
-        let stopped = engine.loaded.is_some() && self.starts_stopped(index);
+        let stopped = engine.told_to_stop || engine.loaded.is_some() && self.starts_stopped(index);
         self.check_space(index, descriptor);
         let image = u64::from(descriptor.lrca()) + 0x1000;
         let page = self.read_page(index, image).map_err(LoadError::Fault)?;
@@ -121,8 +121,8 @@ impl Device {
             self.restore(index, descriptor, &page)?;
         }
         self.check_ring(index, descriptor);
-        // A stopped engine passes its state on to whatever it still switches between: the driver's doing, who is about
-        // to reset it, but not its mistake.
+        // A stopped engine passes its state on to whatever it still switches between, also by way of a context that was
+        // not stopped: the driver's doing, who is about to reset it, but not its mistake.
         if !stopped && self.starts_stopped(index) {
             let subject = format!("{}: image {:#x}", self.engine_name(index), descriptor.lrca());
             self.violation(Rule::StartsStopped, subject, "");

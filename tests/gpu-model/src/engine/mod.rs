@@ -79,6 +79,8 @@ pub(crate) struct EngineUnit {
     pub(crate) saved: Option<Box<context::Page>>,
     /// No command was executed since the context was loaded.
     pub(crate) fresh: bool,
+    /// The driver has told it to stop, and neither reset it since nor let it go on.
+    pub(crate) told_to_stop: bool,
     pub(crate) status: StatusBuffer,
     pub(crate) tlb: Tlb,
     /// PPGTT of the running context.
@@ -111,6 +113,7 @@ impl EngineUnit {
             loaded: None,
             saved: None,
             fresh: false,
+            told_to_stop: false,
             status: StatusBuffer::new(platform.generation),
             tlb: Tlb::default(),
             space: None,
