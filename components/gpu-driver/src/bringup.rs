@@ -4,7 +4,7 @@
 use gpu_protocol::GrantEntry;
 use intel_gpu::address::DeviceAddress;
 use intel_gpu::device::PciIdentity;
-use intel_gpu::uapi::{ClientConfig, ClientLimits, Driver, DriverConfig};
+use intel_gpu::uapi::{ClientConfig, Driver, DriverConfig};
 use intel_gpu::{Config, Error, Gpu, InitError};
 use pci::{Bar, Command, ConfigSpace, Function, Message};
 
@@ -97,17 +97,13 @@ pub(crate) fn find<C: ConfigSpace>(space: C, board: &Board, mapped: u64) -> Resu
 pub(crate) fn start(
     machine: Machine,
     identity: PciIdentity,
-    channels: &[(u64, ClientLimits)],
+    clients: &[ClientConfig],
     grants: &[GrantEntry],
 ) -> Result<Driver<Machine>, BringUpError> {
     let mut gpu = Gpu::init(machine, identity, Config::default()).map_err(BringUpError::Init)?;
     gpu.test_interrupt().map_err(BringUpError::Clients)?;
     let config = DriverConfig { lent_pages: 1 << crate::frames::KEPT_BITS, ..DriverConfig::DEFAULT };
-    let mut clients = alloc::vec::Vec::with_capacity(channels.len());
-    for (channel, limits) in channels {
-        clients.push(ClientConfig { channel: *channel, limits: *limits, privileged: false });
-    }
-    Driver::new(gpu, config, &clients, grants).map_err(BringUpError::Clients)
+    Driver::new(gpu, config, clients, grants).map_err(BringUpError::Clients)
 }
 
 /// Takes the GPU off the bus: it accesses no memory and sends no interrupt any more.

@@ -2,6 +2,8 @@
 //! The clients as the core wants them: [`intel_gpu::uapi::Domain`] over shared memory, channels and
 //! capabilities.
 
+use alloc::vec::Vec;
+
 use gpu_protocol::Errno;
 use gpu_ring::Words;
 use intel_gpu::address::DeviceAddress;
@@ -11,25 +13,26 @@ use window::Window;
 
 use crate::frames::Frames;
 
-/// One client: its channel and the two memories shared with it.
+/// One client: its channel and the memories shared with it.
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) channel: Channel,
     pub(crate) area: Window,
-    pub(crate) points: Window,
+    /// The page of completed points, unless it submits nothing.
+    pub(crate) points: Option<Window>,
     /// The rings, if system.xml gives the client any.
     pub(crate) rings: Option<Window>,
 }
 
 /// All clients.
 #[derive(Debug)]
-pub(crate) struct Clients<const N: usize> {
-    links: [Link; N],
+pub(crate) struct Clients {
+    links: Vec<Link>,
     pub(crate) frames: Frames,
 }
 
-impl<const N: usize> Clients<N> {
-    pub(crate) const fn new(links: [Link; N], frames: Frames) -> Self {
+impl Clients {
+    pub(crate) const fn new(links: Vec<Link>, frames: Frames) -> Self {
         Self { links, frames }
     }
 
@@ -39,7 +42,7 @@ impl<const N: usize> Clients<N> {
     }
 }
 
-impl<const N: usize> Domain for Clients<N> {
+impl Domain for Clients {
     fn area_len(&self, client: ClientId) -> usize {
         self.links.get(client).map_or(0, |link| link.area.len())
     }
@@ -62,8 +65,8 @@ impl<const N: usize> Domain for Clients<N> {
     }
 
     fn publish_point(&mut self, client: ClientId, timeline: usize, point: u64) {
-        if let Some(link) = self.links.get_mut(client) {
-            link.points.write(timeline * size_of::<u64>(), point);
+        if let Some(points) = self.links.get_mut(client).and_then(|link| link.points.as_mut()) {
+            points.write(timeline * size_of::<u64>(), point);
         }
     }
 

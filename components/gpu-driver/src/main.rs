@@ -22,6 +22,7 @@ mod bringup;
 mod clients;
 mod clock;
 mod frames;
+mod given;
 mod hardware;
 mod heap;
 mod ports;
@@ -30,7 +31,7 @@ mod tracer;
 use core::ptr::NonNull;
 
 use gpu_protocol::{Errno, GrantEntry, Reply};
-use intel_gpu::uapi::{ClientLimits, Driver};
+use intel_gpu::uapi::{ClientConfig, Driver};
 use microkit_ext::ioport::IoPort;
 use sel4_microkit::{
     Channel, ChannelSet, Handler, Infallible, MessageInfo, debug_println, get_mr, memory_region_symbol,
@@ -39,15 +40,13 @@ use sel4_microkit::{
 use window::Window;
 
 use alarm::Alarm;
-use clients::{Clients, Link};
+use clients::Clients;
 use clock::Tsc;
 use frames::Frames;
 use hardware::Machine;
 use ports::{PciPorts, Timer};
 use tracer::Tracer;
 
-/// Channels of clients, as system.xml numbers them at the driver's end.
-const CLIENT_CHANNELS: [usize; 1] = [1];
 /// Alarms without a sign of the GPU's interrupt before that is said: a second.
 const PATIENCE: u32 = 100;
 /// Rows that the grant table has room for.
@@ -55,8 +54,10 @@ const MAX_GRANTS: usize = 64;
 
 /// The domain: its clients, and the GPU if there is one.
 struct GpuDriver {
-    clients: Clients<{ CLIENT_CHANNELS.len() }>,
+    clients: Clients,
     driver: Option<Driver<Machine>>,
+    /// Who may ask what the driver holds, if system.xml names a channel for it (`audit_channel`).
+    auditor: Option<Channel>,
     interrupt: Channel,
     alarm: Alarm,
     /// Whether a client has called.
@@ -98,20 +99,7 @@ fn timer_port() -> IoPort {
     port(*var!(timer_port_id: usize = 0))
 }
 
-/// What system.xml allows the client (`<constant>`); what it leaves out is as by default.
-fn client_limits() -> ClientLimits {
-    let usual = ClientLimits::DEFAULT;
-    let budget = *var!(client_0_ring_budget: u64 = 0);
-    let ceiling = *var!(client_0_priority_ceiling: u64 = 0);
-    ClientLimits {
-        ring_budget: u32::try_from(budget).ok().filter(|budget| *budget > 0).unwrap_or(usual.ring_budget),
-        // Beyond 1023 there is no priority.
-        priority_ceiling: i16::try_from(ceiling).unwrap_or(usual.priority_ceiling).min(1023),
-        ..usual
-    }
-}
-
-fn bring_up() -> Result<Driver<Machine>, bringup::BringUpError> {
+fn bring_up(clients: &[ClientConfig]) -> Result<Driver<Machine>, bringup::BringUpError> {
     let mut pci_space = pci::PortAccess(PciPorts::new(
         port(*var!(pci_config_port_id: usize = 0)),
         u16::try_from(*var!(pci_config_port_addr: u64 = 0)).unwrap_or(0),
@@ -145,8 +133,7 @@ fn bring_up() -> Result<Driver<Machine>, bringup::BringUpError> {
     for (entry, [channel, paddr, size, rights]) in grants.iter_mut().zip(table.iter().copied()) {
         *entry = GrantEntry { channel, paddr, size, rights };
     }
-    let channels = CLIENT_CHANNELS.map(|channel| (channel as u64, client_limits()));
-    let mut driver = bringup::start(machine, found.identity, &channels, &grants[..count])?;
+    let mut driver = bringup::start(machine, found.identity, clients, &grants[..count])?;
     // The counter starts with the machine, so its value is the time that the whole boot has taken.
     let now = clock::counter();
     let (used, size) = heap::usage();
@@ -164,6 +151,11 @@ fn bring_up() -> Result<Driver<Machine>, bringup::BringUpError> {
     debug_println!("bench: driver-start {} ticks", now - started);
     debug_println!("bench: boot-to-driver-ready {now} ticks");
     Ok(driver)
+}
+
+/// The channel on which it is answered what the driver holds.
+fn auditor() -> Option<Channel> {
+    usize::try_from(*var!(audit_channel: u64 = 0)).ok().filter(|id| *id > 0).map(Channel::new)
 }
 
 fn acknowledge(interrupt: Channel) {
@@ -197,7 +189,8 @@ impl GpuDriver {
             self.alarm.set();
         }
         let lost = driver.gpu().statistics().lost_interrupts;
-        if lost > self.lost_interrupts {
+        // The first one, and then each time that there are twice as many.
+        if lost >= self.lost_interrupts.saturating_mul(2).max(1) {
             self.lost_interrupts = lost;
             debug_println!(
                 "gpu_driver: {lost} completions were noticed by the alarm and not by an interrupt"
@@ -228,7 +221,16 @@ impl GpuDriver {
         }
     }
 
+    /// What the driver holds of others: frame capabilities as the kernel counts them, and pages as its own books do.
+    fn audit(&self) -> Reply {
+        let lent = self.driver.as_ref().map_or(0, Driver::lent_pages);
+        Reply::ok(&[self.clients.frames.held(), lent.into()])
+    }
+
     fn answer(&mut self, channel: Channel, message: &MessageInfo) -> Reply {
+        if self.auditor.is_some_and(|auditor| auditor.index() == channel.index()) {
+            return self.audit();
+        }
         let Some(client) = self.clients.of_channel(channel) else {
             return Reply::error(Errno::Perm);
         };
@@ -284,13 +286,8 @@ impl Handler for GpuDriver {
 #[protection_domain(stack_size = 0x10000)]
 fn init() -> GpuDriver {
     heap::init();
-    let area =
-        region(memory_region_symbol!(client_0_message: *mut u8), *var!(client_0_message_size: usize = 0));
-    let points = region(memory_region_symbol!(client_0_points: *mut u8), 4096);
-    let rings = NonNull::new(*var!(client_0_rings: usize = 0) as *mut u8)
-        .map(|base| region(base, *var!(client_0_rings_size: usize = 0)));
-    let link = Link { channel: Channel::new(CLIENT_CHANNELS[0]), area, points, rings };
-    let driver = match bring_up() {
+    let (links, clients) = given::clients();
+    let driver = match bring_up(&clients) {
         Ok(driver) => Some(driver),
         Err(error) => {
             debug_println!("gpu_driver: error: {error}");
@@ -298,8 +295,9 @@ fn init() -> GpuDriver {
         }
     };
     let mut domain = GpuDriver {
-        clients: Clients::new([link], Frames::new()),
+        clients: Clients::new(links, Frames::new()),
         driver,
+        auditor: auditor(),
         interrupt: irq_channel(*var!(gpu_irq_id: usize = usize::MAX)),
         alarm: Alarm::new(timer_port(), irq_channel(*var!(timer_irq_id: usize = usize::MAX))),
         lost_interrupts: 0,

@@ -235,6 +235,22 @@ impl<T: Transport> Gpu<T> {
         Ok(Object { handle: to_handle(handle)?, lendable })
     }
 
+    /// Makes an object out of a part of the client's own memory, given in bytes from its start.
+    ///
+    /// # Errors
+    /// As [`Gpu::create_userptr`].
+    pub fn create_userptr_in(
+        &mut self,
+        lendable: Lendable,
+        part: core::ops::Range<u64>,
+    ) -> Result<Object, Error> {
+        let address = lendable.address.wrapping_add(part.start);
+        let size = part.end.saturating_sub(part.start);
+        let object = self.create_userptr(Lendable { address, size, ..lendable })?;
+        // The CNode's slots are counted from the start of the whole.
+        Ok(Object { lendable, ..object })
+    }
+
     /// Drops the handle of an object; its pages come back when the GPU no longer uses them.
     ///
     /// # Errors
@@ -247,6 +263,10 @@ impl<T: Transport> Gpu<T> {
     ///
     /// `batch` is where the commands are: the object, its address, the first byte in it and the length
     /// in bytes (multiples of 8). `objects` is everything else that the batch touches.
+    ///
+    /// Pages that the driver lacks are lent. Where somebody else owns the address space, or pages are being taken
+    /// back, this sleeps until they are there; a notification of something else that comes meanwhile is taken, too, so
+    /// that a domain with an event loop looks at its fences afterwards.
     ///
     /// # Errors
     /// What the driver answers; `EAGAIN` only if the pages stay missing although they were lent;
@@ -286,7 +306,10 @@ impl<T: Transport> Gpu<T> {
             match reply.status {
                 Ok(()) => return Ok(Fence { timeline: to_handle(reply.words[0])?, point: reply.words[1] }),
                 Err(Errno::Again) if attempt + 1 < SUBMIT_TRIES => {
-                    self.lend_what_is_asked(core::iter::once(&batch).chain(objects))?;
+                    let lent = self.lend_what_is_asked(core::iter::once(&batch).chain(objects))?;
+                    if !lent && reply.count > 0 && reply.words[0] == 1 {
+                        self.transport.sleep();
+                    }
                 }
                 Err(errno) => return Err(errno.into()),
             }
@@ -335,17 +358,17 @@ impl<T: Transport> Gpu<T> {
         &mut self.transport
     }
 
-    /// Answers every open page request with the frames of the object that it is for.
+    /// Answers every open page request with the frames of the object that it is for. Whether there was any.
     pub(crate) fn lend_what_is_asked<'a>(
         &mut self,
         objects: impl Iterator<Item = &'a UsedObject<'a>> + Clone,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         // One request for each object at most can be open.
-        for _ in 0..MAX_OBJECTS {
+        for answered in 0..MAX_OBJECTS {
             let reply = self.transport.call(Operation::NextPageRequest, [0, 0], None);
             reply.status?;
             let Some(request) = PageRequest::from_words(reply.words) else {
-                return Ok(());
+                return Ok(answered > 0);
             };
             let found = objects.clone().find(|used| {
                 let lendable = &used.object.lendable;
@@ -358,7 +381,7 @@ impl<T: Transport> Gpu<T> {
                 None => self.refuse(request, Errno::Fault)?,
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Grants what a request asks for; where the driver does not take it, the request is answered with the
@@ -367,12 +390,12 @@ impl<T: Transport> Gpu<T> {
         match self.grant(lendable, request) {
             // It was taken back meanwhile: the next try asks anew.
             Err(Error::Refused(Errno::Again)) => Ok(()),
-            Err(Error::Refused(errno)) => self.refuse(request, errno),
+            Err(Error::Refused(errno)) => self.refuse_current(request, errno),
             result => result,
         }
     }
 
-    fn refuse(&mut self, request: PageRequest, errno: Errno) -> Result<(), Error> {
+    pub(crate) fn refuse(&mut self, request: PageRequest, errno: Errno) -> Result<(), Error> {
         let refuse = Refuse {
             address: request.address,
             sequence: request.sequence,
@@ -382,7 +405,7 @@ impl<T: Transport> Gpu<T> {
         self.ask(Operation::Refuse, &refuse).map(drop)
     }
 
-    fn grant(&mut self, lendable: &Lendable, request: PageRequest) -> Result<(), Error> {
+    pub(crate) fn grant(&mut self, lendable: &Lendable, request: PageRequest) -> Result<(), Error> {
         let PageRequest { address, size, sequence, write, .. } = request;
         let offset = address - lendable.address;
         let flags = if write { GrantFlags::WRITE.bits() } else { 0 };

@@ -43,7 +43,7 @@ pub use context::{ContextBuilder, ResetCounts};
 pub use gpu_protocol::{CLONE_ALL, CloneFlags, ContextParam, EngineClassInstance, Errno, Param};
 pub use gpu_protocol::{Operation, Reply};
 pub use gpu_ring::Words;
-pub use owner::{TakenBack, Ticket};
+pub use owner::{Backing, Owner, TakenBack, Ticket};
 pub use queue::{Answer, Queued};
 pub use ranges::{FreeError, Range, Ranges};
 pub use transport::{Frames, Lendable, Transport};

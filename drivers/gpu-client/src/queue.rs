@@ -218,6 +218,6 @@ impl<T: Transport> Gpu<T> {
     /// # Errors
     /// `EFAULT` if the driver asks for pages of other objects.
     pub fn lend_for(&mut self, objects: &[UsedObject<'_>]) -> Result<(), Error> {
-        self.lend_what_is_asked(objects.iter())
+        self.lend_what_is_asked(objects.iter()).map(drop)
     }
 }

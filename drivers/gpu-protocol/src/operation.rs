@@ -40,7 +40,8 @@ pub enum Operation {
     /// this client, or it is gone.
     GemImport = 0x33,
     /// [`crate::Submit`]; reply: the timeline's index in [`crate::CompletedPoints`] and the point that
-    /// it will reach. `EAGAIN`: pages are missing and their owner has been asked for them.
+    /// it will reach. `EAGAIN`: pages are missing and their owner has been asked for them; the reply is then 1 if
+    /// somebody else than the caller is about to lend them or the GPU to let them go, and the caller is notified of it.
     Submit = 0x40,
     /// [`crate::ReadErrorState`]; reply: the number of bytes copied, and the length of the whole text, 0 if no
     /// request has hung. `EPERM`: it was another client's request.

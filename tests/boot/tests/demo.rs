@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The system that `make run` boots, with the device model attached in every way that a user may find it.
 
+use std::time::Duration;
+
 use anyhow::{Result, bail, ensure};
 use boot::{Demo, Ending, Gpu, Image, Kernel, Machine, Outcome, Timing, Trace};
-use boot_tests::{DEADLINE, workspace};
+use boot_tests::{DEADLINE, line_with, workspace};
 use gpu_protocol::TraceKind;
 
 struct Run {
@@ -19,10 +21,14 @@ fn run(test: &str, gpu: Option<Gpu>) -> Result<Run> {
 
 /// Boots any demonstration.
 fn run_demo(demo: &'static Demo, test: &str, gpu: Option<Gpu>) -> Result<Run> {
+    run_within(demo, test, gpu, DEADLINE)
+}
+
+fn run_within(demo: &'static Demo, test: &str, gpu: Option<Gpu>, deadline: Duration) -> Result<Run> {
     let workspace = workspace()?;
     let folder = workspace.target().join("boot-tests").join(test);
     let image = demo.build(&workspace, Kernel::Debug, &folder.join("image"))?;
-    let mut machine = Machine::new(folder.join("run")).deadline(DEADLINE);
+    let mut machine = Machine::new(folder.join("run")).deadline(deadline);
     if let Some(gpu) = gpu {
         machine = machine.gpu(gpu, boot::build_model(&workspace)?);
     }
@@ -129,6 +135,24 @@ fn without_a_gpu_the_demonstration_ends_with_an_error() -> Result<()> {
 fn with_an_unknown_gpu_the_demonstration_ends_with_an_error_that_names_it() -> Result<()> {
     let gpu = Gpu { device_id: Some(0xfffe), ..Gpu::new("tgl") };
     gave_up(&run("demo-unknown-gpu", Some(gpu))?, "8086:fffe")
+}
+
+/// A memory server moves the pages of two painting clients 10,000 times: every pixel of every frame is right, and no word
+/// of an old frame is written.
+#[test]
+fn clients_paint_on_while_their_pages_move_10_000_times() -> Result<()> {
+    let demo = Demo::named("migrate")?;
+    // A quarter of a minute alone; on a busy machine each of its many switches waits.
+    let gpu = Gpu { trace: false, ..demo.gpu("tgl") };
+    let Run { demo, image, outcome } = run_within(demo, "migrate", Some(gpu), 8 * DEADLINE)?;
+    demo.judge(&image, &outcome)?;
+    let line = line_with(&outcome, &["conductor: ", " pages moved", " frames are right"])?;
+    let numbers: Vec<u64> =
+        line.split(|c: char| !c.is_ascii_digit()).filter_map(|word| word.parse().ok()).collect();
+    let [moves, waited, a, b] = numbers[..] else { bail!("{line}") };
+    ensure!(moves >= 10_000 && waited > 100 && a.min(b) > 500, "{line}");
+    line_with(&outcome, &["conductor: no word of an old frame was written"])?;
+    Ok(())
 }
 
 fn recovers_with_a_clone(part: &str) -> Result<()> {

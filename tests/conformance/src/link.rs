@@ -34,7 +34,17 @@ impl Shared {
     pub fn link(&self, client: usize) -> Link {
         let rings = self.rig().rings(client);
         let woken = self.rig().notified(client);
-        Link { rig: self.clone(), client, rings, woken, calls: 0, notifications: 0, sleeps: 0 }
+        let idle = Idle(None);
+        Link { rig: self.clone(), client, rings, woken, calls: 0, notifications: 0, sleeps: 0, idle }
+    }
+}
+
+/// What others do while a client sleeps.
+struct Idle(Option<Box<dyn FnMut()>>);
+
+impl std::fmt::Debug for Idle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "Idle(..)" } else { "Idle" })
     }
 }
 
@@ -52,6 +62,15 @@ pub struct Link {
     pub notifications: usize,
     /// How often the client went to sleep.
     pub sleeps: usize,
+    idle: Idle,
+}
+
+impl Link {
+    /// With something that others do whenever the client has gone to sleep.
+    #[must_use]
+    pub fn with_others(self, others: impl FnMut() + 'static) -> Self {
+        Self { idle: Idle(Some(Box::new(others))), ..self }
+    }
 }
 
 impl Transport for Link {
@@ -83,6 +102,9 @@ impl Transport for Link {
 
     fn sleep(&mut self) {
         self.sleeps += 1;
+        if let Some(others) = &mut self.idle.0 {
+            others();
+        }
         let client = self.client;
         let mut rig = self.rig.rig();
         let seen = self.woken;

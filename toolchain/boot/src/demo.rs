@@ -36,7 +36,7 @@ pub struct Demo {
     picture: &'static str,
 }
 
-/// What both demonstrations print when their picture is right.
+/// What paint and recover print when their picture is right.
 const PICTURE: &str = "frame: 640x480 stride=2560 format=XRGB8888";
 
 /// Every demonstration there is; the first one is what is run when none is named.
@@ -55,6 +55,13 @@ const DEMOS: &[Demo] = &[
         packages: &["gpu-driver", "recover"],
         timing: Timing::Realtime,
         picture: PICTURE,
+    },
+    Demo {
+        name: "migrate",
+        description: "components/memory-server/system.xml",
+        packages: &["gpu-driver", "memory-server", "repaint", "conductor"],
+        timing: Timing::Realtime,
+        picture: "frame: 128x256 stride=512 format=XRGB8888",
     },
 ];
 

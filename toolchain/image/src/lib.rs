@@ -45,7 +45,10 @@
 //! - `<grant_table symbol= count_symbol=>` with `<grant channel= mr= perms=>`: writes which physical ranges may be lent
 //!   to this domain over which channel. Each entry is four words: channel, physical address, size, and
 //!   rights (bit 0 read, bit 1 write) with log2 of the page size in bits 15 to 8. When the domain holds an
-//!   I/O address space, that one gets page tables for these ranges at equal I/O addresses.
+//!   I/O address space, that one gets page tables for these ranges at equal I/O addresses. Before the grants stand the
+//!   rows of `<client channel= owner= privileged=>`: who lends for the client on a channel of this domain and takes pages
+//!   back. `owner` is the channel of a memory server, `none`, or left out: the client itself. Such a row is the client's
+//!   channel, the owner's (all ones: nobody), 1 if it is privileged, and bit 63 alone.
 //!
 //! - `<constant symbol= value=>`: the symbol, of 8 bytes, receives the number.
 //!

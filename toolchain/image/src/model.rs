@@ -179,10 +179,30 @@ pub(crate) struct Grant {
     pub(crate) perms: Perms,
 }
 
+/// What a grant table says of a client itself: `<client>`.
+#[derive(Debug)]
+pub(crate) struct GrantClient {
+    pub(crate) channel: Placed<u8>,
+    pub(crate) owner: Owner,
+    pub(crate) privileged: bool,
+}
+
+/// Who lends for a client's address space, and takes pages of it back.
+#[derive(Debug)]
+pub(crate) enum Owner {
+    /// The client.
+    Itself,
+    /// The domain at the other end of this channel.
+    Channel(Placed<u8>),
+    /// Nobody takes pages back.
+    Nobody,
+}
+
 #[derive(Debug)]
 pub(crate) struct GrantTable {
     pub(crate) symbol: Placed<String>,
     pub(crate) count_symbol: Placed<String>,
+    pub(crate) clients: Vec<GrantClient>,
     pub(crate) grants: Vec<Grant>,
 }
 

@@ -3,7 +3,7 @@
 //! and the grant tables.
 
 use crate::diagnostic::{Place, Sink};
-use crate::model::{DomainId, GrantTable, ProtectionDomain, SetvarValue, System};
+use crate::model::{DomainId, GrantTable, Owner, ProtectionDomain, SetvarValue, System};
 use crate::program::{Program, Symbols};
 
 /// Bytes of an entry of a grant table: four words.
@@ -15,7 +15,12 @@ use crate::program::{Program, Symbols};
 ///   rights and pages   bit 0 read, bit 1 write, bit 2 mapped for the device from the start,
 ///                      bits 15..8 log2 of the page size
 /// ```
+///
+/// The row of a client has bit 63 of the last word alone, its owner's channel (all ones: nobody) where the address
+/// is, and bit 0 of the size if it is privileged.
 const GRANT_ENTRY: u64 = 32;
+/// The last word of the row of a client.
+const CLIENT_ROW: u64 = 1 << 63;
 
 /// A program image with the place to blame and the table its symbols are looked up in.
 pub(crate) struct Target<'a> {
@@ -123,6 +128,16 @@ fn runtime(system: &System, id: DomainId, target: &mut Target<'_>) {
 fn grant_table(system: &System, table: &GrantTable, paddrs: &[u64], grants: Grants, target: &mut Target<'_>) {
     let mapped = u64::from(grants == Grants::MappedFromTheStart) << 2;
     let mut bytes = Vec::new();
+    for client in &table.clients {
+        let channel = u64::from(client.channel.value);
+        let owner = match &client.owner {
+            Owner::Itself => channel,
+            Owner::Channel(owner) => u64::from(owner.value),
+            Owner::Nobody => u64::MAX,
+        };
+        let words = [channel, owner, u64::from(client.privileged), CLIENT_ROW];
+        words.iter().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
+    }
     for grant in &table.grants {
         let region = &system.regions[grant.region];
         let rights = u64::from(grant.perms.read) | u64::from(grant.perms.write) << 1 | mapped;
@@ -143,5 +158,5 @@ fn grant_table(system: &System, table: &GrantTable, paddrs: &[u64], grants: Gran
         &format!("a multiple of {GRANT_ENTRY} and at least {needed}"),
         &symbol.place,
     );
-    target.word(&count.value, table.grants.len() as u64, &count.place);
+    target.word(&count.value, (table.clients.len() + table.grants.len()) as u64, &count.place);
 }

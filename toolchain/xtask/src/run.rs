@@ -9,15 +9,15 @@ use clap::Args;
 
 use crate::image::{BoardOptions, SdkOptions};
 
-/// Generous: a run takes a few seconds, and the machine may be busy with something else.
-const DEADLINE: Duration = Duration::from_secs(120);
+/// Generous: a run takes a few seconds, the longest one half a minute, and the machine may be busy with something else.
+const DEADLINE: Duration = Duration::from_secs(300);
 
 #[derive(Args)]
 pub(crate) struct Options {
     /// The part that the device model is, such as tgl (Tiger Lake) or skl (Skylake)
     #[arg(long, default_value = "tgl")]
     gpu: String,
-    /// Which demonstration: paint or recover
+    /// Which demonstration: paint, recover or migrate
     #[arg(long, default_value = "paint")]
     demo: String,
     /// Attach no GPU at all

@@ -91,6 +91,12 @@ impl<H: Hardware> Driver<H> {
         }
     }
 
+    /// Pages of 4 KiB that all clients together lend now.
+    #[must_use]
+    pub fn lent_pages(&self) -> u32 {
+        self.clients.iter().map(|client| client.lent).sum()
+    }
+
     fn sum(&self, client: super::ClientId, of: impl Fn(&Object) -> u32) -> u32 {
         let ids = (0..self.objects.capacity()).filter_map(|index| self.objects.at(index));
         let objects = ids.filter_map(|id: Id<Object>| self.objects.get(id));

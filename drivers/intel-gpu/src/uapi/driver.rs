@@ -94,6 +94,8 @@ pub struct Driver<H: Hardware> {
     /// How often a capability was looked at, and how many objects had one that was revoked.
     pub(crate) looked: u64,
     pub(crate) revoked: u64,
+    /// The call that is being served has put its client among those that are told of pages.
+    pub(crate) waiter_remembered: bool,
     /// Address spaces that nothing refers to any more, but that the hardware still has. Never longer than
     /// `spaces`, for which there is room.
     pub(crate) dying: Vec<Id<AddressSpace>>,
@@ -153,6 +155,7 @@ impl<H: Hardware> Driver<H> {
             stopping: Vec::with_capacity(config.jobs as usize),
             looked: 0,
             revoked: 0,
+            waiter_remembered: false,
             clients: states,
             grants: grants.to_vec(),
             // Every context may have an address space that no handle names.
@@ -253,8 +256,14 @@ impl<H: Hardware> Driver<H> {
             }
             Operation::Submit => {
                 let submit = area::read::<Submit, D>(domain, client, argument)?;
-                let (timeline, point) = self.submit(domain, client, &submit, None)?;
-                Ok(Reply::ok(&[timeline as u64, point]))
+                self.waiter_remembered = false;
+                match self.submit(domain, client, &submit, None) {
+                    Ok((timeline, point)) => Ok(Reply::ok(&[timeline as u64, point])),
+                    Err(Errno::Again) if self.waiter_remembered => {
+                        Ok(Reply { words: [1, 0, 0, 0], count: 1, ..Reply::error(Errno::Again) })
+                    }
+                    Err(errno) => Err(errno),
+                }
             }
             Operation::ErrorState => {
                 let read = area::read::<ReadErrorState, D>(domain, client, argument)?;

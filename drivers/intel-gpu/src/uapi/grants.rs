@@ -120,7 +120,6 @@ impl<H: Hardware> Driver<H> {
             }
             Ok(())
         })?;
-        self.tell_user_of(accepted.id, lender);
         Ok(Reply::ok(&[u64::from(grant.count)]))
     }
 
@@ -160,16 +159,7 @@ impl<H: Hardware> Driver<H> {
             }
             Ok(())
         })?;
-        self.tell_user_of(accepted.id, lender);
         Ok(Reply::ok(&[u64::from(grant.count)]))
-    }
-
-    fn tell_user_of(&mut self, id: Id<Object>, lender: ClientId) {
-        if let Some(space) =
-            self.objects.get(id).filter(|object| object.lending.is_present()).map(|object| object.client)
-        {
-            self.tell_user(space, lender);
-        }
     }
 
     /// Checks everything about a grant but its frames.
@@ -228,6 +218,7 @@ impl<H: Hardware> Driver<H> {
             if u64::from(object.pages.small_pages()) == object.page_count() {
                 object.dirty = false;
                 object.lending.granted();
+                self.tell_waiters(accepted.id);
             }
         }
         Ok(())

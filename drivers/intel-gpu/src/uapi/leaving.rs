@@ -68,7 +68,11 @@ impl<H: Hardware> Driver<H> {
                 self.clients[space].ledger.wait_for(number);
             }
             in_use |= object.active > 0;
+            let absent = object.lending.is_absent();
             self.unbind_if_due(entry.value);
+            if absent {
+                self.tell_waiters(entry.value);
+            }
         }
         in_use
     }
@@ -134,6 +138,9 @@ impl<H: Hardware> Driver<H> {
         if let Some(object) = self.objects.get_mut(id) {
             let since = self.clients[object.client].ledger.advance();
             object.lending.withdraw(since, !object.pages.is_empty());
+            if object.lending.is_absent() {
+                self.tell_waiters(id);
+            }
         }
     }
 
@@ -183,6 +190,7 @@ impl<H: Hardware> Driver<H> {
         let (space, interval) = (object.client, object.interval);
         let since = object.lending.dropped();
         self.release_pages(domain, space, pages);
+        self.tell_waiters(id);
         let state = &mut self.clients[space];
         let ended = since.is_some_and(|since| state.ledger.left(interval, since, dirty));
         if let Some(owner) = state.owner.filter(|_| ended) {

@@ -55,6 +55,8 @@ pub(crate) struct Object {
     pub(crate) probing: bool,
     /// It is in the queue of requests that the owner has not fetched.
     pub(crate) queued: bool,
+    /// Clients that are to be woken when its pages are here or can be asked for again, one bit each.
+    pub(crate) waiters: u64,
     /// Clients that it was exported to, one bit each.
     pub(crate) exported_to: u64,
 }

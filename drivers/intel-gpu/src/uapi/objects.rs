@@ -46,6 +46,7 @@ impl<H: Hardware> Driver<H> {
             handles: 0,
             probing: false,
             queued: false,
+            waiters: 0,
             exported_to: 0,
         };
         let synchronised = !flags.contains(UserptrFlags::UNSYNCHRONIZED);
@@ -71,7 +72,7 @@ impl<H: Hardware> Driver<H> {
                 id
             }
         };
-        match self.need_pages(id) {
+        match self.need_pages(id, client) {
             Ok(()) => {
                 self.clients[client].probe = None;
                 if let Some(object) = self.objects.get_mut(id) {

@@ -25,11 +25,19 @@ const PLACE_BITS: u32 = 20;
 pub(crate) const MAX_OBJECTS: u32 = 1 << PLACE_BITS;
 
 impl<H: Hardware> Driver<H> {
-    /// Makes sure that an object's pages are here, or asked for.
+    /// Makes sure that an object's pages are here for a client, or asked for.
     ///
     /// # Errors
     /// `EAGAIN`: they are asked for, or on their way out; the owner's refusal, once.
-    pub(crate) fn need_pages(&mut self, id: Id<Object>) -> Result<(), Errno> {
+    pub(crate) fn need_pages(&mut self, id: Id<Object>, client: ClientId) -> Result<(), Errno> {
+        let result = self.want_pages(id);
+        if result == Err(Errno::Again) {
+            self.remember_waiter(id, client);
+        }
+        result
+    }
+
+    fn want_pages(&mut self, id: Id<Object>) -> Result<(), Errno> {
         let object = self.objects.get_mut(id).ok_or(Errno::NoEnt)?;
         if object.lending.is_present() {
             return Ok(());
@@ -135,15 +143,27 @@ impl<H: Hardware> Driver<H> {
             object.lending.refused(errno);
             let space = object.client;
             self.release_pages(domain, space, pages);
-            self.tell_user(space, lender);
+            self.tell_waiters(id);
         }
         Ok(Reply::ok(&[]))
     }
 
-    /// A client whose pages somebody else lends waits for the answer.
-    pub(crate) fn tell_user(&mut self, space: ClientId, lender: ClientId) {
-        if space != lender {
-            self.clients[space].wake = true;
+    /// A client that does not get the pages by answering a request is told when to try again.
+    fn remember_waiter(&mut self, id: Id<Object>, client: ClientId) {
+        let Some(object) = self.objects.get_mut(id) else { return };
+        let lender = self.clients[object.client].lender(object.client);
+        if lender != client || object.lending.leaving_since().is_some() {
+            let bit = u32::try_from(client).ok().and_then(|client| 1_u64.checked_shl(client)).unwrap_or(0);
+            object.waiters |= bit;
+            self.waiter_remembered |= bit != 0;
+        }
+    }
+
+    /// Wakes the clients that wait for an object's pages: they are here, or can be asked for again.
+    pub(crate) fn tell_waiters(&mut self, id: Id<Object>) {
+        let waiters = self.objects.get_mut(id).map_or(0, |object| core::mem::take(&mut object.waiters));
+        for (bit, client) in (0..u64::BITS).zip(&mut self.clients) {
+            client.wake |= waiters >> bit & 1 != 0;
         }
     }
 }

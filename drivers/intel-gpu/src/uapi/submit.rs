@@ -105,7 +105,7 @@ impl<H: Hardware> Driver<H> {
                 let batch = (batch_index, batch_start(submit, &objects, batch_index)?);
                 let waits = self.read_fences(domain, client, submit)?;
                 self.look_at_one(domain, &objects);
-                self.need_all_pages(&objects)?;
+                self.need_all_pages(client, &objects)?;
                 let checked = Checked { client, context, space, slot, batch, waits, ticket };
                 let started = self.start(domain, &checked, &mut objects)?;
                 Self::tell_places(domain, &checked, submit, &objects);
@@ -127,10 +127,10 @@ impl<H: Hardware> Driver<H> {
     }
 
     /// Asks for everything that is missing in one go, so that one try more is enough.
-    fn need_all_pages(&mut self, objects: &Objects) -> Result<(), Errno> {
+    fn need_all_pages(&mut self, client: ClientId, objects: &Objects) -> Result<(), Errno> {
         let mut missing = Ok(());
         for listed in objects.iter() {
-            if let Err(errno) = self.need_pages(listed.id) {
+            if let Err(errno) = self.need_pages(listed.id, client) {
                 if errno != Errno::Again {
                     return Err(errno);
                 }

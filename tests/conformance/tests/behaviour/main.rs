@@ -27,6 +27,7 @@ mod property_contexts;
 mod restart;
 mod rings;
 mod seed;
+mod server;
 mod spaces;
 mod storm;
 mod submit;

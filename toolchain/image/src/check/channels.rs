@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use crate::diagnostic::Sink;
-use crate::model::System;
+use crate::model::{Owner, Placed, System};
 
 pub(super) fn check(system: &System, sink: &Sink<'_>) {
     ids(system, sink);
@@ -77,20 +77,33 @@ fn protected_calls(system: &System, sink: &Sink<'_>) {
     }
 }
 
-/// A grant names a channel over which somebody can lend.
+/// A grant names a channel over which somebody can lend, a client its own channel and its owner's. A client is
+/// described once.
 fn grants(system: &System, sink: &Sink<'_>) {
     for (id, domain) in system.domains.iter().enumerate() {
-        for grant in domain.grant_tables.iter().flat_map(|table| &table.grants) {
-            let exists = system
-                .channels
-                .iter()
-                .flat_map(|channel| &channel.ends)
-                .any(|end| end.domain == id && end.id == grant.channel.value);
-            if !exists {
+        let exists = |channel: &Placed<u8>| {
+            let mut ends = system.channels.iter().flat_map(|channel| &channel.ends);
+            if !ends.any(|end| end.domain == id && end.id == channel.value) {
                 sink.error(
-                    &grant.channel.place,
-                    format!("\"{}\" has no channel with the id {}", domain.name, grant.channel.value),
+                    &channel.place,
+                    format!("\"{}\" has no channel with the id {}", domain.name, channel.value),
                 );
+            }
+        };
+        for table in &domain.grant_tables {
+            table.grants.iter().for_each(|grant| exists(&grant.channel));
+            let mut seen = HashMap::new();
+            for client in &table.clients {
+                exists(&client.channel);
+                if let Owner::Channel(owner) = &client.owner {
+                    exists(owner);
+                }
+                if let Some(line) = seen.insert(client.channel.value, client.channel.place.line) {
+                    sink.error(
+                        &client.channel.place,
+                        format!("the client of channel {} is described in line {line}", client.channel.value),
+                    );
+                }
             }
         }
     }

@@ -5,7 +5,9 @@ use roxmltree::Node;
 
 use super::{Context, cspace, devices, names, unsupported};
 use crate::layout;
-use crate::model::{DomainId, Grant, GrantTable, Map, Placed, ProtectionDomain, Setvar, SetvarValue};
+use crate::model::{
+    DomainId, Grant, GrantClient, GrantTable, Map, Owner, Placed, ProtectionDomain, Setvar, SetvarValue,
+};
 
 /// The elements inside a domain, as far as they could be read.
 #[derive(Default)]
@@ -226,22 +228,31 @@ fn grant_table<'d>(context: Context<'d>, node: Node<'d, 'd>) -> Option<GrantTabl
     xml.attributes(node, &["symbol", "count_symbol"]);
     let symbol = xml.required(node, "symbol");
     let count_symbol = xml.required(node, "count_symbol");
-    let mut grants = Vec::new();
+    let (mut clients, mut grants) = (Vec::new(), Vec::new());
     let mut complete = true;
     for child in xml.children(node) {
-        if child.tag_name().name() == "grant" {
-            let grant = grant(context, child);
-            complete &= grant.is_some();
-            grants.extend(grant);
-        } else {
-            unsupported(context, child, child.tag_name().name());
-            complete = false;
+        match child.tag_name().name() {
+            "grant" => {
+                let grant = grant(context, child);
+                complete &= grant.is_some();
+                grants.extend(grant);
+            }
+            "client" => {
+                let client = grant_client(context, child);
+                complete &= client.is_some();
+                clients.extend(client);
+            }
+            other => {
+                unsupported(context, child, other);
+                complete = false;
+            }
         }
     }
     let (symbol, count_symbol) = (symbol?, count_symbol?);
     complete.then_some(GrantTable {
         symbol: symbol.placed(symbol.text.to_owned()),
         count_symbol: count_symbol.placed(count_symbol.text.to_owned()),
+        clients,
         grants,
     })
 }
@@ -257,4 +268,24 @@ fn grant<'d>(context: Context<'d>, node: Node<'d, 'd>) -> Option<Grant> {
     let region = context.names.region(xml, node, "mr");
     let perms = xml.perms(node, "rw", true);
     Some(Grant { channel: channel?, region: region?, perms: perms? })
+}
+
+fn grant_client<'d>(context: Context<'d>, node: Node<'d, 'd>) -> Option<GrantClient> {
+    let xml = context.xml;
+    xml.attributes(node, &["channel", "owner", "privileged"]);
+    xml.no_children(node);
+    let channel = xml.required(node, "channel").and_then(|attr| {
+        let id = xml.number_in(&attr, 0..=layout::MAX_CHANNEL)?;
+        Some(attr.placed(id))
+    });
+    let owner = match xml.optional(node, "owner") {
+        None => Some(Owner::Itself),
+        Some(attr) if attr.text == "none" => Some(Owner::Nobody),
+        Some(attr) => {
+            let id = xml.number_in(&attr, 0..=layout::MAX_CHANNEL);
+            id.map(|id| Owner::Channel(attr.placed(id)))
+        }
+    };
+    let privileged = xml.boolean(node, "privileged", false);
+    Some(GrantClient { channel: channel?, owner: owner?, privileged: privileged? })
 }

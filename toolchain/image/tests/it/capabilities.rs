@@ -109,6 +109,34 @@ fn a_grant_table_fits_its_symbol() {
 }
 
 #[test]
+fn a_client_of_a_grant_table_is_described_once_and_its_channels_exist() {
+    let refusal = |table: &str| granting().refusal(&grant(table, ""));
+    assert_eq!(
+        refusal("<client channel=\"2\"/>"),
+        "system.xml:5:9: <client>: \"a\" has no channel with the id 2"
+    );
+    assert_eq!(
+        refusal("<client channel=\"1\" owner=\"3\"/>"),
+        "system.xml:5:21: <client>: \"a\" has no channel with the id 3"
+    );
+    assert_eq!(
+        refusal("<client channel=\"1\"/>\n<client channel=\"1\"/>"),
+        "system.xml:6:9: <client>: the client of channel 1 is described in line 5"
+    );
+    assert_eq!(
+        refusal("<client channel=\"1\" privileged=\"yes\"/>"),
+        "system.xml:5:21: <client>: privileged is \"true\" or \"false\", not \"yes\""
+    );
+    assert_eq!(
+        refusal("<client channel=\"1\" mr=\"m\"/>"),
+        "system.xml:5:21: <client>: there is no attribute \"mr\" here"
+    );
+    let rows = "<client channel=\"1\" owner=\"none\"/><grant channel=\"1\" mr=\"m\"/>";
+    assert!(granting().build(&grant(rows, "")).is_ok());
+    assert!(refusal(&format!("{rows}<grant channel=\"1\" mr=\"m\"/>")).contains("at least 96"));
+}
+
+#[test]
 fn a_grant_table_consists_of_grants() {
     assert_eq!(
         granting().refusal(&grant("<map/>", "")),
