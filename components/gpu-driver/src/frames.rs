@@ -4,7 +4,8 @@
 //!
 //! ```text
 //!   message ──► RECEIVED (one capability) ────────copy──► KEPT[slot] ──MapIO──► I/O space of the GPU
-//!                    └── deleted when the call ends              └── deleted when the page is released
+//!                    └── deleted when the call ends              ├── copied, to be asked for its address
+//!                                                                └── deleted when the page is released
 //! ```
 //!
 //! Deleting a frame capability unmaps it from the I/O space (seL4: `src/arch/x86/object/iospace.c`,
@@ -26,6 +27,8 @@ const IO_SPACE_SLOT: usize = 3;
 /// Where a capability that comes with a message arrives: a place of the system CNode that the image tool
 /// leaves empty, because addresses end there (see `microkit_ext::cap`).
 const RECEIVED: u64 = 600;
+/// Where a capability is asked whether it is a frame's. Another such place.
+const ASKED: u64 = 601;
 /// Bits of a whole address.
 const WORD_BITS: u8 = 64;
 
@@ -73,7 +76,7 @@ impl Frames {
 
     /// See [`intel_gpu::uapi::Domain::take_frame`].
     pub(crate) fn take(&mut self, source: Source, slot: u32, write: bool) -> Result<Frame, FrameError> {
-        let (place, frame) = Self::kept(slot).ok_or(FrameError::NotAFrame)?;
+        let (place, _) = Self::kept(slot).ok_or(FrameError::NotAFrame)?;
         let from = match source {
             Source::CNode { bits, index } => {
                 let depth = u8::try_from(bits).map_err(|_| FrameError::NoCnode)?;
@@ -82,13 +85,24 @@ impl Frames {
             Source::Message => Self::received(),
         };
         place.copy_from(from, CapRights::new(true, write, false)).map_err(|_| FrameError::NotAFrame)?;
-        match frame.address() {
+        match Self::address_of(place) {
             Ok(physical) => Ok(Frame { slot, physical }),
             Err(_) => {
                 self.release(slot);
                 Err(FrameError::NotAFrame)
             }
         }
+    }
+
+    /// The physical address of what may be a frame. To call an endpoint that somebody sent in a frame's place would be to
+    /// wait for its owner, for ever if that one likes; so what is asked is a copy that can only be read from, which no
+    /// endpoint can be called by.
+    fn address_of(kept: Slot) -> Result<u64, cap::Error> {
+        let asked = Slot::new(cap::cnode(ROOT_SLOT), ASKED, WORD_BITS);
+        asked.copy_from(kept, CapRights::READ)?;
+        let answer = FrameCap::from_cptr(CPtr::new(ASKED)).address();
+        asked.delete()?;
+        answer
     }
 
     /// See [`intel_gpu::uapi::Domain::is_held`]: revoking a capability deletes all copies of it, so that its slot

@@ -67,6 +67,14 @@ impl System {
         Self::from_pieces(pieces, name, "")
     }
 
+    /// The same, for one of several runs of that system.
+    ///
+    /// # Errors
+    /// When it cannot be put together.
+    pub fn variant_of(pieces: &Pieces, name: &str, variant: &str) -> Result<Self> {
+        Self::from_pieces(pieces, name, &format!("-{variant}"))
+    }
+
     /// A system that is described elsewhere: `description` is a path from the top of the tree.
     ///
     /// # Errors

@@ -25,6 +25,21 @@ fn a_client_with_a_full_ring_sleeps_until_its_last_batch_is_done() -> Result<()>
     boots(system, Gpu { timing: Timing::Realtime, ..Gpu::new("tgl") }).map(drop)
 }
 
+/// Every page is taken back in every way there is, every lie refused; the kernel counts what the driver holds.
+#[test]
+fn a_lender_gets_its_pages_back_and_its_lies_are_refused() -> Result<()> {
+    for part in ["tgl", "skl"] {
+        let system = System::variant_of(&pieces(&["gpu-driver", "boot-domains"])?, "lending", part)?;
+        let outcome = boots(system, Gpu { timing: Timing::Realtime, ..Gpu::new(part) })?;
+        for told in
+            ["holds no capability", "every lie is refused", "a single frame", "noticed a revoked page"]
+        {
+            ensure!(outcome.line(told).is_some(), "nothing says {told:?}:\n{}", outcome.tail());
+        }
+    }
+    Ok(())
+}
+
 /// The README and the guide show it.
 #[test]
 fn the_smallest_client_lets_the_gpu_greet() -> Result<()> {
