@@ -14,7 +14,9 @@ use gpu_client::blit::{BlitError, Commands, Surface};
 use gpu_client::microkit::ChannelTransport;
 use gpu_client::symbols::Memory;
 use gpu_client::{Access, Context, Error, Gpu, Object, UsedObject, Vm, memory, transport};
-use sel4_microkit::{Channel, NullHandler, debug_println, pd_name, protection_domain, var};
+use sel4_microkit::{
+    Channel, ChannelSet, Handler, Infallible, debug_println, pd_name, protection_domain, var,
+};
 use window::Window;
 
 use scene::{RECTANGLES, SIDE};
@@ -135,8 +137,19 @@ fn run(place: usize, score: &mut Window, picture: &mut Window) -> Result<u64, Er
     }
 }
 
+/// Nothing left to do. The driver may still tell of pages that nobody waits for any more.
+struct Finished;
+
+impl Handler for Finished {
+    type Error = Infallible;
+
+    fn notified(&mut self, _: ChannelSet) -> Result<(), Self::Error> {
+        Ok(())
+    }
+}
+
 #[protection_domain(stack_size = 0x10000)]
-fn init() -> NullHandler {
+fn init() -> Finished {
     let mut score = memory!(score, score_size, score_bits, score_row, slot = 2).window;
     let mut picture = memory!(frame, frame_size, frame_bits, frame_row, slot = 3).window;
     let name = pd_name().unwrap_or("");
@@ -150,5 +163,5 @@ fn init() -> NullHandler {
         }
     }
     CONDUCTOR.notify();
-    NullHandler::new()
+    Finished
 }

@@ -65,7 +65,7 @@ impl<H: Hardware> Gpu<H> {
 
     /// Has what an engine executes preempted. Anything that does that will do; what is under way already need
     /// not be asked for.
-    fn ask_to_leave(&mut self, engine: usize) {
+    pub(super) fn ask_to_leave(&mut self, engine: usize) {
         if let Some(kernel) = self.engines[engine].kernel
             && self.contexts.get(kernel).is_some_and(|kernel| kernel.first.is_none())
             && self.submit_request(kernel, Payload::Nothing, &[], 0).is_err()

@@ -28,9 +28,18 @@ impl<H: Hardware> Gpu<H> {
         if self.check_running().is_err() {
             return; // nothing executes
         }
+        // The record of a hang is read from registers.
+        let running = requests.iter().any(|id| self.is_executing(*id).is_some());
+        if running && self.wake().is_err() {
+            self.wedge();
+            return;
+        }
         let mut engines = 0_u32;
         for id in requests {
-            if let Some(engine) = self.stop_request(*id) {
+            if let Some(engine) = self.is_executing(*id) {
+                self.record_hang(engine, *id);
+            }
+            if let Some(engine) = self.stop_request(*id, Status::Hang) {
                 engines |= 1 << engine;
             }
         }
@@ -46,13 +55,50 @@ impl<H: Hardware> Gpu<H> {
         self.run_scheduler();
     }
 
-    /// Makes one request do nothing but signal. The engine to reset, if it may be executing it.
-    fn stop_request(&mut self, id: RequestId) -> Option<usize> {
+    /// Asks requests to leave their engines, where those can be preempted within a batch: what has begun does not go on,
+    /// what has not does not begin, and nobody is to blame. Returns at once; what an engine does not leave in time is to
+    /// be stopped with [`Gpu::stop_requests`].
+    pub fn ask_requests_to_leave(&mut self, requests: &[RequestId]) {
+        if self.check_running().is_err() || !self.platform.preempts_batches {
+            return;
+        }
+        for id in requests {
+            let Some(engine) = self.is_executing(*id) else { continue };
+            if self.stop_request(*id, Status::Cancelled).is_none() {
+                continue;
+            }
+            let context = self.requests.get(*id).map(|request| request.context);
+            if let Some(context) = context.and_then(|id| self.contexts.get_mut(id)) {
+                // Its saved state must not go on with the batch.
+                context.rewind_when_off = true;
+                self.ask_to_leave(engine);
+            }
+        }
+        self.run_scheduler();
+    }
+
+    /// The engine that executes a request's batch now, as far as is known.
+    fn is_executing(&self, id: RequestId) -> Option<usize> {
+        let request = self.requests.get(id)?;
+        let timeline = self.timelines.get(request.timeline)?;
+        let context = self.contexts.get(request.context)?;
+        let begun = context.first == Some(id) && context.submitted_seqno >= request.seqno;
+        let executes = begun
+            && request.seqno > timeline.completed
+            && context.place == Place::OnHardware
+            && !self.is_polling(request.context);
+        executes.then_some(context.engine)
+    }
+
+    /// Makes one request do nothing but signal. The engine to reset, if it may be executing it. `verdict`: what it means
+    /// to have begun.
+    fn stop_request(&mut self, id: RequestId, verdict: Status) -> Option<usize> {
         let polling = self.requests.get(id).is_some_and(|request| self.is_polling(request.context));
         let request = self.requests.get_mut(id)?;
         let timeline = self.timelines.get(request.timeline)?;
         let context_id = request.context;
         let context = self.contexts.get(context_id)?;
+        let place = context.place;
         if request.seqno <= timeline.completed {
             return None; // finished, and only not taken yet
         }
@@ -61,10 +107,13 @@ impl<H: Hardware> Gpu<H> {
         // One that polls for a fence has not come to its batch.
         let guilty = begun && !polling;
         if request.status == Status::Done {
-            request.status = if guilty { Status::Hang } else { Status::Cancelled };
+            request.status = if guilty { verdict } else { Status::Cancelled };
+        } else if guilty && place == Place::OnHardware && request.status == Status::Cancelled {
+            // It was asked to leave, and is still there.
+            request.status = verdict;
         }
         let (start, breadcrumb) = (request.start, request.breadcrumb);
-        let (place, engine, memory) = (context.place, context.engine, context.ring.memory);
+        let (engine, memory) = (context.engine, context.ring.memory);
         self.drop_waits(id, false);
         // Polls, invalidation and batch; MI_NOOP is zero.
         let bytes = (breadcrumb - start) as usize;

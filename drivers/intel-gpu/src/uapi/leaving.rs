@@ -15,13 +15,27 @@ use gpu_protocol::{
 use super::domain::{ClientId, Domain};
 use super::driver::Driver;
 use super::interval::{Cursor, Interval};
-use super::invalidate::{Outcome, Step};
+use super::invalidate::{Ledger, Outcome, Step};
 use super::job::Job;
 use super::lent::Chain;
 use super::object::Object;
+use crate::gpu::RequestId;
 use crate::handle::Id;
 use crate::platform::Hardware;
 use crate::trace::Event;
+
+/// Numbers one after the other, scattered (the finaliser of SplitMix64), so that no order of submissions leaves a page
+/// unseen for ever.
+pub(crate) const fn scatter(number: u64) -> u64 {
+    let mut word = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    word ^ (word >> 31)
+}
+
+/// In the last part of this many of an invalidation's patience, requests are asked to leave their engines: of half a second,
+/// after 400 ms.
+const LAST_PART: u64 = 5;
 
 impl<H: Hardware> Driver<H> {
     /// Takes the pages of a range of an address space back for their owner.
@@ -236,8 +250,7 @@ impl<H: Hardware> Driver<H> {
     pub(crate) fn look_for_revoked<D: Domain>(&mut self, domain: &mut D, id: Id<Object>, whole: bool) {
         let Some(object) = self.objects.get(id).filter(|object| object.lending.is_present()) else { return };
         let frames = u64::from(object.pages.len().max(1));
-        self.looked = self.looked.wrapping_add(1);
-        let first = if whole { 0 } else { self.looked % frames };
+        let first = if whole { 0 } else { (scatter(self.looked) >> 32) % frames };
         let skipped = usize::try_from(first).unwrap_or(0);
         let looked_at = if whole { usize::MAX } else { 1 };
         let mut frames = self.lent.frames(&object.pages).skip(skipped).take(looked_at);
@@ -256,10 +269,18 @@ impl<H: Hardware> Driver<H> {
         self.revoked
     }
 
-    /// Ends what invalidations have waited too long for.
+    /// Asks what invalidations have waited long for to leave, and ends what they have waited too long for.
     pub(crate) fn enforce_deadlines<D: Domain>(&mut self, domain: &mut D) {
         let now = self.gpu.now_ns();
+        let soon = now.saturating_add(self.invalidate_ns / LAST_PART);
         for space in 0..self.clients.len() {
+            let mut asked = false;
+            while self.clients[space].ledger.hurry(soon).is_some() {
+                asked = true;
+            }
+            if asked {
+                self.ask_to_leave(space);
+            }
             let mut any = false;
             while self.clients[space].ledger.expire(now).is_some() {
                 any = true;
@@ -270,14 +291,47 @@ impl<H: Hardware> Driver<H> {
         }
     }
 
-    fn is_overdue(&self, space: ClientId, id: Id<Object>) -> bool {
-        self.objects.get(id).is_some_and(|object| {
-            object.client == space
-                && object
-                    .lending
-                    .leaving_since()
-                    .is_some_and(|since| self.clients[space].ledger.is_overdue(object.interval, since))
+    /// Whether `of` the ledger says yes to an object of an address space that is on its way out.
+    fn is_leaving(&self, space: ClientId, id: Id<Object>, of: fn(&Ledger, Interval, u64) -> bool) -> bool {
+        let ledger = &self.clients[space].ledger;
+        self.objects.get(id).filter(|object| object.client == space).is_some_and(|object| {
+            object.lending.leaving_since().is_some_and(|since| of(ledger, object.interval, since))
         })
+    }
+
+    fn is_overdue(&self, space: ClientId, id: Id<Object>) -> bool {
+        self.is_leaving(space, id, Ledger::is_overdue)
+    }
+
+    /// The requests in flight that use an object of an address space to which `of` the ledger says yes.
+    fn list_users(
+        &self,
+        space: ClientId,
+        of: fn(&Ledger, Interval, u64) -> bool,
+        list: &mut alloc::vec::Vec<RequestId>,
+    ) {
+        let uses_one = |job: &Job| {
+            let mut next = job.uses;
+            while let Some(used) = next.and_then(|used| self.uses.get(used)) {
+                if self.is_leaving(space, used.object, of) {
+                    return true;
+                }
+                next = used.next;
+            }
+            false
+        };
+        let jobs = (0..self.jobs.capacity()).filter_map(|index| self.jobs.at(index));
+        let jobs = jobs.filter_map(|id| self.jobs.get(id).filter(|job| uses_one(job)));
+        list.extend(jobs.filter_map(|job| job.request));
+    }
+
+    /// Has every request preempted that uses a page which an invalidation has waited for for long.
+    fn ask_to_leave(&mut self, space: ClientId) {
+        let mut asked = core::mem::take(&mut self.stopping);
+        self.list_users(space, Ledger::is_hurried, &mut asked);
+        self.gpu.ask_requests_to_leave(&asked);
+        asked.clear();
+        self.stopping = asked;
     }
 
     /// Stops every request that uses a page which an invalidation has waited too long for, and sees to it that the
@@ -286,19 +340,7 @@ impl<H: Hardware> Driver<H> {
         self.gpu.retire_finished();
         self.drain_events(domain);
         let mut stopped = core::mem::take(&mut self.stopping);
-        let overdue = |driver: &Self, job: &Job| {
-            let mut next = job.uses;
-            while let Some(used) = next.and_then(|used| driver.uses.get(used)) {
-                if driver.is_overdue(space, used.object) {
-                    return true;
-                }
-                next = used.next;
-            }
-            false
-        };
-        let jobs = (0..self.jobs.capacity()).filter_map(|index| self.jobs.at(index));
-        let jobs = jobs.filter_map(|id| self.jobs.get(id).filter(|job| overdue(self, job)));
-        stopped.extend(jobs.filter_map(|job| job.request));
+        self.list_users(space, Ledger::is_overdue, &mut stopped);
         self.gpu.stop_requests(&stopped);
         self.drain_events(domain);
         // None of them executes any more; when they complete is another question, and depends on others.

@@ -8,6 +8,7 @@ use super::context::{Context, EngineContext};
 use super::domain::{ClientId, Domain};
 use super::driver::Driver;
 use super::job::{Job, Use};
+use super::leaving::scatter;
 use super::placing::{Listed, Objects, Place};
 use super::rings::Ticket;
 use super::space::AddressSpace;
@@ -119,7 +120,8 @@ impl<H: Hardware> Driver<H> {
 
     /// Looks at one of the objects, another one each time: see [`Driver::look_for_revoked`].
     fn look_at_one<D: Domain>(&mut self, domain: &mut D, objects: &Objects) {
-        let chosen = self.looked % (objects.len() as u64).max(1);
+        self.looked = self.looked.wrapping_add(1);
+        let chosen = (scatter(self.looked) & 0xffff_ffff) % (objects.len() as u64).max(1);
         let chosen = usize::try_from(chosen).ok().and_then(|chosen| objects.get(chosen));
         if let Some(id) = chosen.map(|listed| listed.id) {
             self.look_for_revoked(domain, id, false);

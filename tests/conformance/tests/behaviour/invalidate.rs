@@ -55,7 +55,14 @@ impl Client {
         self.rig.run(0, self.context, BLITTER, &list, &[], &[self.code.1, self.data.1])
     }
 
-    /// Submits a batch that never ends and uses the data.
+    /// Submits a batch that uses the data, never ends, and gives way to nobody.
+    fn never_end(&mut self) -> gpu_protocol::Fence {
+        self.rig.poke(self.code.1.physical, &batch::endless(CODE));
+        let list = [writes(self.data.0, DATA), reads(self.code.0, CODE)];
+        self.rig.submit(0, self.context, BLITTER, &list, &[]).unwrap()
+    }
+
+    /// Submits a batch that uses the data and waits for ever, but can be preempted where the part does that.
     fn hang(&mut self) -> gpu_protocol::Fence {
         let platform = self.rig.platform();
         self.rig.poke(self.code.1.physical, &batch::gated_store(platform, CODE + 0x800, 1, DATA, 1));
@@ -318,8 +325,11 @@ fn a_closed_object_whose_last_use_ends_during_an_invalidation_is_survived() {
 #[test]
 fn a_batch_that_never_ends_is_stopped_at_the_deadline_and_the_pages_come_back() {
     for platform in ["bdw", "skl", "icl", "tgl"] {
-        let mut client = Client::new(platform);
-        let fence = client.hang();
+        let mut settings = Settings::new(platform);
+        // The model gives a batch without end little time within each access.
+        settings.options.instant_budget = 2_000;
+        let mut client = Client::with(settings);
+        let fence = client.never_end();
         let started = client.rig.model().now_ns();
         let reply = client.take_back();
         assert!(!reply.is_done());
@@ -333,10 +343,44 @@ fn a_batch_that_never_ends_is_stopped_at_the_deadline_and_the_pages_come_back() 
         assert_eq!(client.rig.driver.gpu().statistics().engine_resets, 1);
         client.rig.settle();
         assert!(client.rig.reached(0, fence), "its waiters go on");
+        assert_eq!(client.rig.reset_stats(0, client.context), Ok([0, 1, 0]), "{platform}: it is to blame");
+        // It is recorded as what the error state is about, with the object that was taken back.
+        let text = client.rig.driver.error_state().unwrap_or_default().to_owned();
+        let [high, low] = [DATA >> 32, DATA & 0xffff_ffff];
+        assert!(text.contains("GPU HANG"), "{platform}: {text}");
+        let line = format!("    {high:08x}_{low:08x} {:8} 02 02 userptr", 4 * PAGE);
+        assert!(text.contains(&line), "{platform}: no line {line:?} in {text}");
         // The engine works, also for this client.
         client.store(17).unwrap();
         client.rig.settle();
         assert_eq!(client.rig.peek(physical), 17, "{platform}");
+        client.rig.check();
+    }
+}
+
+#[test]
+fn a_batch_that_can_be_preempted_is_and_its_engine_is_not_reset() {
+    for platform in ["skl", "icl", "tgl"] {
+        let mut client = Client::new(platform);
+        let fence = client.hang();
+        let started = client.rig.model().now_ns();
+        let reply = client.take_back();
+        assert!(!reply.is_done());
+        let physical = client.data.1.physical;
+        let back = client.rig.wait(10 * DEADLINE, |rig| !rig.domain.holds(physical));
+        let took = client.rig.model().now_ns() - started;
+        // Asked after four fifths of the deadline; time passes in steps of 10 ms.
+        assert!(back && took < DEADLINE + 10 * MS, "{platform}: took {took} ns");
+        let status = client.rig.invalidate_status(0, reply.ticket).unwrap();
+        assert_eq!((status.is_done(), status.dirty), (true, 4));
+        client.rig.settle();
+        assert!(client.rig.reached(0, fence), "its waiters go on");
+        assert_eq!(client.rig.driver.gpu().statistics().engine_resets, 0, "{platform}");
+        assert_eq!(client.rig.reset_stats(0, client.context), Ok([0; 3]), "{platform}: nobody is to blame");
+        assert_eq!(client.rig.driver.error_state(), None);
+        client.store(17).unwrap();
+        client.rig.settle();
+        assert_eq!(client.rig.peek(physical), 17, "{platform}: the rest of the batch never runs");
         client.rig.check();
     }
 }
@@ -455,21 +499,29 @@ fn ten_thousand_objects_leave_with_one_invalidation_of_the_tlbs() {
 fn a_page_that_its_owner_revokes_is_noticed_and_asked_for_again() {
     for platform in ["skl", "tgl"] {
         let mut client = Client::new(platform);
-        let physical = client.data.1.physical;
-        client.rig.domain.revoke(physical + PAGE);
-        assert_eq!(client.rig.domain.held(), 4);
-        // Every use looks at another page: within as many uses as there are pages of the objects it is noticed.
-        let mut noticed = false;
-        for _ in 0..16 {
-            let list = [writes(client.data.0, DATA), reads(client.code.0, CODE)];
-            noticed |= client.rig.submit(0, client.context, BLITTER, &list, &[]) == Err(Errno::Again);
+        // Whichever it is, and however many other submissions there are in between.
+        for page in 0..4 {
+            let physical = client.data.1.physical;
+            client.rig.domain.revoke(physical + page * PAGE);
+            assert_eq!(client.rig.domain.held(), 4);
+            let mut noticed = false;
+            for _ in 0..64 {
+                for _ in 0..page {
+                    client
+                        .rig
+                        .submit(0, client.context, BLITTER, &[reads(client.code.0, CODE)], &[])
+                        .unwrap();
+                }
+                let list = [writes(client.data.0, DATA), reads(client.code.0, CODE)];
+                noticed |= client.rig.submit(0, client.context, BLITTER, &list, &[]) == Err(Errno::Again);
+                client.rig.settle();
+            }
+            assert!(noticed && client.rig.driver.revoked() == page + 1, "{platform}, page {page}");
+            assert!(!client.holds_data(), "what was left of it is given up");
+            client.store(21).unwrap();
             client.rig.settle();
+            assert_eq!(client.rig.peek(physical), 21);
         }
-        assert!(noticed && client.rig.driver.revoked() == 1, "{platform}");
-        assert!(!client.holds_data(), "what was left of it is given up");
-        client.store(21).unwrap();
-        client.rig.settle();
-        assert_eq!(client.rig.peek(physical), 21);
         client.rig.check();
     }
 }

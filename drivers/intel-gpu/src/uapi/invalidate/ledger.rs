@@ -27,6 +27,8 @@ struct Ticket {
     dirty: u64,
     /// When patience ends.
     deadline_ns: u64,
+    /// Patience is about to end, and what is in the way was asked to leave.
+    hurried: bool,
     /// Patience has ended, and what could be done about it was.
     expired: bool,
 }
@@ -76,8 +78,17 @@ impl Ledger {
         let place = self.tickets.iter().position(Option::is_none)?;
         let number = self.advance();
         let (start, last) = (range.start(), range.last());
-        self.tickets[place] =
-            Some(Ticket { number, start, last, waits_for: 0, dirty: 0, deadline_ns, expired: false });
+        let ticket = Ticket {
+            number,
+            start,
+            last,
+            waits_for: 0,
+            dirty: 0,
+            deadline_ns,
+            hurried: false,
+            expired: false,
+        };
+        self.tickets[place] = Some(ticket);
         Some(number)
     }
 
@@ -134,6 +145,25 @@ impl Ledger {
     #[must_use]
     pub fn is_waiting(&self) -> bool {
         self.tickets.iter().flatten().any(|ticket| ticket.waits_for > 0)
+    }
+
+    /// The next invalidation whose patience will be over at `at_ns`, once each: its number.
+    pub fn hurry(&mut self, at_ns: u64) -> Option<u64> {
+        let ticket = self
+            .tickets
+            .iter_mut()
+            .flatten()
+            .find(|ticket| ticket.waits_for > 0 && !ticket.hurried && ticket.deadline_ns <= at_ns)?;
+        ticket.hurried = true;
+        Some(ticket.number)
+    }
+
+    /// Whether an invalidation whose patience is about to end waits for an object at `range` that began to leave at
+    /// `since`.
+    #[must_use]
+    pub fn is_hurried(&self, range: Interval, since: u64) -> bool {
+        let hurried = |ticket: &&Ticket| ticket.hurried && ticket.waits_for > 0;
+        self.tickets.iter().flatten().filter(hurried).any(|ticket| ticket.concerns(range, since))
     }
 
     /// The next invalidation whose patience is over, once each: its number.

@@ -197,7 +197,7 @@ impl Client {
         while audit() != (5, 5) {
             self.store(0x30, 0x4000 + tries);
             tries += 1;
-            assert!(tries <= 16, "the driver does not notice");
+            assert!(tries <= 64, "the driver does not notice");
         }
         self.store(0x1010, 0x5555);
         debug_println!("lend_client: the driver noticed a revoked page after {tries} submissions");

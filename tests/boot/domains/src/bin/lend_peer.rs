@@ -8,7 +8,7 @@ use boot_domains::region;
 use gpu_client::symbols::Memory;
 use gpu_client::{Access, Errno, Error, Gpu, Lendable, UsedObject, memory, transport};
 use microkit_ext::wait;
-use sel4_microkit::{Channel, NullHandler, protection_domain, var};
+use sel4_microkit::{Channel, ChannelSet, Handler, Infallible, protection_domain, var};
 
 const DRIVER: Channel = Channel::new(0);
 const OTHER: Channel = Channel::new(1);
@@ -16,8 +16,19 @@ const BLITTER: u32 = 3;
 const BATCH_ADDRESS: u32 = 0x10_0000;
 const DATA_ADDRESS: u64 = 0x20_0000;
 
+/// Nothing left to do; the driver may still tell of this and that.
+struct Finished;
+
+impl Handler for Finished {
+    type Error = Infallible;
+
+    fn notified(&mut self, _: ChannelSet) -> Result<(), Self::Error> {
+        Ok(())
+    }
+}
+
 #[protection_domain(stack_size = 0x10000)]
-fn init() -> NullHandler {
+fn init() -> Finished {
     let Memory { window: mut code, lendable } = memory!(batch, batch_size, batch_bits, batch_row, slot = 1);
     let mut note = region(*var!(note: usize = 0), 4096);
     let mut gpu = Gpu::connect(transport!(DRIVER)).expect("there is a GPU");
@@ -55,5 +66,5 @@ fn init() -> NullHandler {
     assert_eq!(counts.guilty, 1, "it was stopped");
     note.write(8, 2_u64);
     OTHER.notify();
-    NullHandler::new()
+    Finished
 }
