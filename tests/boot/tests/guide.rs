@@ -108,6 +108,41 @@ fn every_command_of_the_guide_is_a_verb_of_the_makefile_or_names_what_there_is()
     Ok(())
 }
 
+/// The sources of the tests below a folder, one after the other.
+fn sources(folder: &Path) -> Result<String> {
+    let mut text = String::new();
+    for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        if path.is_dir() {
+            text += &sources(&path)?;
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            text += &read(&path)?;
+        }
+    }
+    Ok(text)
+}
+
+#[test]
+fn every_test_that_the_guide_names_exists() -> Result<()> {
+    let mut tests = String::new();
+    for package in ["boot", "conformance", "lending"] {
+        tests += &sources(&root()?.join("tests").join(package).join("tests"))?;
+    }
+    let mut named = 0;
+    for chapter in chapters()? {
+        for (number, word) in read(&chapter)?.split('`').enumerate() {
+            // Between two of those marks; nothing else has names as long as tests have.
+            let is_name = word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+            if number % 2 == 1 && is_name && word.matches('_').count() >= 5 {
+                named += 1;
+                ensure!(tests.contains(&format!("fn {word}()")), "{}: no test {word}", chapter.display());
+            }
+        }
+    }
+    ensure!(named >= 15, "{named} tests");
+    Ok(())
+}
+
 #[test]
 fn the_client_in_the_readme_is_the_one_that_is_tested() -> Result<()> {
     let client = read(&root()?.join("components/hello-gpu/src/main.rs"))?;

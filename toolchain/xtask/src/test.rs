@@ -79,7 +79,17 @@ pub(crate) fn test(workspace: &Workspace) -> Result<Closing> {
     Pieces::build(
         workspace,
         Kernel::Debug,
-        &["boot-domains", "gpu-driver", "gpu-trace", "hello-gpu", "paint"],
+        &[
+            "boot-domains",
+            "gpu-driver",
+            "gpu-trace",
+            "hello-gpu",
+            "paint",
+            "recover",
+            "memory-server",
+            "repaint",
+            "conductor",
+        ],
     )?;
     boot::build_model(workspace)?;
     workspace.step("tests: on the host, and of systems in QEMU");
