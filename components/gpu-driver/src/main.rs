@@ -125,7 +125,8 @@ fn bring_up(clients: &[ClientConfig]) -> Result<Driver<Machine>, bringup::BringU
     let dma = region(memory_region_symbol!(gpu_dma: *mut u8), *var!(gpu_dma_size: usize = 0));
     let tracer = NonNull::new(*var!(gpu_trace_ring: usize = 0) as *mut u8)
         .and_then(|base| Tracer::new(region(base, *var!(gpu_trace_ring_size: usize = 0))));
-    let machine = Machine::new(registers, dma, bringup::DMA_BASE, tsc, (pci_space, board.address)).traced(tracer);
+    let machine =
+        Machine::new(registers, dma, bringup::DMA_BASE, tsc, (pci_space, board.address)).traced(tracer);
 
     let table: &[[u64; 4]; MAX_GRANTS] = var!(grant_table: [[u64; 4]; MAX_GRANTS] = [[0; 4]; MAX_GRANTS]);
     let count = (*var!(grant_table_count: usize = 0)).min(MAX_GRANTS);
