@@ -22,7 +22,7 @@ use crate::platform::Hardware;
 /// Where a client wants an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// Exactly there.
+    /// Exactly there, which is inside the address space.
     Fixed(VaRange),
     /// Where it is bound; if it is not, at `start` if that is free, else anywhere.
     Hint {
@@ -137,8 +137,8 @@ impl<H: Hardware> Driver<H> {
     /// Puts every object where it is wanted.
     ///
     /// # Errors
-    /// For a fixed object: `EINVAL` outside the address space or where another fixed one is bound
-    /// (`EAGAIN` if that one only waits for the GPU). `EBUSY` for an object that would have
+    /// For a fixed object: `EINVAL` where another fixed one is bound (`EAGAIN` if that one only waits for the
+    /// GPU). `EBUSY` for an object that would have
     /// to move and is in use. `ENOSPC` where no room is left, `ENOMEM`. Everything is then as it was.
     pub(crate) fn place_objects(
         &mut self,
@@ -190,9 +190,6 @@ impl<H: Hardware> Driver<H> {
 
     /// Whether what is bound in `range` is in the list, and so will be elsewhere, or can make room.
     fn can_have(&self, vm: VmId, range: VaRange, objects: &Objects) -> Result<(), Errno> {
-        if range.end() > self.gpu.vm_bytes() {
-            return Err(Errno::Inval);
-        }
         let mut rest = Some(range);
         while let Some(part) = rest
             && let Some((taken, owner)) = self.gpu.vm_overlap(vm, part)?

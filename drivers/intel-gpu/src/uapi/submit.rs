@@ -284,7 +284,8 @@ impl<H: Hardware> Driver<H> {
             let start = GpuVirtual::new(entry.address);
             let place = if flags.contains(ObjectFlags::PINNED) {
                 let range = start.and_then(|start| VaRange::new(start, size));
-                Place::Fixed(range.ok_or(Errno::Inval)?)
+                let inside = range.filter(|range| range.end() <= self.gpu.vm_bytes());
+                Place::Fixed(inside.ok_or(Errno::Inval)?)
             } else {
                 let wide = flags.contains(ObjectFlags::SUPPORTS_48B_ADDRESS);
                 let limit = if wide { self.gpu.vm_bytes() } else { LOW_ADDRESSES };

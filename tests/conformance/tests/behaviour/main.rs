@@ -18,6 +18,7 @@ mod invalidate;
 mod lending;
 mod library;
 mod lies;
+mod memory;
 mod owners;
 mod params;
 mod placing;

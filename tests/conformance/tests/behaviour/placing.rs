@@ -250,3 +250,33 @@ fn a_refused_submission_puts_back_what_had_made_room() {
     }
     world.rig.check();
 }
+
+#[test]
+fn an_object_that_only_runs_in_another_address_space_makes_room_in_this_one() {
+    for platform in PLATFORMS {
+        let mut world = World::new(platform, 2);
+        let [a, b] = [world.objects[0], world.objects[1]];
+        let code = reads(world.code_object, 0x10_0000);
+        let everything = [hinted(a, 0x200_0000), hinted(b, 0x400_0000), code];
+        world.run(&[batch::END, 0], &everything).unwrap();
+        // A context has an address space of its own unless it is told otherwise.
+        let here = world.context;
+        world.context = world.rig.context_create(0, 0, &[]).unwrap();
+        let elsewhere = world.context;
+        world.rig.set_timing(Timing::Busy);
+        let (fence, places) = world.start(&[batch::END, 0], &[hinted(a, 0x200_0000), code]).unwrap();
+        assert_eq!(places[0], 0x200_0000, "{platform}");
+        world.context = here;
+        let (_, places) = world.start(&[batch::END, 0], &[writes(b, 0x200_1000), code]).unwrap();
+        assert_eq!(places[0], 0x200_1000, "{platform}");
+        assert!(!world.rig.reached(0, fence), "{platform}: it was in use all the time");
+        world.rig.set_timing(Timing::Instant);
+        world.rig.settle();
+        let places = world.run(&[batch::END, 0], &[hinted(a, 0x200_0000), code]).unwrap();
+        assert!(places[0].abs_diff(0x200_1000) >= 4 << 12, "{platform}: {places:x?}");
+        world.context = elsewhere;
+        let places = world.run(&[batch::END, 0], &[hinted(a, 0x700_0000), code]).unwrap();
+        assert_eq!(places[0], 0x200_0000, "{platform}: it kept its place there");
+        world.rig.check();
+    }
+}
