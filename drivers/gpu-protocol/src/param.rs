@@ -23,7 +23,7 @@ pub enum Param {
     HasPpgtt = 18,
     /// PCI revision.
     Revision = 32,
-    /// Bit 0 scheduler, bit 1 priorities.
+    /// Bit 0 scheduler, bit 1 priorities, bit 2 batches can be preempted.
     HasScheduler = 41,
     /// Frequency of the command streamer's timestamp, Hz.
     CsTimestampFrequency = 51,

@@ -40,7 +40,8 @@ bitflags! {
 pub struct Submit {
     /// The context.
     pub context: u32,
-    /// Slot of the context's map of engines.
+    /// Slot of the context's map of engines. Of one without a map: 0 or 1 render, 2 video, 3 copy, 4 video enhance
+    /// (`I915_EXEC_RING_MASK`); video with [`Submit::FIRST_VIDEO`], [`Submit::SECOND_VIDEO`], or neither for the first.
     pub engine: u32,
     /// Offset of an array of [`SubmitObject`].
     pub objects: u64,
@@ -58,6 +59,13 @@ pub struct Submit {
     pub fence_count: u32,
     /// 0.
     pub rsvd: u32,
+}
+
+impl Submit {
+    /// With the video engine of a context without a map: the first one (`I915_EXEC_BSD_RING1`).
+    pub const FIRST_VIDEO: u32 = 1 << 13;
+    /// With the video engine of a context without a map: the second one (`I915_EXEC_BSD_RING2`).
+    pub const SECOND_VIDEO: u32 = 2 << 13;
 }
 
 /// An object that a batch uses, and where.

@@ -3,6 +3,7 @@
 //! notifications are counted, capabilities are entries of a table. What the kernel would refuse is
 //! refused, and what the driver must not ask it for fails the test.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -150,6 +151,8 @@ pub struct Domain {
     pub(crate) maps_left: u32,
     /// Frames taken since the start.
     pub(crate) taken: u64,
+    /// How often message areas were read.
+    area_reads: Cell<u64>,
 }
 
 impl Domain {
@@ -170,6 +173,7 @@ impl Domain {
             fixed: 0,
             maps_left: u32::MAX,
             taken: 0,
+            area_reads: Cell::new(0),
         }
     }
 
@@ -214,6 +218,12 @@ impl Domain {
         each.filter(|(.., point)| *point != 0).collect()
     }
 
+    /// How often the driver has read message areas.
+    #[must_use]
+    pub fn area_reads(&self) -> u64 {
+        self.area_reads.get()
+    }
+
     /// Pages that the GPU can reach.
     #[must_use]
     pub fn mapped(&self) -> usize {
@@ -234,6 +244,7 @@ impl intel_gpu::uapi::Domain for Domain {
     }
 
     fn read_area(&self, client: ClientId, offset: u64, bytes: &mut [u8]) -> Result<(), Errno> {
+        self.area_reads.set(self.area_reads.get() + 1);
         let start = usize::try_from(offset).map_err(|_| Errno::Fault)?;
         let end = start.checked_add(bytes.len()).ok_or(Errno::Fault)?;
         bytes.copy_from_slice(self.clients[client].area.get(start..end).ok_or(Errno::Fault)?);

@@ -83,29 +83,38 @@ impl<H: Hardware> Gpu<H> {
         queue.remove(&mut self.contexts, id);
     }
 
-    /// The shared queue's first context, if this engine may take it: not while it is busy and another one that may
-    /// is not.
-    fn shared_for(&self, engine: usize) -> Option<i16> {
+    /// The shared queue's first context, if this engine may take it: not while it is busy, or gets something to do
+    /// in the same breath, and another one that may is not.
+    fn shared_for(&self, engine: usize, busy: bool) -> Option<i16> {
         let (id, priority) = self.shared.highest()?;
         let lane = self.contexts.get(id).map_or(0, |context| context.lane);
         let others = (0..)
             .zip(&self.engines)
             .any(|(index, other)| index != engine && lane >> index & 1 != 0 && other.ports.is_idle());
-        let take = lane >> engine & 1 != 0 && (!others || self.engines[engine].ports.is_idle());
+        let take = lane >> engine & 1 != 0 && (!others || !busy && self.engines[engine].ports.is_idle());
         take.then_some(priority)
     }
 
     /// Priority of the most urgent context that waits for an engine.
     pub(super) fn waiting(&self, engine: usize) -> Option<i16> {
         let own = self.engines[engine].queue.highest().map(|(_, priority)| priority);
-        own.max(self.shared_for(engine))
+        own.max(self.shared_for(engine, false))
     }
 
     /// Takes the most urgent context that waits for an engine; of equally urgent ones by turns an own and a shared
     /// one.
     pub(super) fn dequeue(&mut self, engine: usize) -> Option<ContextId> {
+        self.dequeue_for(engine, false)
+    }
+
+    /// [`Self::dequeue`] for the second element of a submission.
+    pub(super) fn dequeue_second(&mut self, engine: usize) -> Option<ContextId> {
+        self.dequeue_for(engine, true)
+    }
+
+    fn dequeue_for(&mut self, engine: usize, busy: bool) -> Option<ContextId> {
         let own = self.engines[engine].queue.highest().map(|(_, priority)| priority);
-        let shared = self.shared_for(engine);
+        let shared = self.shared_for(engine, busy);
         let turn = self.engines[engine].shared_turn;
         let take_shared = shared > own || shared.is_some() && shared == own && turn;
         if shared.is_some() && own.is_some() {

@@ -40,6 +40,16 @@ impl<H: Hardware> Gpu<H> {
         Ok(())
     }
 
+    /// Whether a hang of a context is recorded in the error state, if it is the first one there. It is unless this says
+    /// otherwise.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn context_set_capture(&mut self, id: ContextId, capture: bool) -> Result<(), Error> {
+        self.context_mut(id)?.capture = capture;
+        Ok(())
+    }
+
     /// Cancels a context: it takes no new request, and those that it has end as cancelled, without harm to
     /// others where the running one can be preempted.
     ///
@@ -110,6 +120,9 @@ impl<H: Hardware> Gpu<H> {
         let Some(context) = self.contexts.get_mut(id) else { return };
         if now_ns < context.ban_before_ns {
             context.banned = true;
+            if let Some(request) = context.first.and_then(|first| self.requests.get_mut(first)) {
+                request.banned = true;
+            }
             self.skip_requests(id, Status::Cancelled);
             self.unpark(id);
             self.advance_ready(id);

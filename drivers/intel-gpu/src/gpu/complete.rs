@@ -62,6 +62,8 @@ impl<H: Hardware> Gpu<H> {
             found |= self.retire(id);
         }
         if found {
+            let now = self.bus.hw.now_ns();
+            self.count_time(engine, now);
             self.kick(engine);
             self.evict_cancelled(engine);
         }

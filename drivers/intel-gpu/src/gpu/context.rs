@@ -90,6 +90,8 @@ pub struct Context {
     pub(super) rewind_when_off: bool,
     /// How long a request of it may run; 0: as long as it lets others run.
     pub(super) watchdog_ns: u64,
+    /// Its hangs are recorded in the error state.
+    pub(super) capture: bool,
     /// What it powers of the render engine.
     pub(super) sseu: Sseu,
     /// The image is behind `sseu`: the next request must find the context off the hardware.
@@ -202,6 +204,7 @@ impl<H: Hardware> Gpu<H> {
             ban_before_ns: 0,
             rewind_when_off: false,
             watchdog_ns: 0,
+            capture: true,
             sseu: Sseu::full(self.platform, &self.fuses.topology),
             reload: false,
             selection: EngineSelection::one(engine),

@@ -51,7 +51,7 @@ impl<H: Hardware> Gpu<H> {
     }
 
     /// The context that an engine is executing as far as is known, or has been given last.
-    fn guilty(&self, engine: usize) -> Option<ContextId> {
+    pub(super) fn guilty(&self, engine: usize) -> Option<ContextId> {
         let ports = &self.engines[engine].ports;
         ports.active[0].or(ports.pending.and_then(|(elements, _)| elements[0]))
     }
@@ -59,14 +59,16 @@ impl<H: Hardware> Gpu<H> {
     /// Stops what an engine is executing, blames it, and lets the others go on.
     fn stop_hung(&mut self, engine: usize) {
         self.bus.hw.note(trace::Event::Hang { engine: self.engines[engine].id });
-        let guilty = self.guilty(engine);
-        if let Some(request) = guilty.and_then(|id| self.contexts.get(id)).and_then(|context| context.first) {
-            self.record_hang(engine, request);
+        if let Some(id) = self.guilty(engine)
+            && let Some(context) = self.contexts.get(id)
+            && let Some(request) = context.first
+        {
+            if context.capture {
+                self.record_hang(engine, request);
+            }
             self.blame(request);
-        }
-        if let Some(guilty) = guilty {
             let now = self.bus.hw.now_ns();
-            self.ban_for_hang(guilty, now);
+            self.ban_for_hang(id, now);
         }
         self.reset_engine(engine);
         self.run_scheduler();
@@ -260,7 +262,8 @@ impl<H: Hardware> Gpu<H> {
             let first = first.and_then(|first| self.requests.get_mut(first));
             let skipped = first.as_ref().is_some_and(|request| request.status != Status::Done);
             if let Some(request) = first {
-                request.disturbed |= !skipped;
+                // What waits behind it goes on where it was (i915: only an engine's active request is marked).
+                request.disturbed |= !skipped && running == Some(id);
             }
             if running == Some(id) || skipped {
                 self.rewind(id);
@@ -297,6 +300,9 @@ impl<H: Hardware> Gpu<H> {
         let head = first.map_or(context.submitted_tail, |request| {
             if request.status == Status::Done { request.start } else { request.breadcrumb }
         });
+        if let Some(request) = context.first.and_then(|first| self.requests.get_mut(first)) {
+            request.ran_ns = 0;
+        }
         context.restore_inhibit = self.engines[context.engine].default_state.len() == 0;
         let at = context.state.at(slot::RING_HEAD * 4);
         self.bus.hw.write_u32(at, head);

@@ -91,7 +91,7 @@ impl<H: Hardware> Gpu<H> {
         let Some(running) = running else {
             if self.waiting(engine).is_some() {
                 let first = self.dequeue(engine);
-                let elements = [first, self.dequeue(engine)];
+                let elements = [first, self.dequeue_second(engine)];
                 self.submit_elements(engine, elements);
             }
             return;

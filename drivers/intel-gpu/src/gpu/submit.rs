@@ -65,8 +65,12 @@ pub struct Request {
     /// Fences that its ring polls for while it runs.
     pub(super) polls: [Option<Fence>; MAX_POLLS],
     pub(super) status: Status,
-    /// It was on the hardware when its engine was reset, and was not to blame.
+    /// The engine was executing it when it was reset for another one's sake; it was executed again.
     pub(super) disturbed: bool,
+    /// It hung, and its context is banned for that.
+    pub(super) banned: bool,
+    /// How long it has been executed.
+    pub(super) ran_ns: u64,
     /// The context must have left the hardware before: its image is changed for this request.
     pub(super) reload: bool,
     /// The engines that may execute it, as far as it is up to the request: bit n for engine n.
@@ -146,8 +150,10 @@ pub struct Completion {
     pub fence: Fence,
     /// How it ended.
     pub status: Status,
-    /// Its engine was reset while it was on it, for another one's sake; it was executed again.
+    /// Its engine was executing it when it was reset for another one's sake; it was executed again.
     pub disturbed: bool,
+    /// It hung, and its context is banned for that.
+    pub banned: bool,
 }
 
 /// Requests linked by `next`.
@@ -262,6 +268,8 @@ impl<H: Hardware> Gpu<H> {
             polls: [None; MAX_POLLS],
             status: Status::Done,
             disturbed: false,
+            banned: false,
+            ran_ns: 0,
             reload: found.reload,
             engines: u8::MAX,
             internal,
@@ -455,6 +463,7 @@ impl<H: Hardware> Gpu<H> {
             fence,
             status: request.status,
             disturbed: request.disturbed,
+            banned: request.banned,
         })
     }
 

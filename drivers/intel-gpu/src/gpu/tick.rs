@@ -5,7 +5,8 @@
 //! A request may run for ever as long as it lets others run: one that has been running for
 //! `Config::hang_ns` gets a knock, a request of the driver's own at the highest priority. If it is not
 //! preempted for that within `Config::preempt_timeout_ns`, it hangs (i915: intel_engine_heartbeat.c). A context
-//! can have a watchdog: then its requests may not run longer than that, whether they let others run or not.
+//! can have a watchdog: then its requests may not run longer than that, whether they let others run or not. What counts is
+//! the time that a request was executed, however often it was preempted.
 
 use super::{Context, Gpu, RequestId};
 use crate::engine::emit::Payload;
@@ -19,12 +20,15 @@ const PRESENCE_NS: u64 = 100_000_000;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Progress {
     request: Option<RequestId>,
+    /// Since when, or since the last knock.
     since_ns: u64,
+    /// Up to when its time is counted.
+    counted_ns: u64,
 }
 
 impl Progress {
     pub(crate) const fn new() -> Self {
-        Self { request: None, since_ns: 0 }
+        Self { request: None, since_ns: 0, counted_ns: 0 }
     }
 }
 
@@ -110,24 +114,38 @@ impl<H: Hardware> Gpu<H> {
         }
     }
 
-    fn check_progress(&mut self, engine: usize, now: u64) {
-        let found = &mut self.engines[engine];
-        let running = found.ports.active[0].or(found.ports.pending.and_then(|(elements, _)| elements[0]));
-        // One that polls for a fence is not the one that does not go on.
-        let polling = running.is_some_and(|id| self.is_polling(id));
-        let context = running.filter(|_| !polling).and_then(|id| self.contexts.get(id));
-        let request = context.and_then(|context| context.first);
-        let watchdog_ns = context.map_or(0, |context| context.watchdog_ns);
-        let found = &mut self.engines[engine];
-        if request != found.progress.request {
-            found.progress = Progress { request, since_ns: now };
+    /// Counts the time since the last look for the request that was being executed then, and looks which one it is
+    /// now: one that polls for a fence is none. Returns it.
+    pub(super) fn count_time(&mut self, engine: usize, now: u64) -> Option<RequestId> {
+        let running = self.guilty(engine);
+        let running = running.filter(|id| !self.is_polling(*id)).and_then(|id| self.contexts.get(id));
+        let request = running.and_then(|context| context.first);
+        let progress = &mut self.engines[engine].progress;
+        let before = progress.request.and_then(|before| self.requests.get_mut(before));
+        if let Some(before) = before {
+            before.ran_ns = before.ran_ns.saturating_add(now.saturating_sub(progress.counted_ns));
         }
+        if request != progress.request {
+            (progress.request, progress.since_ns) = (request, now);
+        }
+        progress.counted_ns = now;
+        request
+    }
+
+    fn check_progress(&mut self, engine: usize, now: u64) {
+        let request = self.count_time(engine, now);
+        let running = request.and_then(|id| self.requests.get(id));
+        let (ran, context) = running.map_or((0, None), |request| (request.ran_ns, Some(request.context)));
+        let watchdog_ns =
+            context.and_then(|id| self.contexts.get(id)).map_or(0, |context| context.watchdog_ns);
+        let polling = self.engines[engine].ports.active[0].is_some_and(|id| self.is_polling(id));
+        let found = &mut self.engines[engine];
         let stuck_ns = now.saturating_sub(found.progress.since_ns);
         let waits_ns = found.ports.pending.map_or(0, |(_, since)| now.saturating_sub(since));
         let ran_ns = now.saturating_sub(found.ports.running_since_ns);
         let patience =
             if self.platform.preempts_batches { self.config.preempt_timeout_ns } else { self.config.hang_ns };
-        let too_long = watchdog_ns != 0 && request.is_some() && stuck_ns >= watchdog_ns;
+        let too_long = watchdog_ns != 0 && ran >= watchdog_ns;
         if waits_ns >= patience || too_long {
             self.hang(engine);
         } else if request.is_some() && stuck_ns >= self.config.hang_ns {

@@ -376,8 +376,9 @@ impl<H: Hardware> Driver<H> {
             // Complete and private address spaces.
             Param::HasPpgtt => 2,
             Param::Revision => u64::from(self.gpu.identity().revision),
-            // Enabled, with priorities.
-            Param::HasScheduler => 0b11,
+            // Enabled, with priorities, and with preemption exactly where persistence can be switched off (i915:
+            // `I915_SCHEDULER_CAP_*`, `__context_set_persistence`).
+            Param::HasScheduler => 0b11 | u64::from(self.gpu.platform().preempts_batches) << 2,
             Param::CsTimestampFrequency => u64::from(self.gpu.fuses().timestamp_hz),
         };
         Ok(Reply::ok(&[value]))

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Load-balanced engines and their bonds. Tiger Lake has two video engines to choose from.
 
-use conformance::wire::{MAP_EXTENSIONS, bond, fence, load_balance, reads, writes};
+use conformance::wire::{MAP_EXTENSIONS, PAYLOAD, bond, fence, load_balance, reads, set_param, writes};
 use conformance::{Region, Rig, Settings, batch};
 use gpu_protocol::{
-    Bond, ContextParam, EngineClassInstance, Errno, ExtensionHeader, Fence, LoadBalance, Operation,
-    SubmitObject,
+    Bond, ContextCreate, ContextParam, EngineClassInstance, Errno, ExtensionHeader, Fence, LoadBalance,
+    Operation, SubmitObject,
 };
 use zerocopy::IntoBytes;
 
@@ -156,6 +156,27 @@ fn a_balanced_context_goes_on_on_the_other_engine_when_its_own_is_taken() {
         player.finish(&[gated]);
     }
     assert!(player.rig.driver.gpu().statistics().migrations >= 5);
+}
+
+#[test]
+fn two_batches_that_become_ready_together_do_not_both_go_to_the_first_engine_that_looks() {
+    let mut player = Player::new();
+    // More than a batch polls for on the GPU: it is not ready before the last of them is reached.
+    let gates = [player.gated(0, 1, 2, &[]), player.gated(0, 3, 3, &[]), player.gated(0, 4, 4, &[])];
+    let contexts = [player.balanced(&[]), player.balanced(&[])];
+    let fences = [player.gated(contexts[0], ANY, 0, &gates), player.gated(contexts[1], ANY, 1, &gates)];
+    player.rig.settle();
+    // Without a look at the clock: no turn is over.
+    for (number, gate) in (2..).zip(gates) {
+        assert!(!player.begun(0) && !player.begun(1));
+        player.open(number);
+        player.rig.settle();
+        assert!(player.rig.reached(0, gate));
+    }
+    assert!(player.begun(0) && player.begun(1), "one on each of the two idle engines");
+    player.open(0);
+    player.open(1);
+    player.finish(&fences);
 }
 
 #[test]
@@ -372,6 +393,42 @@ fn mistakes_in_a_bond_extension_have_i915s_errors() {
     // A loop of bonds, which say the same again and again.
     let map = extended(&mut rig, &bond(MAP_EXTENSIONS as u64, 0, RENDER, 1), &VIDEO, &[COPY]);
     rig.refused(0, Operation::ContextSetParam, &map, Errno::TooBig);
+}
+
+#[test]
+fn a_bond_names_no_more_engines_than_there_are() {
+    let mut rig = Rig::new("tgl");
+    let context = rig.context_create(0, 0, &[]).unwrap();
+    let engines = [VIDEO[1]; 8];
+    for (count, expected) in [(5, Ok(())), (6, Err(Errno::Inval)), (u16::MAX, Err(Errno::Inval))] {
+        let next = (MAP_EXTENSIONS + size_of::<LoadBalance>() + 8) as u64;
+        let at = rig.write_extension(0, MAP_EXTENSIONS, &load_balance(next, 0, 2), &VIDEO);
+        rig.write_extension(0, at, &bond(0, 0, RENDER, count), &engines);
+        let map = rig.write_engines(0, context, MAP_EXTENSIONS as u64, &[HOLE]);
+        let before = rig.domain.area_reads();
+        assert_eq!(rig.op(0, Operation::ContextSetParam, &map).map(drop), expected, "{count} engines");
+        assert!(rig.domain.area_reads() - before < 30, "it does not read what it refuses");
+    }
+}
+
+/// A chain of maps with chains of their own would keep the driver from all other clients.
+#[test]
+fn one_call_reads_no_more_than_512_extensions_however_they_are_nested() {
+    let mut rig = Rig::new("tgl");
+    // A map whose only bond is followed by itself.
+    let map = rig.write_engines(0, 0, MAP_EXTENSIONS as u64, &[RENDER; 64]);
+    let engines = [RENDER; 5];
+    for (next, count) in [(MAP_EXTENSIONS as u64, 1), (0, 511)] {
+        rig.write_extension(0, MAP_EXTENSIONS, &bond(next, 0, COPY, 5), &engines);
+        let create =
+            ContextCreate { ctx_id: 0, flags: ContextCreate::USE_EXTENSIONS, extensions: PAYLOAD as u64 };
+        // And a creation that sets this map again and again.
+        rig.write_area(0, PAYLOAD, set_param(PAYLOAD as u64, map).as_bytes());
+        let before = rig.domain.area_reads();
+        rig.refused(0, Operation::ContextCreate, &create, Errno::TooBig);
+        let reads = rig.domain.area_reads() - before;
+        assert!(reads < 25_000, "{reads} reads with {count} maps");
+    }
 }
 
 #[test]

@@ -1,112 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What follows from hangs, and how contexts end while they run.
 
-use conformance::wire::{Link, param, reads, writes};
-use conformance::{Region, Rig, Settings, batch};
-use gpu_protocol::{CLONE_ALL, ContextCreate, ContextParam, Errno, Fence, Operation, SubmitObject};
+use conformance::wire::{Link, param};
+use conformance::{Rig, batch};
+use gpu_protocol::{CLONE_ALL, ContextCreate, ContextParam, EngineClassInstance, Errno, Operation};
 
-const CODE: u64 = 0x10_0000;
-const DATA: u64 = 0x20_0000;
-const BLITTER: u32 = 3;
-const RENDER: u32 = 1;
-/// How long batches may run, in microseconds.
-const WATCHDOG_US: u64 = 100_000;
-const SECOND_NS: u64 = 1_000_000_000;
-
-/// Two clients that can hang contexts and store numbers.
-struct Bench {
-    rig: Rig,
-    /// For each client: data, code, objects.
-    clients: Vec<(Region, Region, [SubmitObject; 2])>,
-    stored: u32,
-}
-
-/// Batches of each client's object.
-/// Ends when its gate opens; can be preempted.
-const GATED: u32 = 0x300;
-/// Never ends, and nothing preempts it.
-const DEAF: u32 = 0x200;
-const STORE: u32 = 0x400;
-
-impl Bench {
-    fn new(platform: &'static str) -> Self {
-        Self::with(platform, false)
-    }
-
-    fn with(platform: &'static str, privileged: bool) -> Self {
-        let mut settings = Settings { privileged, ..Settings::new(platform) };
-        settings.options.instant_budget = 2_000;
-        let mut rig = Rig::with(settings);
-        let mut clients = Vec::new();
-        for client in 0..2 {
-            let (data, code) = (rig.region(client, 1), rig.region(client, 1));
-            let objects = [rig.userptr(client, data), rig.userptr(client, code)];
-            let list = [writes(objects[0], DATA), reads(objects[1], CODE)];
-            rig.poke(code.physical, &[batch::END, 0]);
-            rig.run(client, 0, BLITTER, &list, &[], &[data, code]).unwrap();
-            rig.settle();
-            rig.poke(code.physical + u64::from(DEAF), &batch::endless(CODE + u64::from(DEAF)));
-            let gated = batch::gated_store(platform, DATA + 0x80, 1, DATA + 0x84, 1);
-            rig.poke(code.physical + u64::from(GATED), &gated);
-            clients.push((data, code, list));
-        }
-        Self { rig, clients, stored: 0 }
-    }
-
-    /// A context in the default one's address space, with a watchdog.
-    fn context(&mut self, client: usize, params: &[(u64, u64)]) -> u32 {
-        let vm = self.rig.get(client, 0, ContextParam::VM).unwrap();
-        let mut chain = vec![param(ContextParam::VM, vm), param(ContextParam::WATCHDOG, WATCHDOG_US)];
-        chain.extend(params.iter().map(|(name, value)| param(*name, *value)));
-        let context = self.rig.context_create(client, 0, &chain).unwrap();
-        self.rig.vm_destroy(client, u32::try_from(vm).unwrap()).unwrap();
-        context
-    }
-
-    fn try_batch(&mut self, client: usize, context: u32, engine: u32, start: u32) -> Result<Fence, Errno> {
-        let list = self.clients[client].2;
-        let mut submit = self.rig.write_submit(client, context, engine, &list, &[]);
-        submit.batch_start = start;
-        self.rig.op(client, Operation::Submit, &submit).map(conformance::wire::fence)
-    }
-
-    fn batch(&mut self, client: usize, context: u32, engine: u32, start: u32) -> Fence {
-        self.try_batch(client, context, engine, start).unwrap()
-    }
-
-    fn wait(&mut self, client: usize, fence: Fence) {
-        assert!(self.rig.wait(60 * SECOND_NS, |rig| rig.reached(client, fence)), "{fence:?}");
-        self.rig.settle();
-    }
-
-    /// Hangs a context once.
-    fn hang(&mut self, client: usize, context: u32) {
-        let fence = self.batch(client, context, BLITTER, GATED);
-        self.wait(client, fence);
-    }
-
-    /// Whether a context still executes batches.
-    fn works(&mut self, client: usize, context: u32) -> bool {
-        let (data, code, _) = self.clients[client];
-        self.stored += 1;
-        self.rig.poke(code.physical + u64::from(STORE), &batch::store(DATA, self.stored));
-        match self.try_batch(client, context, BLITTER, STORE) {
-            Ok(fence) => {
-                self.wait(client, fence);
-                assert_eq!(self.rig.peek(data.physical), self.stored);
-                true
-            }
-            Err(errno) => {
-                assert_eq!(errno, Errno::Io);
-                false
-            }
-        }
-    }
-
-    fn later(&mut self, seconds: u64) {
-        self.rig.model().advance(seconds * SECOND_NS);
-    }
-}
+use crate::hanging::{BLITTER, Bench, DATA, DEAF, GATED, RENDER, SECOND_NS, STORE, WATCHDOG_US};
 
 #[test]
 fn a_hang_is_told_as_guilt_and_the_context_goes_on() {
@@ -138,6 +37,27 @@ fn the_third_hang_within_two_minutes_bans_a_context() {
     assert_eq!(bench.rig.get(0, context, ContextParam::RECOVERABLE), Ok(1));
     assert!(bench.works(0, 0) && bench.works(1, 0));
     bench.rig.check();
+}
+
+/// The driver's two halves see a hang one after the other; the time between is neither's business.
+#[test]
+fn a_hang_that_bans_a_context_bans_it_for_good_whenever_it_is_told_of() {
+    let mut bench = Bench::new("tgl");
+    let context = bench.context(0, &[]);
+    bench.hang(0, context);
+    bench.hang(0, context);
+    let fence = bench.batch(0, context, BLITTER, GATED);
+    bench.rig.settle();
+    bench.rig.model().advance(WATCHDOG_US * 2000);
+    // The hardware half sees the hang within the two minutes, the other half hears of it after them.
+    bench.rig.driver.gpu().tick();
+    assert!(!bench.rig.reached(0, fence));
+    bench.later(130);
+    bench.wait(0, fence);
+    assert!(!bench.works(0, context));
+    // Not even with fresh logical states.
+    bench.rig.set_engines(0, context, &[EngineClassInstance::new(0, 0)]).unwrap();
+    assert_eq!(bench.try_batch(0, context, 0, STORE), Err(Errno::Io));
 }
 
 #[test]
@@ -281,19 +201,41 @@ fn creation_on_a_wedged_device_is_eio() {
 }
 
 #[test]
-fn a_batch_that_was_on_the_engine_with_a_hang_is_executed_again_and_told_as_innocent() {
+fn a_batch_that_waits_behind_a_hang_is_executed_and_was_not_disturbed() {
     for platform in ["skl", "tgl"] {
         let mut bench = Bench::new(platform);
-        let (guilty, innocent) = (bench.context(0, &[]), bench.context(1, &[]));
+        let (guilty, behind) = (bench.context(0, &[]), bench.context(1, &[]));
         let hung = bench.batch(0, guilty, BLITTER, DEAF);
         let (data, code, _) = bench.clients[1];
         bench.rig.poke(code.physical + u64::from(STORE), &batch::store(DATA, 55));
-        let behind = bench.batch(1, innocent, BLITTER, STORE);
+        let fence = bench.batch(1, behind, BLITTER, STORE);
         bench.wait(0, hung);
-        bench.wait(1, behind);
+        bench.wait(1, fence);
         assert_eq!(bench.rig.peek(data.physical), 55);
         assert_eq!(bench.rig.reset_stats(0, guilty), Ok([0, 1, 0]), "{platform}");
-        assert_eq!(bench.rig.reset_stats(1, innocent), Ok([0, 0, 1]), "{platform}");
+        // i915 marks what an engine executes when it is reset, and not what waits in its second port.
+        assert_eq!(bench.rig.reset_stats(1, behind), Ok([0, 0, 0]), "{platform}");
+        bench.rig.check();
+    }
+}
+
+#[test]
+fn a_batch_that_was_executed_when_the_gpu_was_reset_is_executed_again_and_told_as_innocent() {
+    for platform in ["skl", "tgl"] {
+        let mut bench = Bench::new(platform);
+        let params = [(ContextParam::WATCHDOG, 0)];
+        let (running, behind) = (bench.context(0, &params), bench.context(1, &params));
+        let fences = [bench.batch(0, running, RENDER, GATED), bench.batch(1, behind, RENDER, GATED)];
+        bench.rig.settle();
+        bench.rig.driver.gpu().reset().unwrap();
+        for (client, fence) in fences.into_iter().enumerate() {
+            let (data, ..) = bench.clients[client];
+            bench.rig.poke(data.physical + 0x80, &[1]);
+            bench.wait(client, fence);
+            assert_eq!(bench.rig.peek(data.physical + 0x84), 1);
+        }
+        assert_eq!(bench.rig.reset_stats(0, running), Ok([0, 0, 1]), "{platform}");
+        assert_eq!(bench.rig.reset_stats(1, behind), Ok([0, 0, 0]), "{platform}");
         bench.rig.check();
     }
 }
@@ -323,6 +265,39 @@ fn a_watchdog_ends_what_runs_too_long_though_it_lets_others_run() {
     bench.rig.set(0, free, ContextParam::WATCHDOG, WATCHDOG_US).unwrap();
     assert!(bench.rig.wait(SECOND_NS, |rig| rig.reached(0, fence)));
     assert_eq!(bench.rig.reset_stats(0, free), Ok([0, 1, 0]));
+}
+
+#[test]
+fn a_watchdog_counts_the_time_that_a_batch_is_executed_however_often_others_take_turns_with_it() {
+    for platform in ["skl", "tgl"] {
+        let mut bench = Bench::new(platform);
+        let (watched, free) = (bench.context(0, &[]), bench.context(1, &[(ContextParam::WATCHDOG, 0)]));
+        let endless = bench.batch(0, watched, BLITTER, GATED);
+        let other = bench.batch(1, free, BLITTER, GATED);
+        let start = bench.rig.model().now_ns();
+        assert!(bench.rig.wait(10 * SECOND_NS, |rig| rig.reached(0, endless)), "{platform}");
+        // It had the engine half of the time.
+        let taken = bench.rig.model().now_ns() - start;
+        assert!((WATCHDOG_US * 1500..10 * WATCHDOG_US * 1000).contains(&taken), "{platform}: {taken} ns");
+        assert_eq!(bench.rig.reset_stats(0, watched), Ok([0, 1, 0]));
+        assert_eq!(bench.rig.reset_stats(1, free), Ok([0, 0, 0]));
+        let (data, ..) = bench.clients[1];
+        bench.rig.poke(data.physical + 0x80, &[1]);
+        bench.wait(1, other);
+        bench.rig.check();
+    }
+}
+
+#[test]
+fn a_watchdog_may_be_longer_than_the_time_after_which_the_driver_knocks() {
+    let mut bench = Bench::new("tgl");
+    let context = bench.context(0, &[(ContextParam::WATCHDOG, 15_000_000)]);
+    let start = bench.rig.model().now_ns();
+    bench.hang(0, context);
+    let taken = bench.rig.model().now_ns() - start;
+    assert!((15 * SECOND_NS..16 * SECOND_NS).contains(&taken), "{taken} ns");
+    assert!(bench.rig.driver.gpu().statistics().pulses > 0);
+    assert_eq!(bench.rig.reset_stats(0, context), Ok([0, 1, 0]));
 }
 
 #[test]
@@ -416,5 +391,82 @@ fn a_clone_of_a_banned_context_carries_on() {
         bench.rig.context_destroy(0, banned).unwrap();
         assert!(bench.works(0, clone), "{platform}");
         bench.rig.check();
+    }
+}
+
+#[test]
+fn a_clone_of_a_context_banned_with_batches_in_flight_follows_them_on_their_timeline() {
+    for platform in ["skl", "tgl"] {
+        let mut bench = Bench::new(platform);
+        let vm = bench.rig.get(0, 0, ContextParam::VM).unwrap();
+        let params =
+            [(ContextParam::VM, vm), (ContextParam::RECOVERABLE, 0), (ContextParam::WATCHDOG, WATCHDOG_US)];
+        let chain = params.map(|(name, value)| param(name, value));
+        let banned = bench.rig.context_create(0, ContextCreate::SINGLE_TIMELINE, &chain).unwrap();
+        let hung = bench.batch(0, banned, BLITTER, GATED);
+        let skipped = bench.batch(0, banned, RENDER, GATED);
+        let clone = bench.rig.context_with(0, 0, &[Link::Clone(banned, CLONE_ALL)]).unwrap();
+        let (data, code, _) = bench.clients[0];
+        bench.rig.poke(code.physical + u64::from(STORE), &batch::store(DATA, 31));
+        // The order on the timeline outlives what becomes of the requests before it.
+        let behind = bench.batch(0, clone, BLITTER, STORE);
+        assert_eq!((skipped.timeline, behind.timeline), (hung.timeline, hung.timeline));
+        bench.wait(0, hung);
+        bench.wait(0, behind);
+        assert!(bench.rig.reached(0, skipped));
+        assert_eq!(bench.rig.peek(data.physical), 31, "{platform}");
+        assert_eq!(bench.rig.peek(data.physical + 0x84), 0, "no gate was passed");
+        assert_eq!(bench.rig.reset_stats(0, clone), Ok([0, 0, 0]));
+        assert!(!bench.works(0, banned) && bench.works(0, clone));
+        bench.rig.check();
+    }
+}
+
+#[test]
+fn what_waits_on_the_timeline_of_a_cancelled_context_goes_on() {
+    for platform in ["skl", "tgl"] {
+        let mut bench = Bench::new(platform);
+        let vm = bench.rig.get(0, 0, ContextParam::VM).unwrap();
+        let chain = [param(ContextParam::VM, vm), param(ContextParam::PERSISTENCE, 0)];
+        let source = bench.rig.context_create(0, ContextCreate::SINGLE_TIMELINE, &chain).unwrap();
+        let clone = bench.rig.context_with(0, 0, &[Link::Clone(source, CLONE_ALL)]).unwrap();
+        let (data, code, _) = bench.clients[0];
+        bench.rig.poke(code.physical + u64::from(STORE), &batch::store(DATA, 32));
+        let cancelled = bench.batch(0, source, BLITTER, GATED);
+        let behind = bench.batch(0, clone, RENDER, STORE);
+        bench.rig.settle();
+        assert_eq!(bench.rig.peek(data.physical), 0, "it waits");
+        bench.rig.context_destroy(0, source).unwrap();
+        let reached = |rig: &Rig| rig.reached(0, cancelled) && rig.reached(0, behind);
+        assert!(bench.rig.wait(SECOND_NS, reached), "{platform}");
+        assert_eq!((bench.rig.peek(data.physical), bench.rig.peek(data.physical + 0x84)), (32, 0));
+        assert_eq!(bench.rig.driver.gpu().statistics().engine_resets, 0);
+        assert!(bench.works(0, clone));
+        bench.rig.check();
+    }
+}
+
+#[test]
+fn a_hang_on_a_shared_timeline_is_its_contexts_own_and_the_others_go_on_in_order() {
+    for platform in ["skl", "tgl"] {
+        for engine in [BLITTER, RENDER] {
+            let mut bench = Bench::new(platform);
+            let vm = bench.rig.get(0, 0, ContextParam::VM).unwrap();
+            let chain = [param(ContextParam::VM, vm), param(ContextParam::WATCHDOG, WATCHDOG_US)];
+            let guilty = bench.rig.context_create(0, ContextCreate::SINGLE_TIMELINE, &chain).unwrap();
+            let clone = bench.rig.context_with(0, 0, &[Link::Clone(guilty, CLONE_ALL)]).unwrap();
+            let (data, code, _) = bench.clients[0];
+            bench.rig.poke(code.physical + u64::from(STORE), &batch::store(DATA, 33));
+            let hung = bench.batch(0, guilty, BLITTER, DEAF);
+            let behind = bench.batch(0, clone, engine, STORE);
+            let last = bench.batch(0, guilty, RENDER, STORE);
+            bench.wait(0, last);
+            assert!(bench.rig.reached(0, hung) && bench.rig.reached(0, behind));
+            assert_eq!((behind.point, last.point), (hung.point + 1, hung.point + 2));
+            assert_eq!(bench.rig.peek(data.physical), 33, "{platform}");
+            assert_eq!(bench.rig.reset_stats(0, guilty), Ok([0, 1, 0]), "{platform}");
+            assert_eq!(bench.rig.reset_stats(0, clone), Ok([0, 0, 0]), "{platform}");
+            bench.rig.check();
+        }
     }
 }

@@ -1,6 +1,26 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Clone: a context with fresh logical state that preserves all other details of another one (*drm/i915: Allow
 //! userspace to clone contexts on creation*).
+//!
+//! Where that patch returns an error, and the test that reaches its counterpart here:
+//!
+//! | function, cause | errno | test |
+//! |---|---|---|
+//! | `clone_engines`, no memory for the map | `ENOMEM` | [`a_creation_in_which_the_nth_allocation_fails_leaves_no_trace_for_every_n`] |
+//! | `clone_engines`, no memory for an engine's context | `ENOMEM` | [`a_first_submission_in_which_the_nth_allocation_fails_leaves_no_trace`]: it is made at first use |
+//! | `clone_sseu`, another number of engines | `EINVAL` | [`an_sseu_is_cloned_only_between_compatible_engine_maps`] |
+//! | `clone_sseu`, another class in a slot | `EINVAL` | the same, and slot by slot for all flags in [`a_clone_has_what_its_flags_name_of_the_source_and_the_defaults_of_the_rest_for_all_64_of_them`] |
+//! | `clone_sseu`, interrupted while waiting for the lock of a context | `EINTR` | none: there is one thread, and nothing to wait for |
+//! | `create_clone`, the structure cannot be read | `EFAULT` | [`a_clone_structure_that_cannot_be_read_is_efault`] |
+//! | `create_clone`, unknown flags | `EINVAL` | [`unknown_clone_flags_are_einval`] |
+//! | `create_clone`, the reserved field | `EINVAL` | [`a_reserved_field_of_a_clone_that_is_not_zero_is_einval`] |
+//! | `create_clone`, no such source | `ENOENT` | [`cloning_a_context_that_does_not_exist_is_enoent`], [`cloning_a_destroyed_context_is_enoent_though_its_batch_still_runs`] |
+//! | `create_clone`, the error of one of its parts | that | [`the_first_error_of_a_chain_undoes_the_whole_creation`] |
+//!
+//! Errors of the code around it: `E2BIG` [`a_chain_of_clones_that_loops_is_e2big_and_leaves_nothing`], an unknown
+//! extension [`an_unknown_extension_behind_a_clone_is_einval_and_undoes_it`], `EIO` `ban::creation_on_a_wedged_device_is_eio`
+//! and `ban::a_banned_client_gets_no_more_contexts_and_the_other_client_does`. A slot that is empty is compared as one
+//! without a class: where the patch would follow a null pointer, a hole is alike to a hole only.
 
 use conformance::wire::{Link, PAYLOAD, STRUCTURE, clone_of, param, reads, writes};
 use conformance::{Region, Rig, Settings, batch};
@@ -643,4 +663,124 @@ fn a_clone_of_a_source_without_a_timeline_has_none_either() {
     let fences = [store.run(&mut rig, single, 1), store.run(&mut rig, single, BLITTER)];
     assert_eq!(fences[0].timeline, fences[1].timeline);
     rig.settle();
+}
+
+/// Loads a number into the blitter's first general-purpose register (`MI_LOAD_REGISTER_IMM`), if there is one, and stores
+/// what is there (`MI_STORE_REGISTER_MEM`). PRM vol 2c: CS_GPR.
+fn register_batch(load: Option<u32>) -> Vec<u32> {
+    const GPR: u32 = 0x2_2600;
+    let mut batch = load.map_or(vec![], |value| vec![0x1100_0001, GPR, value]);
+    // CAST: an address below 4 GiB.
+    batch.extend([0x1200_0002, GPR, u32::try_from(DATA).unwrap(), 0, batch::END]);
+    batch.resize(batch.len().next_multiple_of(2), 0);
+    batch
+}
+
+#[test]
+fn a_clone_is_recreated_with_fresh_logical_state_while_all_other_details_of_the_original_are_preserved() {
+    for platform in ["skl", "tgl"] {
+        let mut rig = privileged(platform);
+        let source = peculiar(&mut rig, platform, None);
+        let store = Store::new(&mut rig, 0);
+        let run = |rig: &mut Rig, context, load| {
+            rig.poke(store.code.physical, &register_batch(load));
+            rig.poke(store.data.physical, &[0xdead]);
+            let fence = store.run(rig, context, BLITTER);
+            rig.settle();
+            assert!(rig.reached(0, fence));
+            rig.peek(store.data.physical)
+        };
+        let fresh = run(&mut rig, source, None);
+        assert_eq!(run(&mut rig, source, Some(0x1234)), 0x1234);
+        assert_eq!(run(&mut rig, source, None), 0x1234, "{platform}: a context keeps its registers");
+        let clone = rig.context_with(0, 0, &[Link::Clone(source, CLONE_ALL)]).unwrap();
+        assert_eq!(run(&mut rig, clone, None), fresh, "{platform}");
+        assert_eq!(run(&mut rig, source, None), 0x1234, "the source has its own");
+        assert_eq!(details(&mut rig, clone), details(&mut rig, source));
+        rig.check();
+    }
+}
+
+#[test]
+fn a_clone_is_what_iterating_over_the_parameters_of_the_original_makes_in_many_calls() {
+    for map in [None, Some(&[HOLE, COPY, RENDER][..])] {
+        let mut rig = privileged("icl");
+        let source = peculiar(&mut rig, "icl", map);
+        let wanted = details(&mut rig, source);
+        let copy = rig.context_create(0, 0, &[]).unwrap();
+        let vm = rig.get(0, source, ContextParam::VM).unwrap();
+        rig.set(0, copy, ContextParam::VM, vm).unwrap();
+        rig.vm_destroy(0, u32::try_from(vm).unwrap()).unwrap();
+        if let Some(engines) = &wanted.engines {
+            rig.set_engines(0, copy, engines).unwrap();
+        }
+        for (name, value) in [
+            (ContextParam::NO_ERROR_CAPTURE, wanted.flags[0]),
+            (ContextParam::BANNABLE, wanted.flags[1]),
+            (ContextParam::RECOVERABLE, wanted.flags[2]),
+            (ContextParam::PERSISTENCE, wanted.flags[3]),
+            (ContextParam::PRIORITY, wanted.scheduling[0]),
+            (ContextParam::WATCHDOG, wanted.scheduling[1]),
+        ] {
+            rig.set(0, copy, name, value).unwrap();
+        }
+        rig.write_area(0, STRUCTURE, render_slot(map).unwrap().as_bytes());
+        let set = ContextParam { ctx_id: copy, size: 32, ..param(ContextParam::SSEU, STRUCTURE as u64) };
+        rig.op(0, Operation::ContextSetParam, &set).unwrap();
+        // All but the timeline, which no parameter shows.
+        let flags = CLONE_ALL.difference(CloneFlags::TIMELINE);
+        let clone = rig.context_with(0, 0, &[Link::Clone(source, flags)]).unwrap();
+        assert_eq!(details(&mut rig, copy), wanted);
+        assert_eq!(details(&mut rig, clone), wanted);
+    }
+}
+
+#[test]
+fn cloning_an_address_space_leaves_no_stray_handle_of_it() {
+    let mut rig = Rig::new("tgl");
+    let source = rig.context_create(0, 0, &[]).unwrap();
+    let before = rig.driver.census();
+    let clone = rig.context_with(0, 0, &[Link::Clone(source, CloneFlags::VM)]).unwrap();
+    let after = rig.driver.census();
+    // Contexts, address spaces, objects.
+    assert_eq!(after.clients[0].handles, [before.clients[0].handles[0] + 1, 0, 0]);
+    assert_eq!(after.spaces, before.spaces);
+    // With the source gone, the address space is the clone's, and goes with it.
+    rig.context_destroy(0, source).unwrap();
+    assert_eq!(rig.driver.census().spaces, before.spaces);
+    rig.context_destroy(0, clone).unwrap();
+    assert_eq!(rig.driver.census().spaces, before.spaces - 1);
+}
+
+/// More than two, on several engines, each of which would overtake the one before it.
+#[test]
+fn five_contexts_of_one_timeline_execute_in_order_on_four_engines() {
+    for platform in ["skl", "tgl"] {
+        let mut rig = Rig::new(platform);
+        let source = rig.context_create(0, ContextCreate::SINGLE_TIMELINE, &[]).unwrap();
+        let clones = [(); 4].map(|()| rig.context_with(0, 0, &[Link::Clone(source, CLONE_ALL)]).unwrap());
+        let (data, code) = (rig.region(0, 1), rig.region(0, 2));
+        let objects = [rig.userptr(0, data), rig.userptr(0, code)];
+        let list = [writes(objects[0], DATA), reads(objects[1], CODE)];
+        rig.poke(code.physical, &batch::gated_store(platform, DATA, 1, DATA + 4, 1));
+        let mut fences = vec![rig.run(0, source, 1, &list, &[], &[data, code]).unwrap()];
+        let contexts = [clones[0], clones[1], source, clones[2], clones[3], clones[0], source, clones[1]];
+        for (number, (context, engine)) in (1_u32..).zip(contexts.into_iter().zip([3, 2, 4, 3, 1, 2, 3, 4])) {
+            // All of them write the same word; the last one's number stays.
+            rig.poke(code.physical + u64::from(number) * 0x100, &batch::store(DATA + 8, number));
+            let mut submit = rig.write_submit(0, context, engine, &list, &[]);
+            submit.batch_start = number * 0x100;
+            fences.push(conformance::wire::fence(rig.op(0, Operation::Submit, &submit).unwrap()));
+        }
+        rig.settle();
+        assert!(fences.iter().all(|fence| !rig.reached(0, *fence)));
+        assert_eq!(rig.peek(data.physical + 8), 0, "{platform}: nobody overtook the first");
+        rig.poke(data.physical, &[1]);
+        let last = fences[fences.len() - 1];
+        assert!(rig.wait(10_000_000_000, |rig| rig.reached(0, last)));
+        assert_eq!(rig.peek(data.physical + 8), 8, "{platform}");
+        let points: Vec<_> = fences.iter().map(|fence| fence.point - fences[0].point).collect();
+        assert_eq!(points, (0..9).collect::<Vec<_>>());
+        rig.check();
+    }
 }

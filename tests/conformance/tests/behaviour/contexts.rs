@@ -4,11 +4,13 @@
 use conformance::wire::{PAYLOAD, handle, param, reads, set_param};
 use conformance::{Rig, Settings, batch};
 use gpu_protocol::{
-    ContextCreate, ContextDestroy, ContextParam, CreateSetParam, Errno, ExtensionHeader, MAX_EXTENSIONS,
-    Operation,
+    ContextCreate, ContextDestroy, ContextParam, CreateSetParam, Errno, ExtensionHeader, GetParam,
+    MAX_EXTENSIONS, Operation, Param, Submit,
 };
 use intel_gpu::uapi::ClientLimits;
 use zerocopy::IntoBytes;
+
+const CODE: u64 = 0x10_0000;
 
 fn create(extensions: u64) -> ContextCreate {
     ContextCreate { ctx_id: 0, flags: ContextCreate::USE_EXTENSIONS, extensions }
@@ -245,4 +247,41 @@ fn a_quota_of_driver_memory_is_enomem() {
     let create = ContextCreate { ctx_id: 0, flags: 0, extensions: 0 };
     rig.refused(0, Operation::ContextCreate, &create, Errno::NoMem);
     assert!(rig.context_create(1, 0, &[]).is_ok(), "the other client is not concerned");
+}
+
+#[test]
+fn preemption_is_told_exactly_where_persistence_can_be_switched_off() {
+    for platform in ["bdw", "skl", "icl", "tgl"] {
+        let mut rig = Rig::new(platform);
+        let ask = GetParam { param: Param::HasScheduler as u64 };
+        let capabilities = rig.op(0, Operation::GetParam, &ask).unwrap()[0];
+        let switched = rig.set(0, 0, ContextParam::PERSISTENCE, 0);
+        let (expected, bits) = if platform == "bdw" { (Err(Errno::NoDev), 0b011) } else { (Ok(()), 0b111) };
+        assert_eq!((switched, capabilities), (expected, bits), "{platform}");
+    }
+}
+
+#[test]
+fn a_context_without_a_map_reaches_both_video_engines() {
+    const VIDEO: u32 = 2;
+    for platform in ["skl", "tgl"] {
+        let mut rig = Rig::new(platform);
+        let code = rig.region(0, 1);
+        let object = rig.userptr(0, code);
+        rig.poke(code.physical, &[batch::END, 0]);
+        let list = [reads(object, CODE)];
+        let mut run = |engine| rig.run(0, 0, engine, &list, &[], &[code]).map(|fence| fence.timeline);
+        let first = run(VIDEO).unwrap();
+        assert_eq!(run(VIDEO | Submit::FIRST_VIDEO), Ok(first));
+        let second = run(VIDEO | Submit::SECOND_VIDEO).unwrap();
+        // Each logical state has a timeline of its own.
+        assert_eq!(second != first, platform == "tgl", "where there are two");
+        let both = Submit::FIRST_VIDEO | Submit::SECOND_VIDEO;
+        assert_eq!(run(VIDEO | both), if platform == "tgl" { Err(Errno::Inval) } else { Ok(first) });
+        for engine in [1 | Submit::FIRST_VIDEO, 3 | Submit::SECOND_VIDEO, both, 5, VIDEO | 1 << 15] {
+            assert_eq!(run(engine), Err(Errno::Inval), "{platform} {engine:#x}");
+        }
+        rig.settle();
+        rig.check();
+    }
 }

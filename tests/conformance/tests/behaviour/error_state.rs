@@ -4,9 +4,9 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use conformance::wire::{reads, writes};
-use conformance::{Rig, Settings, batch};
-use gpu_protocol::{Errno, Operation, ReadErrorState};
+use conformance::wire::{Link, param, reads, writes};
+use conformance::{Region, Rig, Settings, batch};
+use gpu_protocol::{CloneFlags, ContextParam, Errno, Operation, ReadErrorState, SubmitObject};
 use intel_gpu::Config;
 
 const CODE: u64 = 0x10_0000;
@@ -35,18 +35,35 @@ fn text(rig: &mut Rig, client: usize) -> String {
 
 /// A client whose batch did not end.
 fn hung(platform: &'static str) -> Rig {
-    let mut settings = Settings::new(platform);
-    settings.options.instant_budget = 2_000;
-    settings.config = Config { hang_ns: 50_000_000, preempt_timeout_ns: 20_000_000, ..settings.config };
-    let mut rig = Rig::with(settings);
-    let context = rig.context_create(0, 0, &[]).unwrap();
-    let (data, code) = (rig.region(0, 3), rig.region(0, 1));
-    let objects = [rig.userptr(0, data), rig.userptr(0, code)];
-    rig.poke(code.physical, &batch::endless(CODE));
-    let list = [writes(objects[0], DATA), reads(objects[1], CODE)];
-    let fence = rig.run(0, context, BLITTER, &list, &[], &[data, code]).unwrap();
-    assert!(rig.wait(60_000_000_000, |rig| rig.reached(0, fence)), "{platform}");
-    rig
+    let mut hanger = Hanger::new(platform);
+    let context = hanger.rig.context_create(0, 0, &[]).unwrap();
+    hanger.hang(context);
+    hanger.rig
+}
+
+/// A client with a batch that does not end.
+struct Hanger {
+    rig: Rig,
+    list: [SubmitObject; 2],
+    regions: [Region; 2],
+}
+
+impl Hanger {
+    fn new(platform: &'static str) -> Self {
+        let mut settings = Settings::new(platform);
+        settings.options.instant_budget = 2_000;
+        settings.config = Config { hang_ns: 50_000_000, preempt_timeout_ns: 20_000_000, ..settings.config };
+        let mut rig = Rig::with(settings);
+        let regions = [rig.region(0, 3), rig.region(0, 1)];
+        let objects = regions.map(|region| rig.userptr(0, region));
+        rig.poke(regions[1].physical, &batch::endless(CODE));
+        Self { rig, list: [writes(objects[0], DATA), reads(objects[1], CODE)], regions }
+    }
+
+    fn hang(&mut self, context: u32) {
+        let fence = self.rig.run(0, context, BLITTER, &self.list, &[], &self.regions).unwrap();
+        assert!(self.rig.wait(60_000_000_000, |rig| rig.reached(0, fence)));
+    }
 }
 
 #[test]
@@ -112,4 +129,37 @@ fn a_cleared_record_is_gone() {
     let mut rig = hung("tgl");
     rig.op(0, Operation::ErrorState, &read(0, 0, 1)).unwrap();
     assert_eq!(text(&mut rig, 0), "");
+}
+
+#[test]
+fn a_context_without_error_capture_leaves_no_record_and_the_next_ones_hang_is_recorded() {
+    for platform in ["skl", "tgl"] {
+        let mut hanger = Hanger::new(platform);
+        let silent = hanger.rig.context_create(0, 0, &[param(ContextParam::NO_ERROR_CAPTURE, 1)]).unwrap();
+        hanger.hang(silent);
+        assert_eq!(hanger.rig.reset_stats(0, silent), Ok([0, 1, 0]));
+        assert_eq!(text(&mut hanger.rig, 0), "", "{platform}");
+        // Nor does a clone of it.
+        let clone = hanger.rig.context_with(0, 0, &[Link::Clone(silent, CloneFlags::FLAGS)]).unwrap();
+        hanger.hang(clone);
+        assert_eq!(text(&mut hanger.rig, 0), "", "{platform}");
+        let other = hanger.rig.context_create(0, 0, &[]).unwrap();
+        hanger.hang(other);
+        assert_ne!(text(&mut hanger.rig, 0), "", "{platform}");
+    }
+}
+
+#[test]
+fn error_capture_can_be_switched_while_the_context_is_in_use() {
+    let mut hanger = Hanger::new("tgl");
+    let context = hanger.rig.context_create(0, 0, &[]).unwrap();
+    hanger.hang(context);
+    for (off, recorded) in [(1, false), (0, true)] {
+        hanger.rig.op(0, Operation::ErrorState, &read(0, 0, 1)).unwrap();
+        hanger.rig.set(0, context, ContextParam::NO_ERROR_CAPTURE, off).unwrap();
+        // Not the third hang, which would ban it.
+        hanger.rig.model().advance(130_000_000_000);
+        hanger.hang(context);
+        assert_eq!(!text(&mut hanger.rig, 0).is_empty(), recorded);
+    }
 }

@@ -14,6 +14,7 @@ mod error_state;
 mod fuzz;
 mod grants;
 mod hang;
+mod hanging;
 mod invalidate;
 mod lending;
 mod library;

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Who is to blame for a hang, and what follows: i915's rules (`gt/intel_reset.c`, `mark_guilty`,
 //! `client_mark_guilty`, `mark_innocent`; `gem/i915_gem_context_types.h`; `i915_drm_client.h`).
+//!
+//! Two things differ. Counts change when the driver notices that the request is over, at the latest when its point is
+//! published; i915 counts at the reset. And a client that is banned stays so when it connects again: a client is a
+//! protection domain of the system, not an open file that is replaced by opening it once more.
 
 use gpu_protocol::{Errno, Reply, ResetStats};
 
@@ -35,13 +39,14 @@ impl Context {
         }
     }
 
-    /// Notes a hang. Returns whether it bans the context; `None` if the context is above that.
-    fn mark_guilty(&mut self, now_ns: u64) -> Option<bool> {
+    /// Notes a hang. Returns whether it bans the context; `None` if the context is above that. The hardware half has
+    /// decided when it saw the hang; two of them that were seen together are judged one after the other here.
+    fn mark_guilty(&mut self, banned: bool, now_ns: u64) -> Option<bool> {
         self.guilty += 1;
-        if !self.value.flags.bannable {
+        if !self.value.flags.bannable && !banned {
             return None;
         }
-        let banned = now_ns < self.ban_before_ns();
+        let banned = banned || now_ns < self.ban_before_ns();
         self.hangs = [self.hangs[1], Some(now_ns)];
         Some(banned)
     }
@@ -79,7 +84,7 @@ impl<H: Hardware> Driver<H> {
         if completion.status != Status::Hang {
             return;
         }
-        if let Some(banned) = context.mark_guilty(now) {
+        if let Some(banned) = context.mark_guilty(completion.banned, now) {
             context.banned |= banned;
             self.clients[context.client].mark_guilty(banned, now);
         }

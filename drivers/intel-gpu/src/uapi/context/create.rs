@@ -7,7 +7,7 @@ use gpu_protocol::{ContextCreate, CreateClone, CreateSetParam, Errno, Extension,
 use super::super::area;
 use super::super::domain::{ClientId, Domain};
 use super::super::driver::Driver;
-use super::chain::Chain;
+use super::chain::{Budget, Chain};
 use super::map::EngineMap;
 use super::{Context, Scheduling, UserFlags, Value};
 use crate::handle::Id;
@@ -84,13 +84,14 @@ impl<H: Hardware> Driver<H> {
         }
         if create.flags & ContextCreate::USE_EXTENSIONS != 0 {
             let mut chain = Chain::at(create.extensions);
-            while let Some((name, offset)) = chain.next(domain, client)? {
+            let mut budget = Budget::new();
+            while let Some((name, offset)) = chain.next(domain, &mut budget, client)? {
                 if name == Extension::SetParam as u32 {
                     let extension: CreateSetParam = area::read_at(domain, client, offset)?;
                     if extension.param.ctx_id != 0 {
                         return Err(Errno::Inval);
                     }
-                    self.set_param(domain, client, None, value, &extension.param)?;
+                    self.set_param((domain, &mut budget), client, None, value, &extension.param)?;
                 } else if name == Extension::Clone as u32 {
                     let extension: CreateClone = area::read_at(domain, client, offset)?;
                     self.create_clone(client, &extension, value)?;

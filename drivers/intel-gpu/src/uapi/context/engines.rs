@@ -12,7 +12,7 @@ use zerocopy::IntoBytes;
 use super::super::area;
 use super::super::domain::{ClientId, Domain};
 use super::super::driver::Driver;
-use super::chain::Chain;
+use super::chain::{Budget, Chain};
 use super::map::{EngineMap, Slot};
 use super::{Context, Value};
 use crate::gpu::{EngineIndex, EngineSelection};
@@ -57,7 +57,7 @@ impl<H: Hardware> Driver<H> {
     /// Replaces the map of a value. Returns the size that was read.
     pub(super) fn set_engines<D: Domain>(
         &mut self,
-        domain: &D,
+        (domain, budget): (&D, &mut Budget),
         client: ClientId,
         live: Option<Id<Context>>,
         value: &mut Value,
@@ -73,7 +73,7 @@ impl<H: Hardware> Driver<H> {
             if draft.len > MAX_ENGINE_SLOTS {
                 return Err(Errno::Inval);
             }
-            self.read_engines(domain, client, param.value, &mut draft)?;
+            self.read_engines((domain, budget), client, param.value, &mut draft)?;
         } else if !value.map.user {
             return Ok(0);
         }
@@ -95,7 +95,7 @@ impl<H: Hardware> Driver<H> {
 
     fn read_engines<D: Domain>(
         &self,
-        domain: &D,
+        (domain, budget): (&D, &mut Budget),
         client: ClientId,
         offset: u64,
         draft: &mut Draft,
@@ -114,7 +114,7 @@ impl<H: Hardware> Driver<H> {
         }
         let header: EnginesHeader = area::read_at(domain, client, offset)?;
         let mut chain = Chain::at(header.extensions);
-        while let Some((name, offset)) = chain.next(domain, client)? {
+        while let Some((name, offset)) = chain.next(domain, budget, client)? {
             match name {
                 LoadBalance::NAME => self.load_balance(domain, client, offset, draft)?,
                 Bond::NAME => self.bond(domain, client, offset, draft)?,
@@ -171,6 +171,10 @@ impl<H: Hardware> Driver<H> {
             return Err(Errno::Inval);
         }
         let master = self.engine_named(bond.master).ok_or(Errno::Inval)?;
+        // i915 takes any number and names that come twice; nobody needs more than there are engines.
+        if usize::from(bond.num_bonds) > self.gpu.engines().count() {
+            return Err(Errno::Inval);
+        }
         let array = offset.checked_add(size_of::<Bond>() as u64);
         for index in 0..usize::from(bond.num_bonds) {
             let engine = self.engine_named(entry(domain, client, array, index)?).ok_or(Errno::Inval)?;

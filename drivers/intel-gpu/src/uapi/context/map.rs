@@ -2,7 +2,7 @@
 //! Maps of engines: which engine each slot of a context is, and the pool that they live in. A map is made of
 //! blocks of eight slots, so that a small one is small and any slot is found at once.
 
-use gpu_protocol::{Errno, MAX_ENGINE_SLOTS};
+use gpu_protocol::{Errno, MAX_ENGINE_SLOTS, Submit};
 
 use super::super::domain::ClientId;
 use super::super::driver::Driver;
@@ -16,8 +16,11 @@ use crate::platform::Hardware;
 const BLOCK_SLOTS: usize = 8;
 const BLOCKS: usize = MAX_ENGINE_SLOTS / BLOCK_SLOTS;
 
-/// Slots of the default map (i915: `legacy_idx`): render, copy, the first two video engines, video enhance.
+/// Slots of the default map (i915: `legacy_idx`): render, copy, the first two video engines, video enhance. No part
+/// that is supported has more.
 const DEFAULT_SLOTS: usize = 5;
+/// The one that not every part fills.
+pub(super) const SECOND_VIDEO: usize = 3;
 
 /// One slot.
 #[derive(Clone, Copy, Debug)]
@@ -78,13 +81,17 @@ pub(crate) fn default_slots<H: Hardware>(gpu: &Gpu<H>) -> [Slot; DEFAULT_SLOTS] 
 }
 
 /// The slot of the default map that a submission means (uAPI `I915_EXEC_DEFAULT`, `RENDER`, `BSD`, `BLT`,
-/// `VEBOX`).
-pub(super) const fn default_slot(ring: u32) -> Option<usize> {
-    match ring {
-        0 | 1 => Some(0),
-        2 => Some(2),
-        3 => Some(1),
-        4 => Some(4),
+/// `VEBOX`, `BSD_RING1`, `BSD_RING2`). A client that does not say which of two video engines gets the first; i915
+/// spreads its clients over them.
+pub(super) const fn default_slot(selector: u32, two_videos: bool) -> Option<usize> {
+    const BOTH: u32 = Submit::FIRST_VIDEO | Submit::SECOND_VIDEO;
+    match (selector & !BOTH, selector & BOTH) {
+        (0 | 1, 0) => Some(0),
+        (2, Submit::SECOND_VIDEO) if two_videos => Some(SECOND_VIDEO),
+        (2, BOTH) if two_videos => None,
+        (2, _) => Some(2),
+        (3, 0) => Some(1),
+        (4, 0) => Some(4),
         _ => None,
     }
 }

@@ -7,6 +7,7 @@ use gpu_protocol::{ContextParam, Errno, Reply};
 
 use super::super::domain::{ClientId, Domain};
 use super::super::driver::Driver;
+use super::chain::Budget;
 use super::{Context, Value};
 use crate::handle::Id;
 use crate::platform::Hardware;
@@ -25,7 +26,7 @@ impl<H: Hardware> Driver<H> {
     ) -> Result<Reply, Errno> {
         let id = self.context_of(client, param.ctx_id)?;
         let mut value = self.value_of(id)?;
-        let size = self.set_param(domain, client, Some(id), &mut value, param)?;
+        let size = self.set_param((domain, &mut Budget::new()), client, Some(id), &mut value, param)?;
         if let Some(context) = self.contexts.get_mut(id) {
             context.value = value;
         }
@@ -38,7 +39,7 @@ impl<H: Hardware> Driver<H> {
     /// was.
     pub(super) fn set_param<D: Domain>(
         &mut self,
-        domain: &D,
+        (domain, budget): (&D, &mut Budget),
         client: ClientId,
         live: Option<Id<Context>>,
         value: &mut Value,
@@ -46,7 +47,7 @@ impl<H: Hardware> Driver<H> {
     ) -> Result<u64, Errno> {
         match param.param {
             ContextParam::SSEU => return self.set_sseu(domain, client, live, value, param),
-            ContextParam::ENGINES => return self.set_engines(domain, client, live, value, param),
+            ContextParam::ENGINES => return self.set_engines((domain, budget), client, live, value, param),
             ContextParam::NO_ERROR_CAPTURE
             | ContextParam::BANNABLE
             | ContextParam::PRIORITY
@@ -62,7 +63,12 @@ impl<H: Hardware> Driver<H> {
         let on = param.value != 0;
         let privileged = self.clients[client].privileged;
         match param.param {
-            ContextParam::NO_ERROR_CAPTURE => value.flags.no_error_capture = on,
+            ContextParam::NO_ERROR_CAPTURE => {
+                value.flags.no_error_capture = on;
+                for state in self.live_states(live, value) {
+                    let _ = self.gpu.context_set_capture(state, !on);
+                }
+            }
             ContextParam::BANNABLE if !on && !privileged => return Err(Errno::Perm),
             ContextParam::BANNABLE => value.flags.bannable = on,
             ContextParam::RECOVERABLE => value.flags.recoverable = on,

@@ -144,7 +144,7 @@ fn check(wanted: &ContextSseu, topology: &Topology, max_eus: u8) -> Result<Sseu,
     }
     // Every Gen11 part has one slice: what i915 checks of several cannot come up.
     let (subslices, all) = (sseu.subslices.count_ones(), there.count_ones());
-    let possible = (subslices == all || 2 * subslices == all)
+    let possible = (subslices == all || subslices == all / 2)
         && (subslices <= 4 || subslices.is_multiple_of(2))
         && sseu.min_eus == max_eus
         && sseu.max_eus == max_eus;
@@ -160,6 +160,16 @@ mod tests {
     const ICE_LAKE: Topology = Topology { slices: 1, subslices: [0xff, 0, 0], eu_total: 64 };
 
     fn asked(slice_mask: u64, subslice_mask: u64, min: u16, max: u16) -> Result<Sseu, Errno> {
+        asked_of(&ICE_LAKE, slice_mask, subslice_mask, min, max)
+    }
+
+    fn asked_of(
+        topology: &Topology,
+        slice_mask: u64,
+        subslice_mask: u64,
+        min: u16,
+        max: u16,
+    ) -> Result<Sseu, Errno> {
         let engine = EngineClassInstance::new(0, 0);
         let wanted = ContextSseu {
             engine,
@@ -170,7 +180,7 @@ mod tests {
             max_eus_per_subslice: max,
             rsvd: 0,
         };
-        check(&wanted, &ICE_LAKE, 8)
+        check(&wanted, topology, 8)
     }
 
     #[test]
@@ -181,6 +191,18 @@ mod tests {
         for subslices in [0x1, 0x3, 0x7, 0x1f, 0x3f, 0x7f] {
             assert_eq!(asked(1, subslices, 8, 8), Err(Errno::Inval), "{subslices:#x}");
         }
+    }
+
+    #[test]
+    fn half_of_an_odd_number_of_subslices_is_rounded_down() {
+        let fused = Topology { subslices: [0x7f, 0, 0], ..ICE_LAKE };
+        assert!(asked_of(&fused, 1, 0x07, 8, 8).is_ok());
+        // More than four are possible in pairs only, so that this part never has all of its own.
+        for subslices in [0x01, 0x03, 0x0f, 0x1f, 0x3f, 0x7f] {
+            assert_eq!(asked_of(&fused, 1, subslices, 8, 8), Err(Errno::Inval), "{subslices:#x}");
+        }
+        let single = Topology { subslices: [0x1, 0, 0], ..ICE_LAKE };
+        assert!(asked_of(&single, 1, 0x1, 8, 8).is_ok());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use gpu_protocol::Errno;
 
 use super::super::driver::Driver;
-use super::map::{Slot, default_slot};
+use super::map::{SECOND_VIDEO, Slot, default_slot};
 use super::{Context, EngineContext};
 use crate::handle::Id;
 use crate::platform::Hardware;
@@ -16,7 +16,8 @@ impl<H: Hardware> Driver<H> {
     /// `EINVAL` for one that does not exist or is empty.
     pub(crate) fn slot_of(&self, id: Id<Context>, engine: u32) -> Result<usize, Errno> {
         let map = self.value_of(id)?.map;
-        let slot = if map.user { usize::try_from(engine).ok() } else { default_slot(engine) };
+        let two_videos = self.default_slots.get(SECOND_VIDEO).is_some_and(|slot| !slot.engines.is_empty());
+        let slot = if map.user { usize::try_from(engine).ok() } else { default_slot(engine, two_videos) };
         let found = slot.and_then(|slot| self.map_slot(&map, slot));
         found.filter(|slot| !slot.engines.is_empty()).and(slot).ok_or(Errno::Inval)
     }
@@ -56,6 +57,7 @@ impl<H: Hardware> Driver<H> {
                 let _ = self.gpu.context_set_sseu(made, found.sseu);
                 let _ = self.gpu.context_set_watchdog(made, scheduling.watchdog_us.saturating_mul(1000));
                 let _ = self.gpu.context_ban_before(made, ban_before);
+                let _ = self.gpu.context_set_capture(made, !value.flags.no_error_capture);
                 let state = EngineContext { id: made, timeline };
                 self.map_put(&value.map, slot, Slot { state: Some(state), ..found });
                 Ok((state, true))

@@ -12,7 +12,7 @@ use conformance::{Region, Rig, Settings, batch};
 use gpu_model::Timing;
 use gpu_protocol::{
     Connect, ContextCreate, ContextParam, ContextSseu, EngineClassInstance, EnginesHeader, Errno,
-    ExtensionHeader, Fence, Operation, SubmitObject, VERSION,
+    ExtensionHeader, Fence, Operation, Submit, SubmitObject, VERSION,
 };
 use intel_gpu::uapi::Census;
 use proptest::collection::vec;
@@ -62,6 +62,10 @@ fn extension() -> impl Strategy<Value = Extension> {
 fn step() -> impl Strategy<Value = Step> {
     // Mostly one that is there.
     let context = || prop::sample::select(vec![0, 1, 1, 1, 2, 2, 3, 4, 5_u32]);
+    let videos = [Submit::FIRST_VIDEO, Submit::SECOND_VIDEO];
+    let mut engines: Vec<u32> = (0..6).collect();
+    engines.extend([videos[0] | 2, videos[1] | 2, videos[0] | videos[1] | 2, videos[1] | 3]);
+    let engine = prop::sample::select(engines);
     let end = prop_oneof![
         20 => Just(End::Zero),
         1 => Just(End::Loop),
@@ -76,7 +80,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(single, chain, end)| Step::Create { single, chain, end }),
         16 => (context(), any_param()).prop_map(|(context, param)| Step::Set(context, param)),
         3 => context().prop_map(Step::Destroy),
-        12 => (context(), 0..6_u32, any::<bool>())
+        12 => (context(), engine, any::<bool>())
             .prop_map(|(context, engine, wait)| Step::Submit { context, engine, wait }),
         1 => any::<bool>().prop_map(Step::Busy),
     ]
@@ -274,14 +278,8 @@ impl World {
 
     fn submit(&mut self, handle: u32, engine: u32, wait: bool) {
         let slot = self.values.contexts.get(&handle).map(|context| match &context.value.map {
-            Map::Default(slots) => match engine {
-                0 | 1 => Some(0),
-                2 => Some(2),
-                3 => Some(1),
-                4 => Some(4),
-                _ => None,
-            }
-            .filter(|slot| slots[*slot].engine != EngineClassInstance::NONE),
+            Map::Default(slots) => default_slot(engine, self.values.part.two_videos)
+                .filter(|slot| slots[*slot].engine != EngineClassInstance::NONE),
             map => {
                 let slot = map.slots().get(engine as usize);
                 slot.filter(|slot| slot.engine != EngineClassInstance::NONE).map(|_| engine as usize)
@@ -454,6 +452,20 @@ impl World {
             let sseu = ContextSseu::read_from_bytes(self.rig.read_area(0, at(0).1, 32)).unwrap();
             assert_eq!(sseu.subslice_mask, slot.subslices, "slot {index} of {handle}");
         }
+    }
+}
+
+/// The slot of the default map that a submission means.
+fn default_slot(engine: u32, two_videos: bool) -> Option<usize> {
+    let chosen = engine >> 13;
+    match (engine & 0x1fff, chosen) {
+        (0 | 1, 0) => Some(0),
+        (2, 3) if two_videos => None,
+        (2, 2) if two_videos => Some(3),
+        (2, _) => Some(2),
+        (3, 0) => Some(1),
+        (4, 0) => Some(4),
+        _ => None,
     }
 }
 
