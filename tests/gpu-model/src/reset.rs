@@ -56,7 +56,6 @@ impl Device {
         engine.active = None;
         engine.pending = None;
         engine.loaded = None;
-        engine.told_to_stop = false;
         engine.saved = None;
         engine.fresh = false;
         engine.status = crate::engine::status::StatusBuffer::new(generation);
@@ -64,6 +63,7 @@ impl Device {
         engine.space = None;
         engine.context_since = None;
         engine.context_ticks = 0;
+        engine.stopped_images.clear();
         engine.signalled = false;
         engine.was_reset = true;
         engine.slots.clear();

@@ -493,6 +493,100 @@ fn stop_ring_holds_the_engine_at_ring_level() {
     assert_eq!(rig.memory.get_u32(rig.status_page("bcs0") + u64::from(MARK)), Some(99));
 }
 
+/// MI_MODE's value in an image of Gen12 (PRM vol 2c: dword 0x60 of the register state context).
+const IMAGE_MI_MODE: u64 = 0x61;
+
+/// An engine that was stopped while it had a context saved: preempted by another one, behind which it came back.
+fn stopped_between_two() -> (Rig, Context, Context) {
+    let mut rig = Rig::deferred("tgl");
+    let (mut first, mut other) = (rig.context("bcs0"), rig.context("bcs0"));
+    let status = rig.status_ggtt("bcs0");
+    // Both have been saved before, so that a load takes all of their images.
+    for round in 0..2 {
+        for (context, mark) in [(&mut first, MARK), (&mut other, MARK + 8)] {
+            rig.emit(context, &mi::store_ggtt(status + mark, round));
+            if round == 0 {
+                rig.submit(context);
+                assert!(rig.gpu.run_until_idle(1000));
+                rig.set_image_dword(context, 3, 0x0009_0008);
+            }
+        }
+    }
+    let force = |rig: &Rig, context: &Context| rig.descriptor(context, true);
+    let elements = (force(&rig, &first), force(&rig, &other));
+    rig.submit_raw(first.base, elements.0, [0, 0]);
+    rig.gpu.step(1);
+    rig.write(0x2209c, 0x0100_0100);
+    rig.submit_raw(first.base, elements.1, elements.0);
+    rig.gpu.step(1000);
+    (rig, first, other)
+}
+
+fn reset_copy_engine(rig: &mut Rig) {
+    rig.write(0x220d0, 0x0001_0001);
+    assert_eq!(rig.read(0x220d0) & 2, 2);
+    rig.write(0x941c, 1 << 2);
+    rig.write(0x220d0, 0x0001_0000);
+    let status = rig.status_ggtt("bcs0");
+    rig.init_engine("bcs0", 0x22000, status);
+}
+
+#[test]
+fn a_context_that_a_stopped_engine_saved_may_come_back_before_the_reset() {
+    let (mut rig, first, _) = stopped_between_two();
+    let memory = rig.status_page("bcs0") + u64::from(MARK);
+    assert_eq!(rig.memory.get_u32(memory + 8), Some(1), "the other one's image started the engine");
+    assert_eq!(rig.memory.get_u32(memory), Some(0), "and the first one's stopped it");
+    assert_eq!(rig.read(0x2209c) & 0x100, 0x100);
+    assert_eq!(rig.image_dword(&first, IMAGE_MI_MODE) & 0x100, 0x100, "a save has STOP_RING");
+    rig.assert_clean();
+}
+
+#[test]
+fn a_context_that_a_stopped_engine_saved_must_not_come_back_stopped_after_the_reset() {
+    for cleared in [false, true] {
+        let (mut rig, first, _) = stopped_between_two();
+        reset_copy_engine(&mut rig);
+        if cleared {
+            rig.set_image_dword(&first, IMAGE_MI_MODE, 0x0100_0000);
+        }
+        let again = rig.descriptor(&first, true);
+        rig.submit_raw(first.base, again, [0, 0]);
+        rig.gpu.step(1000);
+        let memory = rig.status_page("bcs0") + u64::from(MARK);
+        assert_eq!(rig.memory.get_u32(memory), Some(cleared.into()));
+        rig.assert_broken(if cleared { &[] } else { &[Rule::StartsStopped] });
+    }
+}
+
+#[test]
+fn a_context_that_a_stopped_engine_saved_must_not_come_back_stopped_once_the_stop_is_taken_back() {
+    let (mut rig, first, other) = stopped_between_two();
+    let elements = (rig.descriptor(&first, true), rig.descriptor(&other, true));
+    rig.submit_raw(first.base, elements.1, [0, 0]);
+    rig.gpu.step(1000);
+    rig.write(0x2209c, 0x0100_0000);
+    rig.assert_clean();
+    rig.submit_raw(first.base, elements.0, [0, 0]);
+    rig.gpu.step(1000);
+    rig.assert_broken(&[Rule::StartsStopped]);
+}
+
+#[test]
+fn an_image_that_the_driver_wrote_stopped_is_its_mistake_also_while_the_engine_is_being_stopped() {
+    let (mut rig, _, other) = stopped_between_two();
+    let third = rig.context("bcs0");
+    for at in 0x34..0x120 {
+        rig.set_image_dword(&third, at, rig.image_dword(&other, at));
+    }
+    rig.set_image_dword(&third, 3, 0x0009_0008);
+    rig.set_image_dword(&third, IMAGE_MI_MODE, 0x0100_0100);
+    let elements = (rig.descriptor(&other, true), rig.descriptor(&third, true));
+    rig.submit_raw(other.base, elements.0, elements.1);
+    rig.gpu.step(1000);
+    rig.assert_broken(&[Rule::StartsStopped]);
+}
+
 #[test]
 fn a_batch_writes_only_unprivileged_registers_and_those_of_the_slots() {
     let mut rig = Rig::new("tgl");

@@ -111,7 +111,7 @@ impl Device {
         let warm = engine.loaded.is_some_and(|loaded| loaded.same_context(descriptor))
             && engine.saved.is_some()
             && !descriptor.force_restore();
-        let stopped = engine.told_to_stop || engine.loaded.is_some() && self.starts_stopped(index);
+        let stopped = engine.loaded.is_some() && self.starts_stopped(index);
         self.check_space(index, descriptor);
         let image = u64::from(descriptor.lrca()) + 0x1000;
         let page = self.read_page(index, image).map_err(LoadError::Fault)?;
@@ -121,9 +121,12 @@ impl Device {
             self.restore(index, descriptor, &page)?;
         }
         self.check_ring(index, descriptor);
-        // A stopped engine passes its state on to whatever it still switches between, also by way of a context that was
-        // not stopped: the driver's doing, who is about to reset it, but not its mistake.
-        if !stopped && self.starts_stopped(index) {
+        // A stopped engine passes its state on to whatever it still switches between, and back by way of the image of one
+        // that it saved meanwhile: the driver's doing, who is about to reset it, but not its mistake. It is one if such an
+        // image comes back after the reset (i915: `__reset_stop_ring`).
+        let saved =
+            self.engines.get(index).is_some_and(|engine| engine.stopped_images.contains(&descriptor.lrca()));
+        if !stopped && !saved && self.starts_stopped(index) {
             let subject = format!("{}: image {:#x}", self.engine_name(index), descriptor.lrca());
             self.violation(Rule::StartsStopped, subject, "");
         }
@@ -297,7 +300,13 @@ impl Device {
         }
         let saved = self.read_page(index, image)?;
         let ticks = self.context_timestamp(index);
+        let stopped = self.starts_stopped(index);
         if let Some(engine) = self.engines.get_mut(index) {
+            if stopped {
+                engine.stopped_images.insert(descriptor.lrca());
+            } else {
+                engine.stopped_images.remove(&descriptor.lrca());
+            }
             engine.saved = Some(saved);
             engine.context_ticks = ticks;
             engine.context_since = None;

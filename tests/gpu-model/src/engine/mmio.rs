@@ -100,12 +100,7 @@ impl Device {
             0x05c | 0x068 | 0x06c | 0x074 | 0x0b8 | 0x234 | 0x238 | 0x358 | 0x35c | 0x370..0x3a0 => {
                 self.register_violation(Rule::ReadOnlyRegister, offset, format!("wrote {value:#x}"));
             }
-            0x09c | 0x29c => {
-                if relative == 0x9c && value >> 16 & STOP_RING != 0 && !matches!(agent, Agent::Engine(_)) {
-                    engine.told_to_stop = value & STOP_RING != 0;
-                }
-                self.write_mode(index, relative, value);
-            }
+            0x09c | 0x29c => self.write_mode(index, relative, value),
             0x0b0 => {
                 // Write 1 to clear. The condition itself goes with it.
                 let (eir, esr) = (self.engine_register(index, 0xb0), self.engine_register(index, 0xb8));
@@ -173,8 +168,13 @@ impl Device {
     }
 
     fn write_mode(&mut self, index: usize, relative: u32, value: u32) {
-        let Some(engine) = self.engines.get(index) else { return };
-        self.store(engine.base() + relative, value, true);
+        let Some(engine) = self.engines.get_mut(index) else { return };
+        let offset = engine.base() + relative;
+        if relative == 0x09c && value >> 16 & STOP_RING != 0 && value & STOP_RING == 0 {
+            // Whoever takes the stop back instead of resetting the engine has to see to the images.
+            engine.stopped_images.clear();
+        }
+        self.store(offset, value, true);
     }
 
     /// Execlists are enabled in GFX_MODE.

@@ -28,6 +28,8 @@ pub mod run;
 pub mod status;
 pub mod submit;
 
+use std::collections::BTreeSet;
+
 use crate::commands::{SemaphoreWait, StreamState};
 use crate::platform::{EngineFacts, Platform};
 use crate::ppgtt::Root;
@@ -79,8 +81,6 @@ pub(crate) struct EngineUnit {
     pub(crate) saved: Option<Box<context::Page>>,
     /// No command was executed since the context was loaded.
     pub(crate) fresh: bool,
-    /// The driver has told it to stop, and neither reset it since nor let it go on.
-    pub(crate) told_to_stop: bool,
     pub(crate) status: StatusBuffer,
     pub(crate) tlb: Tlb,
     /// PPGTT of the running context.
@@ -95,6 +95,8 @@ pub(crate) struct EngineUnit {
     pub(crate) ready_for_reset: bool,
     /// FORCE_TO_NONPRIV slots, decoded.
     pub(crate) slots: Vec<nonpriv::SlotRule>,
+    /// Images that were saved while STOP_RING was set, since the driver set it.
+    pub(crate) stopped_images: BTreeSet<u32>,
     /// A signal for this engine's own context arrived while it was executing.
     pub(crate) signalled: bool,
     /// The engine was reset since it began to execute: what it executed is gone.
@@ -113,7 +115,6 @@ impl EngineUnit {
             loaded: None,
             saved: None,
             fresh: false,
-            told_to_stop: false,
             status: StatusBuffer::new(platform.generation),
             tlb: Tlb::default(),
             space: None,
@@ -122,6 +123,7 @@ impl EngineUnit {
             context_since: None,
             ready_for_reset: false,
             slots: Vec::new(),
+            stopped_images: BTreeSet::new(),
             signalled: false,
             was_reset: false,
         }
