@@ -23,7 +23,7 @@ const SECOND: u32 = 2;
 const PICTURES: u32 = 3;
 
 /// A map of four slots, the first of them either video engine, with bonds: master and engines.
-fn write_balanced(
+pub(crate) fn write_balanced(
     rig: &mut Rig,
     context: u32,
     bonds: &[(EngineClassInstance, &[EngineClassInstance])],

@@ -32,6 +32,8 @@ use gpu_protocol::{
 use intel_gpu::fail;
 use zerocopy::{FromBytes, IntoBytes};
 
+use crate::balance::write_balanced;
+
 const CODE: u64 = 0x10_0000;
 const DATA: u64 = 0x20_0000;
 const BLITTER: u32 = 3;
@@ -318,6 +320,56 @@ fn an_sseu_is_cloned_only_between_compatible_engine_maps() {
     // With the engines, it always fits.
     let both = CloneFlags::SSEU | CloneFlags::ENGINES;
     rig.context_with(0, 0, &[Link::Clone(source, both)]).unwrap();
+}
+
+#[test]
+fn an_sseu_that_is_not_the_default_is_cloned_onto_the_default_map_and_from_it() {
+    let mut rig = privileged("icl");
+    let fresh = rig.context_create(0, 0, &[]).unwrap();
+    let default = details(&mut rig, fresh).subslices;
+    let alike = [RENDER, COPY, VIDEO, EngineClassInstance::new(2, 1), EngineClassInstance::new(3, 0)];
+    for (from, onto) in [(Some(&alike[..]), None), (None, Some(&alike[..])), (None, None)] {
+        let source = peculiar(&mut rig, "icl", from);
+        let map = onto.map(|map| Link::Set(rig.write_engines(0, 0, 0, map)));
+        let chain: Vec<_> = map.into_iter().chain([Link::Clone(source, CloneFlags::SSEU)]).collect();
+        let clone = rig.context_with(0, 0, &chain).unwrap();
+        let (mine, theirs) = (details(&mut rig, clone), details(&mut rig, source));
+        assert_eq!(mine.engines.as_deref(), onto);
+        assert_eq!(mine.subslices, theirs.subslices);
+        assert_ne!(mine.subslices, default);
+    }
+}
+
+#[test]
+fn an_sseu_is_cloned_between_maps_with_balanced_slots_if_their_classes_are_alike() {
+    let mut rig = privileged("icl");
+    let source = rig.context_create(0, 0, &[]).unwrap();
+    let map = write_balanced(&mut rig, source, &[]);
+    rig.op(0, Operation::ContextSetParam, &map).unwrap();
+    let engines = rig.engines(0, source).unwrap();
+    let sseu = render_slot(Some(&engines)).unwrap();
+    rig.write_area(0, STRUCTURE, sseu.as_bytes());
+    let set = ContextParam { ctx_id: source, size: 32, ..param(ContextParam::SSEU, STRUCTURE as u64) };
+    rig.op(0, Operation::ContextSetParam, &set).unwrap();
+    for (first, answer) in [
+        (None, Ok(())),
+        (Some(VIDEO), Ok(())),
+        (Some(COPY), Err(Errno::Inval)),
+        (Some(HOLE), Err(Errno::Inval)),
+    ] {
+        let map = match first {
+            None => write_balanced(&mut rig, 0, &[]),
+            Some(first) => rig.write_engines(0, 0, 0, &[first, engines[1], engines[2], RENDER]),
+        };
+        let before = rig.snapshot();
+        let made = rig.context_with(0, 0, &[Link::Set(map), Link::Clone(source, CloneFlags::SSEU)]);
+        assert_eq!(made.map(drop), answer, "{first:?}");
+        if let Ok(context) = made {
+            assert_eq!(details(&mut rig, context).subslices, Some(sseu.subslice_mask));
+            rig.context_destroy(0, context).unwrap();
+        }
+        assert_eq!(rig.snapshot(), before, "{first:?}");
+    }
 }
 
 #[test]

@@ -260,6 +260,51 @@ fn address_space_and_engines_of_a_running_context_are_ebusy() {
     }
 }
 
+/// All batches of the context are complete, but one of the two engines has not saved it yet.
+#[test]
+fn an_address_space_is_not_set_for_one_engine_while_another_does_not_let_go() {
+    for platform in ["skl", "tgl"] {
+        for [gone, there] in [[1, 0], [0, 1]] {
+            let mut rig = Rig::new(platform);
+            let context = rig.context_create(0, 0, &[]).unwrap();
+            rig.set_engines(0, context, &[RENDER, COPY]).unwrap();
+            let vm = rig.vm_create(0).unwrap();
+            assert_eq!(store(&mut rig, context, gone, 5), 5);
+            let code = rig.region(0, 1);
+            let object = rig.userptr(0, code);
+            rig.poke(code.physical, &[batch::END, 0]);
+            rig.set_timing(Timing::Deferred);
+            let list = [reads(object, CODE)];
+            let fence = rig.run(0, context, there, &list, &[], &[code]).unwrap();
+            for _ in 0..10_000 {
+                if rig.reached(0, fence) {
+                    break;
+                }
+                rig.model().step(1);
+                rig.take_interrupts();
+            }
+            assert!(rig.reached(0, fence), "{platform}");
+            rig.set_timing(Timing::Busy);
+            let space = ContextParam { ctx_id: context, ..param(ContextParam::VM, vm.into()) };
+            rig.refused(0, Operation::ContextSetParam, &space, Errno::Busy);
+            rig.set_timing(Timing::Instant);
+            rig.settle();
+            for slot in [gone, there] {
+                // Bound by the list of the other batch before: the address space is the old one.
+                let before = rig.driver.census().bindings;
+                let fence = rig.run(0, context, slot, &list, &[], &[code]).unwrap();
+                rig.settle();
+                assert!(rig.reached(0, fence));
+                assert_eq!(rig.driver.census().bindings, before, "{platform}: slot {slot}");
+            }
+            rig.set(0, context, ContextParam::VM, vm.into()).unwrap();
+            assert_eq!(store(&mut rig, context, gone, 6), 6);
+            assert_eq!(store(&mut rig, context, there, 7), 7);
+            rig.check();
+        }
+    }
+}
+
 #[test]
 fn a_map_of_engines_names_the_slots_and_holes_are_einval_to_submit_to() {
     for platform in ["skl", "tgl"] {
