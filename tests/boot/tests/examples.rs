@@ -80,3 +80,30 @@ fn the_demonstration_is_built_for_microkits_kernel_without_the_top_level_makefil
     }
     Ok(())
 }
+
+fn shared(outcome: &Outcome) -> Result<()> {
+    for client in [0, 1] {
+        // The picture's pages and the commands'.
+        let line = format!("bank: client {client} has lent 2 times, 4096 pixels are right");
+        ensure!(outcome.line(&line).is_some(), "nothing says {line:?}:\n{}", outcome.tail());
+    }
+    Ok(())
+}
+
+#[test]
+fn two_clients_paint_into_pages_that_a_memory_server_lends() -> Result<()> {
+    shared(&run("shared", None)?)
+}
+
+/// There the memory server lends by the rows of its regions.
+#[test]
+#[cfg_attr(not(microkit_sdk), ignore = "skipped: no MICROKIT_SDK")]
+fn two_clients_paint_into_pages_that_a_memory_server_lends_on_microkits_kernels() -> Result<()> {
+    #[cfg(microkit_sdk)]
+    {
+        let sdk = std::env::var_os("MICROKIT_SDK").context("the build script saw it")?;
+        shared(&run("shared", Some((Path::new(&sdk), "debug")))?)?;
+        run("shared", Some((Path::new(&sdk), "release")))?;
+    }
+    Ok(())
+}
