@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What the kernel itself says, and what of that makes a run a failure.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use crate::jobs::{Job, RESETS_ON_PURPOSE, ResetOnPurpose};
+use crate::jobs::{Job, RESETS_ON_PURPOSE};
 
 /// What no line of the kernel may contain, whatever runs and however it is meant. "Initialized i915" is also said about a
 /// GPU that is given up, so the log is searched for what precedes that.
@@ -92,19 +92,16 @@ impl<'a> Line<'a> {
 pub(crate) struct Hangs {
     resets: usize,
     recorded: usize,
-    /// How many resets each entry of the table explained, by its place.
-    explained: BTreeMap<usize, usize>,
-    /// The entries whose subtests were started.
-    begun: BTreeMap<usize, String>,
+    /// The subtests that were started and make engines hang, and those in which an engine was reset.
+    begun: BTreeSet<String>,
+    explained: BTreeSet<String>,
 }
 
 impl Hangs {
     /// A job says that a subtest starts.
     pub(crate) fn subtest(&mut self, job: &Job, subtest: &str) {
-        for (place, entry) in RESETS_ON_PURPOSE.iter().enumerate() {
-            if entry.always && entry.is_in(job, subtest) {
-                self.begun.insert(place, format!("{}@{subtest}", job.name));
-            }
+        if RESETS_ON_PURPOSE.iter().any(|entry| entry.always && entry.is_in(job, subtest)) {
+            self.begun.insert(format!("{}@{subtest}", job.name));
         }
     }
 
@@ -116,45 +113,35 @@ impl Hangs {
         subtest: &str,
         jobs: &[Job],
     ) -> bool {
-        let entries = |meant: &dyn Fn(&ResetOnPurpose) -> bool| {
-            RESETS_ON_PURPOSE
-                .iter()
-                .enumerate()
-                .filter(|(_, entry)| meant(entry))
-                .map(|(place, _)| place)
-                .next()
-        };
         if let Some((_, story)) = line.text.split_once(HANG) {
             self.recorded += 1;
             // Each is told once; it may come after its subtest, and even after its job, and then says whose it was.
             let process = story.split_once(", in ").and_then(|(_, rest)| rest.split(" [").next());
-            let of = |entry: &ResetOnPurpose| match process {
+            return RESETS_ON_PURPOSE.iter().any(|entry| match process {
                 Some(process) => {
                     jobs.iter().any(|job| job.process() == process && entry.program == job.tests_of())
                 }
                 None => job.is_some_and(|job| entry.is_in(job, subtest)),
-            };
-            return entries(&of).is_some();
+            });
         }
         let reason = line.text.split_once(RESET).and_then(|(_, rest)| rest.split_once(" for "));
         let Some((_, reason)) = reason.filter(|_| line.is_of_graphics()) else { return true };
         self.resets += 1;
-        let of = |entry: &ResetOnPurpose| {
-            reason.starts_with(entry.reason) && job.is_some_and(|job| entry.is_in(job, subtest))
+        let meant = |job: &&Job| {
+            RESETS_ON_PURPOSE
+                .iter()
+                .any(|entry| reason.starts_with(entry.reason) && entry.is_in(job, subtest))
         };
-        let found = entries(&of);
-        if let Some(place) = found {
-            *self.explained.entry(place).or_default() += 1;
-        }
-        found.is_some()
+        let Some(job) = job.filter(meant) else { return false };
+        self.explained.insert(format!("{}@{subtest}", job.name));
+        true
     }
 
     /// The resets that did not come, and hangs without one.
     pub(crate) fn complaints(&self) -> Vec<String> {
-        let missing = self.begun.iter().filter(|(place, _)| !self.explained.contains_key(place));
-        let mut found: Vec<_> = missing
-            .map(|(_, subtest)| format!("{subtest} makes an engine hang, and none was reset"))
-            .collect();
+        let missing = self.begun.difference(&self.explained);
+        let mut found: Vec<_> =
+            missing.map(|subtest| format!("{subtest} makes an engine hang, and none was reset")).collect();
         if self.recorded > self.resets {
             found.push(format!(
                 "i915 recorded {} hangs and reset engines {} times",

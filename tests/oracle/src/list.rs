@@ -45,7 +45,7 @@ const KINDS: &[(&str, &[&str])] = &[
             "gem_workarounds@reset",
         ],
     ),
-    ("preemption and priorities", &["gem_exec_schedule@", "gem_ctx_param@set-priority"]),
+    ("preemption and priorities", &["gem_exec_schedule@"]),
     ("workarounds", &["gem_workarounds@"]),
     ("registers kept across switches", &["gem_ctx_isolation@"]),
 ];

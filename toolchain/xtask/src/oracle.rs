@@ -39,9 +39,9 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// The run that is part of the tests.
-    pub(crate) fn short() -> Self {
-        let (gpu, deadline) = ("tgl".into(), 300);
+    /// The run that is part of the tests, for a part.
+    pub(crate) fn short(gpu: &str) -> Self {
+        let (gpu, deadline) = (gpu.into(), 600);
         Self { gpu, quick: true, survey: None, only: vec![], trace: false, offline: false, deadline }
     }
 }
@@ -158,10 +158,10 @@ mod tests {
     fn a_run_without_the_tests_says_so_and_is_good_only_as_the_short_one() {
         let without =
             report(Listed::Unreachable(300), Judgement { checks: (24, 24), ..Judgement::default() });
-        let short = closing(&Options::short(), &without);
+        let short = closing(&Options::short("tgl"), &without);
         assert!(short.success);
         assert!(short.line.contains("0 TESTS RUN, 300 ARE LISTED"), "{}", short.line);
-        let whole = closing(&Options { quick: false, ..Options::short() }, &without);
+        let whole = closing(&Options { quick: false, ..Options::short("tgl") }, &without);
         assert!(!whole.success);
         assert!(
             whole.line.starts_with("oracle: FAILED: 1 complaints: GPU tgl: 24 of 24 checks"),
@@ -178,9 +178,9 @@ mod tests {
             listed: 2,
             ..Judgement::default()
         };
-        let line = closing(&Options::short(), &report(Listed::Some(9), judgement)).line;
+        let line = closing(&Options::short("tgl"), &report(Listed::Some(9), judgement)).line;
         assert!(line.contains("2 tests passed, 1 of them flaky (2 run of 9 listed)"), "{line}");
-        let bare = Options { quick: false, gpu: "bdw".into(), ..Options::short() };
+        let bare = Options { quick: false, gpu: "bdw".into(), ..Options::short("tgl") };
         let line = closing(&bare, &report(Listed::None, Judgement::default())).line;
         assert!(line.contains("NO LIST OF TESTS"), "{line}");
     }
@@ -189,6 +189,6 @@ mod tests {
     fn one_complaint_is_enough() {
         let judgement =
             Judgement { complaints: vec!["i915 had no interrupt".into()], ..Judgement::default() };
-        assert!(!closing(&Options::short(), &report(Listed::Some(9), judgement)).success);
+        assert!(!closing(&Options::short("tgl"), &report(Listed::Some(9), judgement)).success);
     }
 }

@@ -371,7 +371,9 @@ fn is_shadowed(generation: Generation, offset: u32) -> bool {
                 || matches!(offset, 0x2230 | 0x1_2230 | 0x1_a230 | 0x2_2230)
         }
         Generation::Gen11 => {
-            matches!(offset, 0x2030 | 0x2550 | 0xa008..=0xa00c | 0x2_2030 | 0x2_2230 | 0x2_2510..=0x2_2550)
+            // i915's list has of the render engine's submit queue the control register only, and says that it is not
+            // complete; i915 writes the whole queue without forcewake (intel_execlists_submission.c, fw_domain).
+            matches!(offset, 0x2030 | 0x2510..=0x2550 | 0xa008..=0xa00c | 0x2_2030 | 0x2_2230 | 0x2_2510..=0x2_2550)
                 || media().any(|relative| matches!(relative, 0x30 | 0x230 | 0x510..=0x550))
         }
         Generation::Gen12 => {
@@ -408,6 +410,25 @@ mod tests {
 
     fn forcewake(name: &str) -> Forcewake {
         Forcewake::new(by_name(name).unwrap())
+    }
+
+    #[test]
+    fn a_submission_needs_no_forcewake_on_any_engine() {
+        for platform in PLATFORMS {
+            let asleep = forcewake(platform.name);
+            for engine in platform.engines {
+                let legacy = matches!(platform.generation, Generation::Gen8 | Generation::Gen9);
+                let ports: &[u32] = if legacy { &[0x230] } else { &[0x510, 0x514, 0x518, 0x51c, 0x550] };
+                for port in ports {
+                    assert_eq!(
+                        asleep.missing(engine.engine.base + port, true),
+                        None,
+                        "{} {port:#x}",
+                        platform.name
+                    );
+                }
+            }
+        }
     }
 
     #[test]

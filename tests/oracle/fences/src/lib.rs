@@ -6,7 +6,8 @@
 //! The fences are vgem's, which Debian ships: a device without hardware whose programs attach fences to buffers and
 //! signal them (Linux: include/uapi/drm/vgem_drm.h). A timeline is an open file of vgem, and closing it signals what is
 //! left, as with sw_sync. In contrast to sw_sync's, a fence of vgem signals by itself after ten seconds (Linux:
-//! vgem_fence.c).
+//! vgem_fence.c). A test that had not signalled it by then was not held back, and says SUCCESS for nothing: this library
+//! says so, and the judge does not count it (`judge.rs`). It does not notice where a timeline is closed instead.
 #![allow(unsafe_code, reason = "the names of functions that it takes the place of; calls are in `kernel`")]
 
 mod kernel;
@@ -37,9 +38,21 @@ fn create_fence(timeline: c_int, point: u32) -> std::io::Result<c_int> {
     let (fence, file) = Vgem::of(timeline).fence()?;
     let mut timelines = TIMELINES.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if timelines.add(timeline, point, fence) {
-        Vgem::of(timeline).signal(fence)?;
+        signal(timeline, fence);
     }
     Ok(file)
+}
+
+/// Signals a fence, and says so where it had signalled by itself.
+fn signal(timeline: c_int, fence: u32) {
+    match Vgem::of(timeline).signal(fence) {
+        Ok(()) => {}
+        Err(error) if error.raw_os_error() == Some(libc::ETIMEDOUT) => {
+            eprintln!("fences: EXPIRED: a fence signalled by itself after ten seconds");
+        }
+        // The judge counts this as no success either: the test relies on it.
+        Err(error) => eprintln!("fences: EXPIRED: {error}"),
+    }
 }
 
 /// Ends the program as skipped where there is no vgem.
@@ -78,7 +91,6 @@ pub extern "C" fn sw_sync_timeline_create_fence(timeline: c_int, point: u32) -> 
 pub extern "C" fn sw_sync_timeline_inc(timeline: c_int, count: u32) {
     let mut timelines = TIMELINES.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     for fence in timelines.advance(timeline, count) {
-        // One that signalled by itself in the meantime is not known any more.
-        let _ = Vgem::of(timeline).signal(fence);
+        signal(timeline, fence);
     }
 }
