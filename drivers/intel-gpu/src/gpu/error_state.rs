@@ -168,9 +168,11 @@ impl<H: Hardware> Gpu<H> {
         GpuVirtual::new(u64::from(dword(start + 4)) | u64::from(dword(start + 8)) << 32)
     }
 
-    /// Records what `engine` is doing, which is executing `request` in vain, unless a hang is recorded already.
+    /// Records what `engine` is doing, which is executing `request` in vain, unless a hang is recorded already or the
+    /// request's context has none recorded.
     pub(super) fn record_hang(&mut self, engine: usize, request: RequestId) {
-        if !self.error.text.is_empty() {
+        let context = self.requests.get(request).and_then(|request| self.contexts.get(request.context));
+        if !self.error.text.is_empty() || context.is_some_and(|context| !context.capture) {
             return;
         }
         let name = self.engines[engine].id.name();

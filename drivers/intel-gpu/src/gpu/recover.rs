@@ -63,9 +63,7 @@ impl<H: Hardware> Gpu<H> {
             && let Some(context) = self.contexts.get(id)
             && let Some(request) = context.first
         {
-            if context.capture {
-                self.record_hang(engine, request);
-            }
+            self.record_hang(engine, request);
             self.blame(request);
             let now = self.bus.hw.now_ns();
             self.ban_for_hang(id, now);

@@ -359,6 +359,25 @@ fn a_batch_that_never_ends_is_stopped_at_the_deadline_and_the_pages_come_back() 
 }
 
 #[test]
+fn a_batch_that_is_stopped_is_not_recorded_if_its_context_has_no_errors_captured() {
+    let mut settings = Settings::new("tgl");
+    settings.options.instant_budget = 2_000;
+    let mut client = Client::with(settings);
+    let context = client.context;
+    client.rig.set(0, context, ContextParam::NO_ERROR_CAPTURE, 1).unwrap();
+    let fence = client.never_end();
+    let reply = client.take_back();
+    let physical = client.data.1.physical;
+    assert!(client.rig.wait(10 * DEADLINE, |rig| !rig.domain.holds(physical)));
+    assert!(client.rig.invalidate_status(0, reply.ticket).unwrap().is_done());
+    client.rig.settle();
+    assert!(client.rig.reached(0, fence));
+    assert_eq!(client.rig.reset_stats(0, context), Ok([0, 1, 0]));
+    assert_eq!(client.rig.driver.error_state(), None);
+    client.rig.check();
+}
+
+#[test]
 fn a_batch_that_can_be_preempted_is_and_its_engine_is_not_reset() {
     for platform in ["skl", "icl", "tgl"] {
         let mut client = Client::new(platform);
