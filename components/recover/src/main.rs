@@ -193,8 +193,10 @@ impl Painter {
             return Err(Failure::System("what was behind the hang has painted all the same"));
         }
         // Its flags are the source's, too; that its first hang bans it is not wanted a second time.
-        let builder =
-            ContextBuilder::new().clone_of(&self.context, CLONE_ALL).param(ContextParam::RECOVERABLE, 1);
+        let builder = ContextBuilder::new()
+            .clone_of(&self.context)
+            .flags(CLONE_ALL)
+            .param(ContextParam::RECOVERABLE, 1);
         let clone = self.gpu.create_context_with(&builder).map_err(at("clone"))?;
         let banned = core::mem::replace(&mut self.context, clone);
         self.gpu.destroy_context(banned).map_err(at("destroy the banned context"))?;

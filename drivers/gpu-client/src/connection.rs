@@ -79,6 +79,19 @@ pub struct Context {
     pub(crate) handle: u32,
 }
 
+impl Context {
+    /// The context that every client has from the start, with an address space of its own. It cannot be destroyed.
+    ///
+    /// ```
+    /// # let (shared, mut gpu) = conformance::client("tgl");
+    /// use gpu_client::{Context, Errno, Error};
+    ///
+    /// assert_eq!(gpu.destroy_context(Context::DEFAULT), Err(Error::Refused(Errno::NoEnt)));
+    /// # Ok::<(), gpu_client::Error>(())
+    /// ```
+    pub const DEFAULT: Self = Self { handle: 0 };
+}
+
 /// An object made of the client's own pages.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Object {

@@ -28,22 +28,29 @@
 pub mod blit;
 mod connection;
 mod context;
+mod engine_map;
 pub mod mi;
 #[cfg(feature = "microkit")]
 pub mod microkit;
 mod owner;
+mod payload;
 mod queue;
 mod ranges;
+mod sseu;
 #[cfg(feature = "microkit")]
 pub mod symbols;
 mod transport;
 
 pub use connection::{Access, Context, Error, Fence, Gpu, Object, UsedObject, Vm};
-pub use context::{ContextBuilder, ResetCounts};
-pub use gpu_protocol::{CLONE_ALL, CloneFlags, ContextParam, EngineClassInstance, Errno, Param};
+pub use context::{CloneOf, ContextBuilder, ResetCounts};
+pub use engine_map::{Balanced, Bonded, EngineMap};
+pub use gpu_protocol::{
+    CLONE_ALL, CloneFlags, ContextParam, EngineClassInstance, Errno, MAX_ENGINE_SLOTS, Param,
+};
 pub use gpu_protocol::{Operation, Reply};
 pub use gpu_ring::Words;
 pub use owner::{Backing, Owner, TakenBack, Ticket};
 pub use queue::{Answer, Queued};
 pub use ranges::{FreeError, Range, Ranges};
+pub use sseu::{Place, Sseu};
 pub use transport::{Frames, Lendable, Transport};

@@ -18,7 +18,7 @@ use gpu_ring::{Consumer, Pair, Producer, PushError};
 use crate::{Context, Error, Fence, Gpu, Transport, UsedObject};
 
 /// Bytes of the message area that calls use.
-const CALLS: usize = 4096;
+pub(crate) const CALLS: usize = 4096;
 
 /// The client's ends of the rings.
 #[derive(Debug)]

@@ -13,6 +13,7 @@
 //! at that moment is a report of the model, so that a translation that outlives its page shows.
 
 pub mod batch;
+pub mod cost;
 mod domain;
 mod link;
 mod machine;
@@ -21,6 +22,6 @@ mod rig;
 pub mod wire;
 
 pub use domain::{Capability, Domain, Frame, Iommu, RingMemory, SINGLE};
-pub use link::{Link, Shared};
+pub use link::{Link, Shared, client};
 pub use machine::{BASE, DRIVER_PAGES, Machine};
 pub use rig::{CLIENT_PAGES, Region, Rig, Settings, Snapshot, channel, client_memory};

@@ -4,13 +4,13 @@
 use std::cell::{RefCell, RefMut};
 use std::rc::Rc;
 
-use gpu_client::{Frames, Lendable, Transport};
+use gpu_client::{Frames, Gpu, Lendable, Transport};
 use gpu_protocol::{Operation, Reply};
 
 use gpu_ring::Words;
 
 use crate::domain::RingMemory;
-use crate::rig::{Region, Rig};
+use crate::rig::{Region, Rig, Settings};
 
 /// A rig that several clients use by turns.
 #[derive(Clone, Debug)]
@@ -46,6 +46,18 @@ impl std::fmt::Debug for Idle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(if self.0.is_some() { "Idle(..)" } else { "Idle" })
     }
+}
+
+/// A client that has just connected, and the rig that it shares with another one.
+///
+/// # Panics
+/// The driver refuses it.
+#[must_use]
+#[expect(clippy::expect_used, reason = "part of tests")]
+pub fn client(platform: &'static str) -> (Shared, Gpu<Link>) {
+    let shared = Shared::new(Rig::unconnected(Settings::new(platform)));
+    let gpu = Gpu::connect(shared.link(0)).expect("there is a GPU");
+    (shared, gpu)
 }
 
 /// One client's transport.

@@ -5,11 +5,13 @@
 
 mod balance;
 mod ban;
+mod builder;
 mod clients;
 mod clone;
 mod completion;
 mod connect;
 mod contexts;
+mod cost;
 mod error_state;
 mod fuzz;
 mod grants;
