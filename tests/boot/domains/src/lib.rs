@@ -6,6 +6,7 @@
 //! serial port ends the run as a failure. What never happens ends it at its deadline.
 #![no_std]
 
+pub mod counted;
 pub mod edu;
 pub mod lending;
 pub mod pci;
@@ -39,7 +40,7 @@ impl core::fmt::Write for Serial {
 }
 
 /// A figure for the bench, on any kernel.
-pub fn figure(name: &str, value: impl core::fmt::Display, unit: &str) {
+pub fn figure(name: impl core::fmt::Display, value: impl core::fmt::Display, unit: &str) {
     use core::fmt::Write as _;
     writeln!(Serial, "bench: {name} {value} {unit}").expect("the system has the port");
 }

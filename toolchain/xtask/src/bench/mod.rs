@@ -12,6 +12,7 @@
 //! thing, that and the ratio stand beside the figure.
 
 mod call;
+mod context;
 mod costs;
 mod gpu;
 mod model;
@@ -63,7 +64,7 @@ pub(crate) struct Peer {
 }
 
 /// The systems, the one that tells the counter's rate first.
-const SUBJECTS: &[Subject] = &[call::SUBJECT, gpu::START, gpu::SUBJECT, ring::SUBJECT];
+const SUBJECTS: &[Subject] = &[call::SUBJECT, gpu::START, gpu::SUBJECT, context::SUBJECT, ring::SUBJECT];
 
 /// One `bench:` line.
 #[derive(Clone, Debug, PartialEq)]
@@ -202,7 +203,7 @@ pub(crate) fn bench(workspace: &Workspace) -> Result<String> {
     }
     ensure!(!table_rows.is_empty(), "nothing was measured");
     table_rows.extend(costs::figures(workspace)?);
-    let text = table(&table_rows) + &model::figures(workspace)?;
+    let text = table(&table_rows) + &context::memory(workspace)? + &model::figures(workspace)?;
     print!("{text}");
     let report = folder.join("report.txt");
     write(&report, &text)?;

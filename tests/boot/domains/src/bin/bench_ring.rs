@@ -4,9 +4,9 @@
 #![no_std]
 #![no_main]
 
+use boot_domains::counted::Counted;
 use boot_domains::{figure, ticks};
-use gpu_client::microkit::ChannelTransport;
-use gpu_client::{Access, Context, Gpu, Object, Queued, Reply, Transport, UsedObject, memory, transport};
+use gpu_client::{Access, Context, Gpu, Object, Queued, UsedObject, memory, transport};
 use sel4_microkit::{Channel, NullHandler, protection_domain};
 
 /// The blitter's slot of a context without an engine map.
@@ -18,54 +18,6 @@ const END: u64 = 0x0500_0000;
 const WARM_UP: usize = 8;
 /// Rounds that are measured.
 const ROUNDS: usize = 33;
-
-/// The transport, counting the client's system calls.
-struct Counted {
-    inner: ChannelTransport,
-    calls: u64,
-}
-
-impl Transport for Counted {
-    fn call(
-        &mut self,
-        operation: gpu_client::Operation,
-        arguments: [u64; 2],
-        capability: Option<u64>,
-    ) -> Reply {
-        self.calls += 1;
-        self.inner.call(operation, arguments, capability)
-    }
-
-    fn area_len(&self) -> usize {
-        self.inner.area_len()
-    }
-
-    fn write_area(&mut self, offset: usize, bytes: &[u8]) {
-        self.inner.write_area(offset, bytes);
-    }
-
-    fn read_area(&self, offset: usize, bytes: &mut [u8]) {
-        self.inner.read_area(offset, bytes);
-    }
-
-    fn completed_point(&self, timeline: u32) -> u64 {
-        self.inner.completed_point(timeline)
-    }
-
-    fn rings(&self) -> Option<&dyn gpu_client::Words> {
-        self.inner.rings()
-    }
-
-    fn notify(&mut self) {
-        self.calls += 1;
-        self.inner.notify();
-    }
-
-    fn sleep(&mut self) {
-        self.calls += 1;
-        self.inner.sleep();
-    }
-}
 
 fn used(object: &Object) -> UsedObject<'_> {
     UsedObject { object, address: ADDRESS, access: Access::Read }
@@ -99,8 +51,7 @@ fn by_ring(gpu: &mut Gpu<Counted>, context: &Context, batch: &Object, count: u64
 
 #[protection_domain(stack_size = 0x10000)]
 fn init() -> NullHandler {
-    let inner = transport!(Channel::new(0));
-    let mut gpu = Gpu::connect(Counted { inner, calls: 0 }).expect("there is a GPU");
+    let mut gpu = Gpu::connect(Counted::new(transport!(Channel::new(0)))).expect("there is a GPU");
     let vm = gpu.create_vm().expect("an address space");
     let context = gpu.create_context(&vm).expect("a context");
     let mut code = memory!(batch, batch_size, batch_cnode_bits, batch_row, slot = 1);
