@@ -29,12 +29,16 @@ fn number(text: &str) -> u64 {
     u64::from_str_radix(digits, 16).expect("a hexadecimal number")
 }
 
-/// Lines `0xOFFSET reads=N writes=N last=0xVALUE` and `command 0xOFFSET writes=N last=0xVALUE`.
+/// Begins a line of a register that commands of a ring wrote.
+const BY_COMMANDS: &str = "# command ";
+
+/// Lines `0xOFFSET reads=N writes=N last=0xVALUE`, and comments, of which `# command 0xOFFSET writes=N last=0xVALUE` are
+/// read, too.
 fn listing(text: &str) -> Listing {
-    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let lines = text.lines().filter(|line| !line.starts_with('#') || line.starts_with(BY_COMMANDS));
     lines
         .map(|whole| {
-            let rest = whole.strip_prefix("command ");
+            let rest = whole.strip_prefix(BY_COMMANDS);
             let fields: Vec<&str> = rest.unwrap_or(whole).split_whitespace().collect();
             let value = |name: &str| {
                 fields.iter().find_map(|field| field.strip_prefix(name)).expect("each line has the field")
@@ -175,6 +179,17 @@ parts! {
     alder_lake_is_left_as_linux_leaves_it_or_explained: "adls", "adls", "oracle-adls.txt", at least 340;
     a_suspended_tiger_lake_is_left_as_linux_leaves_it_or_explained:
         "tgl", "tgl-suspended", "linux-6.1-i915-tgl-probe.txt", at least 330;
+}
+
+#[test]
+fn what_commands_wrote_is_read_from_its_comments_and_no_other_comment_is() {
+    let found =
+        listing("# a head\n0x000d00 reads=1 writes=0 last=0xe\n# command 0x002600 writes=9 last=0x1\n");
+    let found: Vec<_> = found.iter().map(|(place, register)| (*place, register.last)).collect();
+    assert_eq!(found, [((false, 0xd00), 0xe), ((true, 0x2600), 1)]);
+    // The driver's own listing has both kinds, too.
+    let ours = listing(&Rig::new("tgl").model().register_listing());
+    assert!([false, true].iter().all(|kind| ours.keys().any(|(command, _)| command == kind)));
 }
 
 #[test]

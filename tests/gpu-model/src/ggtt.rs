@@ -10,11 +10,22 @@ use crate::platform::Platform;
 
 const PRESENT: u64 = 1;
 
+/// Entries per lazily allocated page of the table.
+const PAGE: usize = 512;
+
+/// One page: the entries, and for each the epoch in which the CPU wrote it (0: none).
+#[derive(Clone)]
+struct Page {
+    entries: [u64; PAGE],
+    written: [u32; PAGE],
+}
+
 /// The entries.
 #[derive(Clone)]
 pub struct Ggtt {
-    entries: Vec<u64>,
-    written: Vec<u32>,
+    /// A table of 8 MiB has few entries in most tests: pages exist from their first write on.
+    pages: Vec<Option<Box<Page>>>,
+    count: usize,
     epoch: u32,
     address: u64,
     reserved: u64,
@@ -22,7 +33,7 @@ pub struct Ggtt {
 
 impl std::fmt::Debug for Ggtt {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ggtt").field("entries", &self.entries.len()).finish_non_exhaustive()
+        f.debug_struct("Ggtt").field("entries", &self.count).finish_non_exhaustive()
     }
 }
 
@@ -46,35 +57,45 @@ impl Ggtt {
             (0x0000_007f_ffff_f000, 0xffff_ff80_0000_0ffe)
         };
         let count = platform.ggtt_entries();
-        Self { entries: vec![0; count], written: vec![0; count], epoch: 1, address, reserved }
+        Self { pages: vec![None; count.div_ceil(PAGE)], count, epoch: 1, address, reserved }
     }
 
     /// Number of entries.
     #[must_use]
-    pub fn len(&self) -> u64 {
-        self.entries.len() as u64
+    pub const fn len(&self) -> u64 {
+        self.count as u64
     }
 
     /// Never true.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
     }
 
     /// Size of the address space in bytes.
     #[must_use]
-    pub fn size(&self) -> u64 {
+    pub const fn size(&self) -> u64 {
         self.len() * 4096
     }
 
-    fn index(&self, index: u64) -> Option<usize> {
-        usize::try_from(index).ok().filter(|index| *index < self.entries.len())
+    /// Page and slot of an entry.
+    fn index(&self, index: u64) -> Option<(usize, usize)> {
+        usize::try_from(index)
+            .ok()
+            .filter(|index| *index < self.count)
+            .map(|index| (index / PAGE, index % PAGE))
+    }
+
+    /// Value of an entry, and the epoch in which the CPU wrote it; 0 beyond the table.
+    fn slot(&self, index: u64) -> (u64, u32) {
+        let found = self.index(index).and_then(|(page, slot)| Some((self.pages.get(page)?.as_ref()?, slot)));
+        found.map_or((0, 0), |(page, slot)| (page.entries[slot], page.written[slot]))
     }
 
     /// Value of an entry; 0 beyond the table.
     #[must_use]
     pub fn entry(&self, index: u64) -> u64 {
-        self.index(index).and_then(|index| self.entries.get(index)).copied().unwrap_or(0)
+        self.slot(index).0
     }
 
     /// The CPU writes an entry. Answers the reserved bits that are set in `value`.
@@ -89,10 +110,11 @@ impl Ggtt {
     }
 
     fn put(&mut self, index: u64, value: u64, epoch: u32) -> u64 {
-        let Some(index) = self.index(index) else { return 0 };
-        if let (Some(entry), Some(written)) = (self.entries.get_mut(index), self.written.get_mut(index)) {
-            *entry = value;
-            *written = epoch;
+        let Some((page, slot)) = self.index(index) else { return 0 };
+        if let Some(page) = self.pages.get_mut(page) {
+            let page = page.get_or_insert_with(|| Box::new(Page { entries: [0; PAGE], written: [0; PAGE] }));
+            page.entries[slot] = value;
+            page.written[slot] = epoch;
         }
         value & self.reserved
     }
@@ -106,11 +128,11 @@ impl Ggtt {
     /// Translates entry number `index`; `None` beyond the table.
     #[must_use]
     pub fn find(&self, index: u64) -> Option<Found> {
-        let index = self.index(index)?;
-        let entry = *self.entries.get(index)?;
+        self.index(index)?;
+        let (entry, written) = self.slot(index);
         Some(Found {
             page: (entry & PRESENT != 0).then_some(entry & self.address),
-            unflushed: self.written.get(index) == Some(&self.epoch),
+            unflushed: written == self.epoch,
         })
     }
 }
@@ -144,6 +166,20 @@ mod tests {
         let mut tgl = Ggtt::new(by_name("tgl").unwrap());
         assert_eq!(tgl.write(0, 1 << 39 | 0x5001), 0, "Gen12 addresses have 46 bits");
         assert_eq!(tgl.write(0, 0x5003), 2, "no local memory");
+    }
+
+    #[test]
+    fn every_entry_keeps_its_own_value_over_the_pages_of_the_table() {
+        let mut ggtt = Ggtt::new(by_name("tgl").unwrap());
+        let places = [0, 1, 511, 512, 513, 1023, 1024, (1 << 20) - 1];
+        for index in places {
+            assert_eq!((ggtt.entry(index), ggtt.find(index).map(|found| found.page)), (0, Some(None)));
+            ggtt.write(index, (index + 1) << 12 | 1);
+        }
+        for index in places {
+            assert_eq!(ggtt.entry(index), (index + 1) << 12 | 1);
+        }
+        assert_eq!(ggtt.entry(2), 0);
     }
 
     #[test]

@@ -253,17 +253,17 @@ fn passing_list(workspace: &Workspace, gpu: &str) -> Result<List> {
 }
 
 /// Whether every line is as `make run` leaves it, in the order of offsets: `0xOFFSET reads=N writes=N last=0xVALUE` for what
-/// the CPU touched, then `command 0xOFFSET writes=N last=0xVALUE` for what commands of the engines wrote.
+/// the CPU touched, then, as comments, `# command 0xOFFSET writes=N last=0xVALUE` for what commands of the engines wrote.
 fn is_register_list(text: &str) -> bool {
     let number = |field: &str, name: &str| field.strip_prefix(name)?.parse::<u64>().ok();
     let hex = |field: &str| u64::from_str_radix(field.strip_prefix("0x")?, 16).ok();
     let line = |line: &str| {
         let (by_commands, offset, last) = match line.split(' ').collect::<Vec<_>>()[..] {
-            [offset, reads, writes, last] if offset != "command" => {
+            [offset, reads, writes, last] => {
                 number(reads, "reads=").and(number(writes, "writes="))?;
                 (false, offset, last)
             }
-            ["command", offset, writes, last] => {
+            ["#", "command", offset, writes, last] => {
                 number(writes, "writes=")?;
                 (true, offset, last)
             }
@@ -348,11 +348,12 @@ mod tests {
     #[test]
     fn a_list_of_registers_has_a_line_for_each_in_order() {
         const GOOD: &str = "0x000d00 reads=1 writes=0 last=0xe\n0x00a188 reads=0 writes=12 last=0x10001\n";
-        const BY_COMMANDS: &str = "command 0x002088 writes=3 last=0x20002\n";
+        const BY_COMMANDS: &str = "# command 0x002088 writes=3 last=0x20002\n";
         assert!(is_register_list(GOOD));
         assert!(is_register_list(&[GOOD, BY_COMMANDS].concat()));
         assert!(!is_register_list(&[BY_COMMANDS, GOOD].concat()));
         assert!(!is_register_list(BY_COMMANDS));
+        assert!(!is_register_list(&[GOOD, &BY_COMMANDS[2..]].concat()), "a line that is no comment");
         let swapped: Vec<_> = GOOD.lines().rev().collect();
         let wrong =
             ["", &swapped.join("\n"), &GOOD.replace("reads", "read"), &GOOD.replace("0xe", "e"), "0xd00"];

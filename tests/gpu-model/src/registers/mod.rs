@@ -148,8 +148,8 @@ impl RegisterFile {
         )
     }
 
-    /// The touched registers as text, one line each: `0xOFFSET reads=N writes=N last=0xVALUE`; after them
-    /// those that commands of a ring wrote: `command 0xOFFSET writes=N last=0xVALUE`.
+    /// The touched registers as text, one line each: `0xOFFSET reads=N writes=N last=0xVALUE`; after them, as comments,
+    /// those that commands of a ring wrote: `# command 0xOFFSET writes=N last=0xVALUE`.
     #[must_use]
     pub fn listing(&self) -> String {
         let mut text = String::new();
@@ -158,7 +158,7 @@ impl RegisterFile {
             let _ = writeln!(text, "{offset:#08x} reads={reads} writes={writes} last={last:#x}");
         }
         for (offset, (writes, last)) in &self.commanded {
-            let _ = writeln!(text, "command {offset:#08x} writes={writes} last={last:#x}");
+            let _ = writeln!(text, "# command {offset:#08x} writes={writes} last={last:#x}");
         }
         text
     }
@@ -189,8 +189,21 @@ mod tests {
         file.count_command(0x7014, 3);
         assert_eq!(
             file.listing(),
-            "0x007014 reads=0 writes=1 last=0x1\ncommand 0x007014 writes=2 last=0x3\n"
+            "0x007014 reads=0 writes=1 last=0x1\n# command 0x007014 writes=2 last=0x3\n"
         );
+    }
+
+    #[test]
+    fn a_reader_of_accesses_and_comments_can_read_every_line_of_the_listing() {
+        let mut file = RegisterFile::new();
+        file.count(0xa188, false, 0x1_0001);
+        file.count_command(0x2600, 7);
+        for line in file.listing().lines().filter(|line| !line.starts_with('#')) {
+            let fields: Vec<&str> = line.split(' ').collect();
+            let [offset, reads, writes, last] = fields[..] else { panic!("{line}") };
+            assert!(offset.starts_with("0x") && last.starts_with("last=0x"), "{line}");
+            assert!(reads.starts_with("reads=") && writes.starts_with("writes="), "{line}");
+        }
     }
 
     #[test]
