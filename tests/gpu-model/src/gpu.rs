@@ -430,6 +430,12 @@ impl Gpu {
         self.device.trace.json()
     }
 
+    /// Events for which the timeline had no room.
+    #[must_use]
+    pub const fn trace_missing(&self) -> u64 {
+        self.device.trace.missing()
+    }
+
     /// State of every engine.
     #[must_use]
     pub fn engines(&self) -> Vec<EngineView> {

@@ -17,14 +17,16 @@ use gpu_model::memory::vtd::Registers;
 use gpu_model::platform::PLATFORMS;
 use gpu_model::proxy::link::Link;
 use gpu_model::proxy::qtest::Connector;
-use gpu_model::proxy::server::Server;
+use gpu_model::proxy::server::{Served, Server};
 use gpu_model::record;
 use gpu_model::{ClockSource, Gpu, Options, Platform, Timing, by_name};
 
 /// Intel integrated graphics for QEMU's x-pci-proxy-dev.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
-#[command(after_help = "Exit status: 0 clean, 1 rules were broken, 2 the model could not run.")]
+#[command(
+    after_help = "Exit status: 0 clean, 1 rules were broken, 2 the model could not run, or lost interrupts."
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Verb>,
@@ -180,8 +182,10 @@ fn run(arguments: &Arguments) -> Result<bool> {
         let file = File::create(path).with_context(|| format!("creating {}", path.display()))?;
         server = server.record(Box::new(BufWriter::new(file)));
     }
-    let gpu = server.run()?;
-    finish(arguments, &gpu, &iommu)
+    let Served { gpu, delivery } = server.run()?;
+    let clean = finish(arguments, &gpu, &iommu)?;
+    delivery?;
+    Ok(clean)
 }
 
 /// Writes the results; answers whether no rule was broken.
@@ -201,6 +205,10 @@ fn finish(arguments: &Arguments, gpu: &Gpu, iommu: &Registers) -> Result<bool> {
     }
     for notice in gpu.log().notices() {
         let _ = writeln!(text, "note: {}", notice.text);
+    }
+    let missing = gpu.trace_missing();
+    if missing > 0 {
+        let _ = writeln!(text, "note: the timeline is full: {missing} events are not in it");
     }
     save(arguments.report.as_deref(), || text)?;
     save(arguments.registers.as_deref(), || gpu.register_listing())?;

@@ -32,10 +32,10 @@ const GUC_STATUS: u32 = 0xc000;
 /// GGC mirror.
 const GGC_MIRROR: u32 = 0x10_8040;
 
-/// Registers of the observation architecture: triggers, OACONTROL and its relatives before Gen12, OAG from Gen12 on
-/// (PRM vol 2c, OASTARTTRIG1, OACONTROL, OAG_OACONTROL).
+/// Registers of the observation architecture: a context's own control, triggers, OACONTROL and its relatives before Gen12,
+/// OAR and OAG from Gen12 on (PRM vol 2c, OACTXCONTROL, OASTARTTRIG1, OACONTROL, OAR_OACONTROL, OAG_OACONTROL).
 pub(crate) const fn is_oa(offset: u32) -> bool {
-    matches!(offset, 0x2700..0x2800 | 0x2b00..0x2c00 | 0xd900..0xdc00)
+    matches!(offset, 0x2360 | 0x2700..0x2800 | 0x2960..0x2970 | 0x2b00..0x2c00 | 0xd900..0xdc00)
 }
 
 impl Device {

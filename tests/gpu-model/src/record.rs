@@ -5,7 +5,9 @@
 //!
 //! ```text
 //!   gpu tgl instant           first line: platform, timing; then `keep` if power survives a full reset, `device=ID`
-//!                             for another PCI device id, `lose=N` if the first N interrupts are lost
+//!                             for another PCI device id, `lose=N` if the first N interrupts are lost,
+//!                             `budget=N` if an access does another amount of work than is usual, `host` if the
+//!                             clock was the host's
 //!   cr OFFSET LEN VALUE       configuration read, and what it gave
 //!   cw OFFSET LEN VALUE       configuration write
 //!   r BAR OFFSET SIZE VALUE   BAR read (BAR 0, 2 or 4), and what it gave
@@ -33,7 +35,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::memory::{GuestMemory, MemoryError};
 use crate::registers::DECODED;
-use crate::{Bar, Gpu, Msi, Options, Platform, Timing, by_name};
+use crate::{Bar, ClockSource, Gpu, Msi, Options, Platform, Timing, by_name};
 
 /// Differences after which a replay stops looking.
 const DIFFERENCES: usize = 100;
@@ -59,7 +61,12 @@ pub struct Head {
     timing: Timing,
     keeps_power: bool,
     lose_interrupts: u32,
+    instant_budget: u64,
+    clock: ClockSource,
 }
+
+/// What an access does where the head does not say it.
+const USUAL_BUDGET: u64 = 200_000;
 
 impl Head {
     /// Of a model that stands at its power-on.
@@ -73,6 +80,8 @@ impl Head {
             timing: gpu.options().timing,
             keeps_power: gpu.options().full_reset_keeps_power,
             lose_interrupts: gpu.interrupts_to_lose(),
+            instant_budget: gpu.options().instant_budget,
+            clock: gpu.options().clock,
         }
     }
 
@@ -87,6 +96,12 @@ impl Head {
         if self.lose_interrupts > 0 {
             let _ = write!(line, " lose={:x}", self.lose_interrupts);
         }
+        if self.instant_budget != USUAL_BUDGET {
+            let _ = write!(line, " budget={:x}", self.instant_budget);
+        }
+        if self.clock == ClockSource::Host {
+            line += " host";
+        }
         line
     }
 
@@ -95,11 +110,24 @@ impl Head {
         let platform =
             by_name(name).filter(|_| word == "gpu").with_context(|| format!("line 1: no GPU {name:?}"))?;
         let timing = timing_of(timing).with_context(|| format!("line 1: no timing {timing:?}"))?;
-        let mut head = Self { platform, device_id: None, timing, keeps_power: false, lose_interrupts: 0 };
+        let mut head = Self {
+            platform,
+            device_id: None,
+            timing,
+            keeps_power: false,
+            lose_interrupts: 0,
+            instant_budget: USUAL_BUDGET,
+            clock: ClockSource::Stepped,
+        };
         for word in rest {
-            let number = |text| u32::from_str_radix(text, 16).with_context(|| format!("line 1: {word}"));
+            let wide = |text| u64::from_str_radix(text, 16).with_context(|| format!("line 1: {word}"));
+            let number = |text| u32::try_from(wide(text)?).with_context(|| format!("line 1: {word}"));
             if word == "keep" {
                 head.keeps_power = true;
+            } else if word == "host" {
+                head.clock = ClockSource::Host;
+            } else if let Some(budget) = word.strip_prefix("budget=") {
+                head.instant_budget = wide(budget)?;
             } else if let Some(id) = word.strip_prefix("device=") {
                 let id = u16::try_from(number(id)?).with_context(|| format!("line 1: {word}"))?;
                 head.device_id = Some(id);
@@ -330,7 +358,8 @@ impl GuestMemory for ReplayMemory {
     }
 }
 
-/// Repeats a record against a fresh model; gives both.
+/// Repeats a record against a fresh model; gives both. Of `options` only the trace is used: the record says the others.
+/// A record whose clock was the host's has other timestamps when it is repeated.
 ///
 /// # Errors
 /// The record cannot be read or is not one.
@@ -341,14 +370,15 @@ pub fn replay(record: &mut dyn BufRead, options: Options) -> Result<(Replay, Gpu
         .enumerate()
         .map(|(n, line)| (n + 1, line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()));
     let Some((_, first)) = lines.next() else { bail!("the record is empty") };
-    let Head { platform, device_id, timing, keeps_power, lose_interrupts } = Head::parse(&first)?;
+    let head = Head::parse(&first)?;
+    let Head { platform, device_id, timing, keeps_power, lose_interrupts, instant_budget, clock } = head;
     let platform = match device_id {
         // Leaked: a platform is `'static`, and a program replays a few records at most.
         Some(device_id) => Box::leak(Box::new(Platform { device_id, ..*platform })),
         None => platform,
     };
     let dma = Arc::new(Mutex::new(Dma::default()));
-    let options = Options { timing, full_reset_keeps_power: keeps_power, ..options };
+    let options = Options { timing, full_reset_keeps_power: keeps_power, instant_budget, clock, ..options };
     let mut gpu = Gpu::new(platform, options, Box::new(ReplayMemory(Arc::clone(&dma))));
     gpu.injection().lose_interrupts = lose_interrupts;
     let mut player = Player { gpu, dma, replay: Replay::default(), messages: VecDeque::new() };
@@ -519,8 +549,8 @@ mod tests {
     }
 
     #[test]
-    fn the_head_repeats_the_device_id_and_lost_interrupts() {
-        let text = "gpu tgl instant keep device=fffe lose=3\ncr 0 4 fffe8086\n";
+    fn the_head_repeats_the_device_id_lost_interrupts_the_budget_and_the_clock() {
+        let text = "gpu tgl instant keep device=fffe lose=3 budget=10 host\ncr 0 4 fffe8086\n";
         let (replay, gpu) = replay(&mut text.as_bytes(), Options::default()).unwrap();
         assert_eq!(replay.differences, Vec::<String>::new());
         assert_eq!(Head::of(&gpu).line(), text.lines().next().unwrap());

@@ -127,6 +127,7 @@ impl Device {
                     let name = engine.facts.name;
                     self.register_violation(Rule::ResetHandshake, GDRST, format!("{name} is not ready"));
                 }
+                self.check_half_written(index, format_args!("reset"));
                 self.reset_engine(index, "GDRST");
             }
             if value & !known != 0 {
@@ -143,6 +144,7 @@ impl Device {
 
     fn full_reset(&mut self) {
         for index in 0..self.engines.len() {
+            self.check_half_written(index, format_args!("reset"));
             self.reset_engine(index, "full GDRST");
         }
         if self.options.full_reset_keeps_power {

@@ -7,7 +7,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// Most events that are kept.
+/// Most events that are kept, but for the ends of the spans that were begun among them.
 const LIMIT: usize = 1 << 20;
 
 /// A track of the timeline.
@@ -40,10 +40,21 @@ struct Event {
     ts: f64,
     pid: u32,
     tid: usize,
+    /// Extent of a moment: `t` its track, `g` everything.
     #[serde(skip_serializing_if = "Option::is_none")]
     s: Option<&'static str>,
     #[serde(skip_serializing_if = "Value::is_null")]
     args: Value,
+}
+
+impl Event {
+    fn new(name: String, ph: &'static str, time_ns: u64, track: Track, args: Value) -> Self {
+        let s = (ph == "i").then_some("t");
+        // Precision beyond 2^53 ns (104 days) does not matter.
+        #[expect(clippy::cast_precision_loss, reason = "CAST: time for a display")]
+        let ts = time_ns as f64 / 1000.0;
+        Self { name, ph, ts, pid: 1, tid: track.id(), s, args }
+    }
 }
 
 /// Recorder; does nothing unless switched on.
@@ -51,15 +62,30 @@ struct Event {
 pub struct Trace {
     on: bool,
     events: Vec<Event>,
-    /// Names of the spans that are open, per engine.
-    open: Vec<Vec<String>>,
+    /// The spans that are open, per engine.
+    open: Vec<Vec<Span>>,
+    limit: usize,
+    /// Events that had no room.
+    missing: u64,
+}
+
+/// A span that is open.
+#[derive(Debug)]
+struct Span {
+    name: String,
+    /// Its beginning had room.
+    begun: bool,
 }
 
 impl Trace {
     /// Records if `on`; one track per name in `engines`.
     #[must_use]
     pub fn new<'a>(on: bool, engines: impl Iterator<Item = &'a str>) -> Self {
-        let mut trace = Self { on, events: Vec::new(), open: Vec::new() };
+        Self::bounded(on, engines, LIMIT)
+    }
+
+    fn bounded<'a>(on: bool, engines: impl Iterator<Item = &'a str>, limit: usize) -> Self {
+        let mut trace = Self { on, events: Vec::new(), open: Vec::new(), limit, missing: 0 };
         if on {
             trace.name(Track::Interrupts, "interrupts");
             trace.name(Track::Tables, "page tables and TLBs");
@@ -81,14 +107,22 @@ impl Trace {
         self.push("thread_name".to_owned(), "M", 0, track, json!({ "name": name }));
     }
 
-    fn push(&mut self, name: String, ph: &'static str, time_ns: u64, track: Track, args: Value) {
-        if self.events.len() < LIMIT {
-            let s = (ph == "i").then_some("t");
-            // Precision beyond 2^53 ns (104 days) does not matter.
-            #[expect(clippy::cast_precision_loss, reason = "CAST: time for a display")]
-            let ts = time_ns as f64 / 1000.0;
-            self.events.push(Event { name, ph, ts, pid: 1, tid: track.id(), s, args });
+    /// Keeps an event if there is room. The first that has none leaves a mark in its place.
+    fn push(&mut self, name: String, ph: &'static str, time_ns: u64, track: Track, args: Value) -> bool {
+        if self.missing == 0 && self.events.len() < self.limit {
+            self.keep(Event::new(name, ph, time_ns, track, args));
+            return true;
         }
+        if self.missing == 0 {
+            let mark = format!("the timeline is cut here, after {} events", self.events.len());
+            self.keep(Event { s: Some("g"), ..Event::new(mark, "i", time_ns, track, Value::Null) });
+        }
+        self.missing += 1;
+        false
+    }
+
+    fn keep(&mut self, event: Event) {
+        self.events.push(event);
     }
 
     /// A moment.
@@ -103,10 +137,10 @@ impl Trace {
     pub fn begin(&mut self, time_ns: u64, engine: usize, name: impl FnOnce() -> (String, Value)) {
         if self.on {
             let (name, args) = name();
+            let begun = self.push(name.clone(), "B", time_ns, Track::Engine(engine), args);
             if let Some(open) = self.open.get_mut(engine) {
-                open.push(name.clone());
+                open.push(Span { name, begun });
             }
-            self.push(name, "B", time_ns, Track::Engine(engine), args);
         }
     }
 
@@ -117,9 +151,12 @@ impl Trace {
         }
         if let Some(open) = self.open.get_mut(engine)
             && open.len() > depth
-            && let Some(name) = open.pop()
+            && let Some(Span { name, begun }) = open.pop()
         {
-            self.push(name, "E", time_ns, Track::Engine(engine), Value::Null);
+            // The end of a span that was begun is kept whatever the room: there are no more of them than engines are deep.
+            if begun {
+                self.keep(Event::new(name, "E", time_ns, Track::Engine(engine), Value::Null));
+            }
         }
     }
 
@@ -134,6 +171,12 @@ impl Trace {
     #[must_use]
     pub fn depth(&self, engine: usize) -> usize {
         self.open.get(engine).map_or(0, Vec::len)
+    }
+
+    /// Events that are not in the timeline, which keeps about a million.
+    #[must_use]
+    pub const fn missing(&self) -> u64 {
+        self.missing
     }
 
     /// The whole file.
@@ -160,6 +203,39 @@ mod tests {
         assert_eq!(phases, ["M", "B", "B", "E", "E"]);
         assert_eq!(events.last().unwrap()["name"], "context 1");
         assert_eq!(events.last().unwrap()["ts"], 3.0);
+    }
+
+    #[test]
+    fn a_timeline_that_is_full_says_where_it_was_cut_and_ends_the_spans_that_it_began() {
+        let mut trace = Trace::bounded(true, ["rcs0", "bcs0"].into_iter(), 7);
+        let span = |name: &str| (name.to_owned(), Value::Null);
+        trace.begin(1000, 0, || span("context 1")); // after the names of four tracks
+        trace.begin(2000, 0, || span("batch"));
+        trace.begin(3000, 1, || span("context 2"));
+        assert_eq!(trace.missing(), 0);
+        trace.begin(4000, 1, || span("lost"));
+        trace.instant(5000, Track::Interrupts, || span("lost"));
+        trace.end_all(6000, 1, 0);
+        trace.end_all(7000, 0, 0);
+        assert_eq!(trace.missing(), 2);
+        let file: Value = serde_json::from_str(&trace.json()).unwrap();
+        let told: Vec<_> = file["traceEvents"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .skip(4)
+            .map(|event| format!("{} {}", event["ph"].as_str().unwrap(), event["name"].as_str().unwrap()))
+            .collect();
+        let wanted = [
+            "B context 1",
+            "B batch",
+            "B context 2",
+            "i the timeline is cut here, after 7 events",
+            "E context 2",
+            "E batch",
+            "E context 1",
+        ];
+        assert_eq!(told, wanted);
     }
 
     #[test]

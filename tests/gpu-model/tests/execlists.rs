@@ -376,6 +376,26 @@ fn indirect_and_per_context_batches_run_at_a_restore() {
 }
 
 #[test]
+fn a_context_batch_costs_its_engine_what_its_commands_cost() {
+    for name in ["skl", "tgl"] {
+        let cost = |lines: u32| {
+            let mut rig = Rig::deferred(name);
+            let mut context = marker(&mut rig, 1);
+            let (ggtt, memory) = rig.ggtt_pages(1);
+            put(&rig, memory, &[mi::NOOP; 1024]);
+            let at_indirect = if rig.is_gen12() { 0x15 } else { 0x1b };
+            rig.set_image_dword(&context, at_indirect, ggtt | lines);
+            rig.submit(&mut context);
+            let cost = rig.gpu.step(10_000);
+            assert_eq!(mark(&rig), 1, "{name}");
+            cost
+        };
+        // A line of the indirect batch has 16 dwords, and each of them is a NOOP.
+        assert_eq!(cost(8) - cost(1), 7 * 16, "{name}");
+    }
+}
+
+#[test]
 fn the_context_timestamp_moves_while_the_context_runs_and_is_saved() {
     let mut rig = Rig::new("tgl");
     let (mut spin, batch) = spinner(&mut rig, true);

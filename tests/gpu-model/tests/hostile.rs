@@ -43,16 +43,21 @@ proptest! {
 
     #[test]
     fn any_record_is_replayed_or_refused(
-        lines in vec(("cr|cw|r|w|s|t|dr|dw|dx|m|reset|hide", vec(0u64..0x200_0000, 0..5)), 0..40)
+        head in "(gpu (tgl|skl|nv50|) (instant|realtime|busy|silent|x)( (keep|host|device=[0-9a-f]{0,5}|lose=[0-9a-f]{0,9}\
+                 |budget=[0-9a-f]{0,3}|x=1)){0,3}\n)?",
+        lines in vec(
+            ("cr|cw|r|w|s|t|dr|dw|dx|m|reset|hide|timing (instant|realtime|busy|silent|x)", vec(0u64..0x200_0000, 0..5)),
+            0..40,
+        )
     ) {
-        let text: String = lines
+        let lines: String = lines
             .iter()
             .map(|(kind, numbers)| {
                 let numbers: Vec<String> = numbers.iter().map(|number| format!("{number:x}")).collect();
                 format!("{kind} {}\n", numbers.join(" "))
             })
             .collect();
-        scenarios::replay(text.as_bytes());
+        scenarios::replay(format!("{head}{lines}").as_bytes());
     }
 }
 
@@ -61,8 +66,8 @@ fn the_scenarios_run_their_context_when_nothing_is_spoiled() {
     // Platform, engine, no spoils: the ring holds NOOPs up to the tail.
     for platform in 0..8 {
         for engine in 0..4 {
-            // With and without batches of the restore, and with a second element.
-            for extras in [0, 7] {
+            // With and without batches of the restore, with a second element, with another engine.
+            for extras in [0, 7, 8, 11] {
                 assert!(
                     scenarios::submission(&[platform, engine, extras, 0]),
                     "{platform} {engine} {extras}"

@@ -23,7 +23,7 @@ use gpu_model::memory::GuestRam;
 use gpu_model::memory::vtd::Registers;
 use gpu_model::proxy::link::Link;
 use gpu_model::proxy::qtest::Connector;
-use gpu_model::proxy::server::Server;
+use gpu_model::proxy::server::{Served, Server};
 use gpu_model::{Activity, Gpu, Options, Timing, by_name};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
@@ -179,7 +179,8 @@ fn a_fake_qemu_finds_bars_memory_and_interrupts() {
     assert_eq!(rustix::io::pread(&memory, &mut bytes, 0x7010), Ok(4));
     assert_eq!(u32::from_le_bytes(bytes), 0xdead_beef, "as it was before translation was on");
     drop(qemu);
-    let gpu = server.join().unwrap().unwrap();
+    let Served { gpu, delivery } = server.join().unwrap().unwrap();
+    delivery.unwrap();
     assert_eq!(gpu.counter(0x10_1008).writes, 1);
     assert_eq!(iommu.faults().len(), 1);
     let rules: Vec<_> = gpu.reports().iter().map(|report| report.rule).collect();
@@ -247,10 +248,81 @@ fn translation_that_goes_on_while_an_engine_works_stops_its_next_dma() {
         }
     }
     drop(qemu);
-    let gpu = server.join().unwrap().unwrap();
+    let Served { gpu, delivery } = server.join().unwrap().unwrap();
+    delivery.unwrap();
     assert!(matches!(gpu.engine("bcs0").unwrap().activity, Activity::Hung(_)));
     assert!(gpu.reports().iter().any(|report| report.rule == gpu_model::Rule::Dma));
     let _ = std::fs::remove_file(path);
+}
+
+/// A Tiger Lake whose copy engine has run a user interrupt, with the master interrupt switch off.
+fn interrupting() -> Gpu {
+    let memory = gpu_model::VecMemory::new(0x10_0000, 0x8000);
+    let mut gpu = Gpu::new(by_name("tgl").unwrap(), Options::default(), Box::new(memory.clone()));
+    for (register, len, value) in
+        [(0x10, 4, 0xfd00_0000), (0x04, 2, 6), (0xb0, 4, 0xfee0_0000), (0xb4, 2, 0x35), (0xae, 2, 1)]
+    {
+        gpu.config_write(register, len, value);
+    }
+    for page in 1..8 {
+        gpu.bar_write(gpu_model::Bar::Registers, (8 << 20) + 8 * page, 8, (0x10_0000 + (page << 12)) | 1);
+    }
+    assert!(memory.set_u32(0x10_2000, 0x0100_0000), "MI_USER_INTERRUPT");
+    for (register, value) in [
+        (0x10_1008, 1),
+        (0xa188, 0x1_0001),
+        (0x19_0030, 0x0909_0909),
+        (0x19_00a0, !0x0909_0909),
+        (0x2_2080, 0x1000),
+        (0x2_2038, 0x2000),
+        (0x2_203c, 0x3001),
+        (0x2_2030, 8),
+    ] {
+        gpu.write32(register, value);
+    }
+    assert_eq!((gpu.read32(0x19_0018), gpu.msi_count()), (1 << 15, 0), "the copy engine's cause waits");
+    gpu
+}
+
+#[test]
+fn a_run_whose_interrupts_did_not_arrive_ends_with_an_error() {
+    // What QEMU says to the first commands, and how many interrupts there are before anybody listens at its socket.
+    for (answers, interrupts, complaint) in [
+        (Some("OK 0x0\nOK 0x0\n"), 1, None),
+        (Some("OK 0x0\nFAIL no such address\n"), 1, Some("refused")),
+        (None, 4096, None),
+        (None, 5000, Some("904 interrupts are lost")),
+    ] {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        theirs.set_read_timeout(Some(PATIENCE)).unwrap();
+        let path = scratch("qtest-delivery");
+        let listener = answers.map(|_| UnixListener::bind(&path).unwrap());
+        let iommu = Arc::new(Registers::default());
+        let connector = Connector::new(&path, PATIENCE, Arc::clone(&iommu));
+        let server = Server::new(interrupting(), Link::new(ours.into()), Some(connector), iommu);
+        let server = std::thread::spawn(move || server.run());
+        let mut qemu = FakeQemu(theirs);
+        // The cause is served by nobody, so that each time the master is switched on is a message.
+        for _ in 0..interrupts {
+            for master in [0, 0x8000_0000] {
+                qemu.bar(4, 0xfd19_0010, master);
+            }
+        }
+        if let (Some(answers), Some(listener)) = (answers, listener) {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            assert!(lines.next().unwrap().unwrap().starts_with("readl "));
+            stream.write_all(answers.as_bytes()).unwrap();
+        }
+        drop(qemu);
+        let Served { gpu, delivery } = server.join().unwrap().unwrap();
+        assert_eq!(gpu.msi_count(), interrupts);
+        let told = delivery.map_err(|error| error.to_string()).err();
+        assert_eq!(told.is_some(), complaint.is_some(), "{told:?}");
+        assert!(told.iter().zip(complaint).all(|(told, wanted)| told.contains(wanted)), "{told:?}");
+        let _ = std::fs::remove_file(path);
+    }
 }
 
 #[test]
@@ -301,7 +373,8 @@ fn real_firmware_places_the_bars_and_reads_registers() {
     }
     monitor_command(&monitor, "quit");
     assert!(qemu.0.wait().unwrap().success());
-    let gpu = server.join().unwrap().unwrap();
+    let Served { gpu, delivery } = server.join().unwrap().unwrap();
+    delivery.unwrap();
     assert!(gpu.counter(0x5_1000).reads > 0);
     assert!(
         gpu.reports().iter().all(|report| report.rule == gpu_model::Rule::DecodeOff),

@@ -114,6 +114,31 @@ fn sites() -> Vec<Site> {
             rig.write(0x2_229c, 0x0008_0000);
             rig.write(0x2_2030, 4);
         }),
+        site(Rule::SubmitOrder, "another register between the dwords of the ELSP", "skl", "(0x22230)", |rig| {
+            for offset in [0x2_2230, 0x2_2230, 0x2_2098, 0x2_2230, 0x2_2230] {
+                rig.write(offset, 0);
+            }
+            // The submission itself is whole, and is none.
+            assert_eq!(rig.gpu.reports().len(), 2);
+            let kept = rig.gpu.log_mut().take();
+            assert_eq!([kept[0].rule, kept[1].rule], [Rule::SubmitOrder, Rule::ElementZero]);
+            rig.write(0x2_2230, 0);
+            rig.write(0x2_2098, 0);
+        }),
+        site(Rule::SubmitOrder, "a reset while the ELSP is half written", "skl", "(0x22230)", |rig| {
+            rig.write(0x2_2230, 0);
+            rig.write(0x941c, 1);
+            rig.forcewake();
+            // What was written is forgotten: four more dwords are a submission of their own.
+            for _ in 0..3 {
+                rig.write(0x2_2230, 0);
+            }
+            assert_eq!(rig.gpu.reports().len(), 1);
+            rig.write(0x2_2230, 0);
+            rig.gpu.log_mut().take();
+            rig.write(0x2_2230, 0);
+            rig.write(0x941c, 1);
+        }),
         site(Rule::DescriptorReserved, "an element of the ELSP", "skl", "BCS0", |rig| describe(rig, 1 << 5)),
         site(Rule::DescriptorReserved, "the load register", "tgl", "(0x22550)", |rig| rig.write(0x2_2550, 2)),
         site(Rule::AddressingMode, "an element of the ELSP", "skl", "BCS0", |rig| describe(rig, 0x18)),

@@ -52,7 +52,10 @@ const EXCUSED: &[Excused] = &[
 /// - gem_ctx_isolation writes whole values to every register that programs may write, also to CS_CHICKEN1 and on Gen9 to
 ///   CACHE_MODE_1 and COMMON_SLICE_CHICKEN2, of which only the bits count that the upper half enables.
 const BY_PROGRAMS: &[Excused] = &[
-    Excused { start: "the command stream can be parsed to its end: ", part: "UnknownCommand 0xdeadbeef" },
+    Excused {
+        start: "reserved command type (0xdeadbeef): the command stream can be parsed to its end: ",
+        part: "UnknownCommand",
+    },
     Excused { start: "command 0x10800001: a non-privileged batch ", part: "turned into a NOOP" },
     Excused { start: "MI_LOAD_REGISTER_IMM (0x11080001): reserved header bits", part: "bits 0x80000 [" },
     Excused { start: "MI_LOAD_REGISTER_REG (0x150c0001): reserved header bits", part: "bits 0xc0000 [" },
@@ -432,8 +435,8 @@ mod unit {
     #[test]
     fn what_igt_does_on_purpose_is_excused_and_nothing_like_it() {
         let complaints = |report: &str| Judgement::of(GOOD, &[report.into()], &jobs()).complaints.len();
-        let hang = "client: vcs2: the command stream can be parsed to its end: UnknownCommand 0xdeadbeef at Batch Ppgtt \
-                    0xb62fd040: command type bits [31:29] are not 0, 2 or 3 [EngineHang; PRM vol 2a]";
+        let hang = "client: vcs2: reserved command type (0xdeadbeef) at Batch Ppgtt 0xb62fd040: the command stream can be \
+                    parsed to its end: UnknownCommand: command type bits [31:29] are not 0, 2 or 3 [EngineHang; PRM vol 2a]";
         assert_eq!(complaints(hang), 0);
         assert_eq!(complaints(&hang.replace("deadbeef", "deadbeed")), 1);
         assert_eq!(complaints(hang.trim_start_matches("client: ")), 1, "the driver's own");

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use gpu_model::memory::GuestMemory as _;
 use gpu_model::memory::vtd::{Registers, Vtd};
-use gpu_model::platform::PLATFORMS;
+use gpu_model::platform::{PLATFORMS, engines::EngineFacts};
 use gpu_model::ppgtt::{self, Root, Switches};
 use gpu_model::proxy::message::{Parsed, parse};
 use gpu_model::{Bar, Gpu, Options, Platform, Timing, VecMemory};
@@ -95,13 +95,15 @@ struct Prepared {
     descriptor: u32,
     /// The submission has a second element.
     second: bool,
+    /// Another engine that works at the same time on `SECOND_IMAGE`: its base, and upper half of its descriptor.
+    other: Option<(u32, u32)>,
 }
 
 /// Where things are in the GGTT. Behind the status page at 0x1000 and the image at 0x10000:
 const REGISTER_PAGE: u64 = 0x1_1000;
 /// The render engine's registers outside of the documented list, in its image's third page.
 const RENDER_PAGE: u64 = 0x1_2000;
-/// A second context, for element 1.
+/// A second context, for element 1 or for another engine.
 const SECOND_IMAGE: u64 = 0x2_0000;
 const RING: u64 = 0x3_0000;
 const SECOND_RING: u64 = 0x3_4000;
@@ -133,17 +135,22 @@ impl Prepared {
             gpu.bar_write(Bar::Registers, (8 << 20) + 8 * (page + 1), 8, (BASE + page * 4096) | 1);
         }
         gpu.write32(0x10_1008, 1);
-        let facts = &platform.engines[bytes.number(1) as usize % platform.engines.len()];
-        let base = facts.engine.base;
-        gpu.write32(base + 0x29c, if legacy { 0x8000_8000 } else { 0x0008_0008 });
-        gpu.write32(base + 0x80, 0x1000);
-        gpu.write32(base + 0xb4, 0xffff_fffe);
-        // What the submission has besides its context: bit 0 a per-context batch, 1 an indirect one, 2 a second element.
+        let first = bytes.number(1) as usize % platform.engines.len();
+        let base = platform.engines[first].engine.base;
+        // What the submission has besides its context: bit 0 a per-context batch, 1 an indirect one, 2 a second element,
+        // 3 a context that runs on another engine at the same time, which takes the second element's place.
         let extras = bytes.number(1);
+        let other = (extras & 8 != 0).then(|| &platform.engines[(first + 1) % platform.engines.len()]);
+        let other_base = other.map_or(base, |facts| facts.engine.base);
+        for base in [base, other_base] {
+            gpu.write32(base + 0x29c, if legacy { 0x8000_8000 } else { 0x0008_0008 });
+            gpu.write32(base + 0x80, 0x1000);
+            gpu.write32(base + 0xb4, 0xffff_fffe);
+        }
         let per_context = if extras & 1 == 0 { 0 } else { CONTEXT_BATCH as u32 | 1 };
         let indirect = if extras & 2 == 0 { 0 } else { INDIRECT_BATCH as u32 | 4 };
         assert!(memory.set_u32(at(CONTEXT_BATCH) + 4 * 16, 0x0500_0000));
-        let image = |ring: u64| {
+        let image = |base: u32, ring: u64| {
             [
                 // Head and tail stand in the slots where every part has them.
                 (1, 0x1100_1007 | if legacy { 0 } else { 1 << 19 }),
@@ -167,8 +174,10 @@ impl Prepared {
                 (20, 0x0500_0000),
             ]
         };
-        for (page, ring) in [(REGISTER_PAGE, RING), (SECOND_IMAGE + 0x1000, SECOND_RING)] {
-            for (dword, value) in image(ring) {
+        for (page, base, ring) in
+            [(REGISTER_PAGE, base, RING), (SECOND_IMAGE + 0x1000, other_base, SECOND_RING)]
+        {
+            for (dword, value) in image(base, ring) {
                 assert!(memory.set_u32(at(page) + 4 * dword, value));
             }
         }
@@ -179,15 +188,34 @@ impl Prepared {
         for page in 0..BATCH_PAGES {
             assert!(memory.set_u64(at(TABLES + 0x3000) + 8 * page, (at(BATCH) + 0x1000 * page) | 3));
         }
-        let descriptor = if legacy {
-            5
-        } else {
-            5 << 5 | u32::from(facts.engine.instance) << 16 | u32::from(facts.hw_class) << 29
+        let descriptor = |facts: &EngineFacts, id: u32| {
+            if legacy {
+                id
+            } else {
+                id << 5 | u32::from(facts.engine.instance) << 16 | u32::from(facts.hw_class) << 29
+            }
         };
-        Self { gpu, memory, legacy, base, descriptor, second: extras & 4 != 0 }
+        let second = extras & 0xc == 4;
+        let other = other.map(|facts| (facts.engine.base, descriptor(facts, 6)));
+        let descriptor = descriptor(&platform.engines[first], 5);
+        Self { gpu, memory, legacy, base, descriptor, second, other }
     }
 
-    /// Submits the context twice, its descriptor with these bits flipped, and lets it work.
+    /// Writes both elements of a submission, halves as (low, high).
+    fn write_ports(&mut self, base: u32, (low, high): (u32, u32), (low1, high1): (u32, u32)) {
+        let gpu = &mut self.gpu;
+        if self.legacy {
+            for value in [high1, low1, high, low] {
+                gpu.write32(base + 0x230, value);
+            }
+        } else {
+            for (offset, value) in [(0x518, low1), (0x51c, high1), (0x510, low), (0x514, high), (0x550, 1)] {
+                gpu.write32(base + offset, value);
+            }
+        }
+    }
+
+    /// Submits the context twice, its descriptor with these bits flipped, and lets it work, and the other engine beside it.
     fn submit(&mut self, flip: u64) {
         let low = 0x1_0119 ^ (flip as u32 & 0x1fff_0fff);
         let high = self.descriptor ^ (flip >> 32) as u32;
@@ -196,19 +224,13 @@ impl Prepared {
             (true, true) => (SECOND_IMAGE as u32 | 0x119, self.descriptor + 1),
             (true, false) => (SECOND_IMAGE as u32 | 0x119, self.descriptor + (1 << 5)),
         };
-        let (gpu, base) = (&mut self.gpu, self.base);
+        let base = self.base;
         for round in 0..2 {
-            if self.legacy {
-                for value in [high1, low1, high, low] {
-                    gpu.write32(base + 0x230, value);
-                }
-            } else {
-                for (offset, value) in
-                    [(0x518, low1), (0x51c, high1), (0x510, low), (0x514, high), (0x550, 1)]
-                {
-                    gpu.write32(base + offset, value);
-                }
+            self.write_ports(base, (low, high), (low1, high1));
+            if let Some((base, high)) = self.other {
+                self.write_ports(base, (SECOND_IMAGE as u32 | 0x119, high), (0, 0));
             }
+            let gpu = &mut self.gpu;
             let budget = 3000 + 100 * round;
             let done = gpu.step(budget);
             assert!(done <= budget, "{done} units");
@@ -216,14 +238,16 @@ impl Prepared {
             let _ = gpu.read32(base + 0x234);
         }
         // Whatever happened, a full reset brings the engine back.
-        gpu.write32(0x941c, 1);
-        assert!(!gpu.is_busy());
-        let _ = gpu.trace();
+        self.gpu.write32(0x941c, 1);
+        assert!(!self.gpu.is_busy());
+        let _ = self.gpu.trace();
     }
 
-    /// Whether the context ran to the end of its ring: only a save writes the head, as the image describes it.
+    /// Whether the context ran to the end of its ring, and that of the other engine: only a save writes the head, as the
+    /// image describes it.
     fn ended(&self) -> bool {
-        self.memory.get_u32(at(REGISTER_PAGE) + 4 * 5) == Some(0x800)
+        let ended = |page| self.memory.get_u32(at(page) + 4 * 5) == Some(0x800);
+        ended(REGISTER_PAGE) && (self.other.is_none() || ended(SECOND_IMAGE + 0x1000))
     }
 }
 
@@ -242,6 +266,8 @@ pub fn submission(data: &[u8]) -> bool {
         CONTEXT_BATCH,
         INDIRECT_BATCH,
         RENDER_PAGE,
+        SECOND_IMAGE + 0x1000,
+        SECOND_RING,
     ];
     let count = bytes.number(1);
     for _ in 0..count {
@@ -260,7 +286,8 @@ pub fn submission(data: &[u8]) -> bool {
     prepared.ended()
 }
 
-/// Any commands, in a batch or (the fourth byte's bit 0 clear) in the ring. Its bit 1 makes the batch privileged.
+/// Any commands, in a batch or (the fourth byte's bit 0 clear) in the ring. Its bit 1 makes the batch privileged. Another
+/// engine that works beside runs the same batch.
 /// Answers whether the context ran to the end of its ring.
 pub fn commands(data: &[u8]) -> bool {
     let mut bytes = Bytes(data);
@@ -273,7 +300,9 @@ pub fn commands(data: &[u8]) -> bool {
         _ => [0x1880_0101, 0, 0],
     };
     for (dword, value) in start.into_iter().enumerate() {
-        assert!(place & 1 == 0 || prepared.memory.set_u32(at(RING) + 4 * dword as u64, value));
+        for ring in [RING, SECOND_RING] {
+            assert!(place & 1 == 0 || prepared.memory.set_u32(at(ring) + 4 * dword as u64, value));
+        }
     }
     let mut dword = 0;
     while !bytes.is_empty() && dword < 0x1ff {
@@ -370,10 +399,20 @@ pub fn protocol(data: &[u8]) {
     }
 }
 
-/// A record that somebody made up.
+/// A record that somebody made up: with its own first line if it begins with `g`, else with one that is good.
 pub fn replay(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    let text = format!("gpu tgl instant\n{text}");
-    let options = Options { instant_budget: 2000, ..Options::default() };
-    let _ = gpu_model::record::replay(&mut text.as_bytes(), options);
+    let text =
+        if text.starts_with('g') { text.to_owned() } else { format!("gpu tgl instant budget=7d0\n{text}") };
+    // Work without end takes its time, here as in the run that was recorded.
+    let digits = |word: &str| word.strip_prefix("budget=").unwrap_or(word).trim_start_matches('0').len();
+    let works = |line: &str| line.starts_with("gpu") || line.trim_start().starts_with('s');
+    if text
+        .lines()
+        .filter(|line| works(line))
+        .any(|line| line.split_whitespace().any(|word| digits(word) > 7))
+    {
+        return;
+    }
+    let _ = gpu_model::record::replay(&mut text.as_bytes(), Options::default());
 }

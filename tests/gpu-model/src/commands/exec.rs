@@ -150,9 +150,13 @@ impl<B: CommandBus + ?Sized> Exec<'_, B> {
                 header: self.header,
                 position: self.position,
             }),
-            Stop::Error(kind, reason) => {
-                Outcome::Error(CommandError { kind, header: self.header, position: self.position, reason })
-            }
+            Stop::Error(kind, reason) => Outcome::Error(CommandError {
+                kind,
+                command: self.name,
+                header: self.header,
+                position: self.position,
+                reason,
+            }),
         }
     }
 

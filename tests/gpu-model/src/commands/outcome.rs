@@ -114,12 +114,22 @@ pub enum ErrorKind {
 pub struct CommandError {
     /// Why.
     pub kind: ErrorKind,
+    /// Name of the command, as in the PRM; empty if the ring's registers do not let one be fetched.
+    pub command: &'static str,
     /// First dword of the command (IPEHR).
     pub header: u32,
     /// Where it stands.
     pub position: Position,
     /// The rule in words.
     pub reason: &'static str,
+}
+
+impl CommandError {
+    /// The command and its place, for a report.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        subject(self.command, self.header, self.position)
+    }
 }
 
 impl fmt::Display for CommandError {

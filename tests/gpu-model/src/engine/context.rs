@@ -407,7 +407,11 @@ impl Device {
             if end.is_some_and(|end| stream.batch.address >= u64::from(end)) {
                 return Ok(());
             }
-            match stream.step(&mut EngineBus::new(self, index), 1).outcome {
+            let step = stream.step(&mut EngineBus::new(self, index), 1);
+            if let Some(engine) = self.engines.get_mut(index) {
+                engine.restore_work += 1;
+            }
+            match step.outcome {
                 Outcome::RingEmpty => return Ok(()),
                 Outcome::BudgetSpent | Outcome::ArbitrationPoint => {}
                 Outcome::Waiting(wait) => {

@@ -12,6 +12,8 @@ use crate::mmio::{Agent, is_oa};
 use crate::registers::names;
 use crate::report::Rule;
 
+/// Execlist submit port of Gen8 and Gen9.
+const ELSP: u32 = 0x230;
 /// MI_MODE: the engine is idle.
 const MODE_IDLE: u32 = 1 << 9;
 /// MI_MODE: stop.
@@ -72,7 +74,7 @@ impl Device {
                 );
                 if relative == 0x234 { low } else { high }
             }
-            0x230 | 0x550 => 0,
+            ELSP | 0x550 => 0,
             0x358 => self.timestamp_low(),
             0x35c => u32::try_from(ticks(self.now(), self.platform.timestamp_hz) >> 32).unwrap_or(0),
             0x370..0x3a0 => half(engine.status.entry(((relative - 0x370) / 8) as usize), relative),
@@ -88,9 +90,22 @@ impl Device {
         }
     }
 
+    /// A submission to the ELSP is four writes with none to another register of the engine between; the next one's dwords
+    /// would else take the place of those that are missing.
+    pub(crate) fn check_half_written(&mut self, index: usize, what: std::fmt::Arguments<'_>) {
+        let Some(engine) = self.engines.get(index) else { return };
+        let (written, offset) = (engine.ports.partial(), engine.base() + ELSP);
+        if written != 0 {
+            self.register_violation(Rule::SubmitOrder, offset, format!("{what} after {written} of 4 dwords"));
+        }
+    }
+
     /// Writes an engine register.
     pub(crate) fn engine_mmio_write(&mut self, index: usize, relative: u32, value: u32, agent: Agent) {
         let generation = self.platform.generation;
+        if agent == Agent::Cpu && relative != ELSP {
+            self.check_half_written(index, format_args!("write of base+{relative:#x}"));
+        }
         let Some(engine) = self.engines.get_mut(index) else { return };
         let offset = engine.base() + relative;
         match relative {
@@ -114,7 +129,7 @@ impl Device {
                     self.set_engine_register(index, relative, value);
                 }
             }
-            0x230 if generation <= Generation::Gen9 => {
+            ELSP if generation <= Generation::Gen9 => {
                 if let Some([first, second]) = engine.ports.write_elsp(generation, value) {
                     self.submit(index, offset, first, second);
                 }

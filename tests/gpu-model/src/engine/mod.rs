@@ -81,6 +81,8 @@ pub(crate) struct EngineUnit {
     pub(crate) saved: Option<Box<context::Page>>,
     /// No command was executed since the context was loaded.
     pub(crate) fresh: bool,
+    /// Units of work of context batches that are still to be charged.
+    pub(crate) restore_work: u64,
     pub(crate) status: StatusBuffer,
     pub(crate) tlb: Tlb,
     /// PPGTT of the running context.
@@ -115,6 +117,7 @@ impl EngineUnit {
             loaded: None,
             saved: None,
             fresh: false,
+            restore_work: 0,
             status: StatusBuffer::new(platform.generation),
             tlb: Tlb::default(),
             space: None,

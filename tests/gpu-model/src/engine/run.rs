@@ -68,6 +68,14 @@ impl Device {
 
     /// One action of an engine; answers its cost, 0 if there is nothing to do.
     fn turn(&mut self, index: usize, budget: u64) -> u64 {
+        let cost = self.act(index, budget);
+        let restores =
+            self.engines.get_mut(index).map_or(0, |engine| std::mem::take(&mut engine.restore_work));
+        cost.saturating_add(restores)
+    }
+
+    /// As `turn`, without the work of context batches.
+    fn act(&mut self, index: usize, budget: u64) -> u64 {
         if self.options.timing == Timing::Silent {
             return 0;
         }
@@ -138,17 +146,17 @@ impl Device {
                 step.executed
             }
             Outcome::Error(error) => {
-                // What hung on which command is in the cause, header and place.
-                let name = self.engine_name(index);
+                let subject = format!("{}: {}", self.engine_name(index), error.subject());
                 self.engine_error(index, 1);
-                self.hang(index, name, error.to_string(), error.position.is_client());
+                let why = format!("{:?}: {}", error.kind, error.reason);
+                self.hang(index, &subject, why, error.to_string(), error.position.is_client());
                 step.executed.max(1)
             }
             Outcome::Fault(fault) => {
                 let client = fault.position.is_client();
                 let subject = format!("{}: {}", self.engine_name(index), fault.subject());
                 self.access_failed(index, &subject, &fault.fault, client);
-                self.hang(index, self.engine_name(index), fault.to_string(), client);
+                self.hang(index, &subject, fault.fault.to_string(), fault.to_string(), client);
                 step.executed.max(1)
             }
             // Only with `was_reset`, above.
@@ -156,9 +164,9 @@ impl Device {
         }
     }
 
-    /// The engine stands still until it is reset.
-    fn hang(&mut self, index: usize, subject: &str, cause: String, client: bool) {
-        self.violation_by(client, Rule::EngineHang, subject, cause.clone());
+    /// The engine stands still until it is reset. `why` is what happened at `subject`, `cause` says both.
+    fn hang(&mut self, index: usize, subject: &str, why: String, cause: String, client: bool) {
+        self.violation_by(client, Rule::EngineHang, subject, why);
         let now = self.now();
         self.trace.begin(now, index, || ("hang".to_owned(), json!({ "cause": cause })));
         if let Some(engine) = self.engines.get_mut(index) {
@@ -222,12 +230,9 @@ impl Device {
                 if let LoadError::Fault(fault) = &error {
                     self.access_failed(index, &subject, fault, false);
                 }
-                self.hang(
-                    index,
-                    &subject,
-                    format!("restore of image {image:#x}: {}", String::from(error)),
-                    false,
-                );
+                let why = String::from(error);
+                let cause = format!("restore of image {image:#x}: {why}");
+                self.hang(index, &subject, why, cause, false);
                 false
             }
         }
@@ -244,7 +249,7 @@ impl Device {
                 let image = loaded.map_or(0, Descriptor::lrca);
                 let subject = format!("{}: save of context image {image:#x}", self.engine_name(index));
                 self.access_failed(index, &subject, &fault, false);
-                self.hang(index, &subject, format!("save of the context: {fault}"), false);
+                self.hang(index, &subject, fault.to_string(), format!("save of the context: {fault}"), false);
                 false
             }
         }

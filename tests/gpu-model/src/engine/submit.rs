@@ -59,10 +59,10 @@ impl Ports {
         Some([Descriptor::new(generation, low0, high0), Descriptor::new(generation, low1, high1)])
     }
 
-    /// A submission is half written.
+    /// Dwords of a submission that is half written.
     #[must_use]
-    pub const fn is_partial(&self) -> bool {
-        !self.elsp.is_empty()
+    pub const fn partial(&self) -> usize {
+        self.elsp.len()
     }
 
     /// Dword `index` of the ELSQ.
@@ -102,12 +102,12 @@ mod tests {
         assert_eq!(ports.write_elsp(Generation::Gen9, 0), None);
         assert_eq!(ports.write_elsp(Generation::Gen9, 0), None);
         assert_eq!(ports.write_elsp(Generation::Gen9, 7), None);
-        assert!(ports.is_partial());
+        assert_eq!(ports.partial(), 3);
         let [first, second] = ports.write_elsp(Generation::Gen9, 0x5119).unwrap();
         assert_eq!((first.low(), first.high(), second.raw()), (0x5119, 7, 0));
         let queue = Queue::new(first, second).unwrap();
         assert_eq!(queue.iter().count(), 1);
-        assert!(!ports.is_partial());
+        assert_eq!(ports.partial(), 0);
     }
 
     #[test]

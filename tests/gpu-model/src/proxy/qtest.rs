@@ -6,10 +6,12 @@
 
 use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::Msi;
@@ -51,6 +53,7 @@ struct Shared {
 #[derive(Debug)]
 pub struct Qtest {
     stream: UnixStream,
+    reader: JoinHandle<()>,
     shared: Arc<Shared>,
     registers: Arc<Registers>,
     unsent: Vec<u8>,
@@ -89,18 +92,21 @@ impl Connector {
 
 impl Qtest {
     fn on(stream: UnixStream, registers: Arc<Registers>) -> Result<Self> {
-        let reader = BufReader::new(stream.try_clone().context("second handle of the qtest socket")?);
+        let mut reader = BufReader::new(stream.try_clone().context("second handle of the qtest socket")?);
         let shared = Arc::new(Shared::default());
         let (state, target) = (Arc::clone(&shared), Arc::clone(&registers));
-        std::thread::Builder::new()
+        let reader = std::thread::Builder::new()
             .name("qtest".to_owned())
             .spawn(move || {
-                for line in reader.lines().map_while(std::result::Result::ok) {
-                    state.answer(&line, &target);
+                let mut line = String::new();
+                // What ends without its newline is no answer: QEMU ended.
+                while reader.read_line(&mut line).is_ok() && line.ends_with('\n') {
+                    state.answer(line.trim_end(), &target);
+                    line.clear();
                 }
             })
             .context("starting the qtest reader")?;
-        Ok(Self { stream, shared, registers, unsent: Vec::new(), refreshed: None })
+        Ok(Self { stream, reader, shared, registers, unsent: Vec::new(), refreshed: None })
     }
 
     /// Sends a message-signalled interrupt.
@@ -135,10 +141,14 @@ impl Qtest {
         }
     }
 
-    /// A command was refused.
+    /// Ends the connection. Answers whether QEMU refused a command, or one was dropped because it read none; those that it did
+    /// not come to answer before its end are neither.
     #[must_use]
-    pub fn failed(&self) -> bool {
-        self.shared.failed.load(Ordering::Relaxed)
+    pub fn finish(self) -> bool {
+        // What has arrived can still be read; then the reader ends.
+        let _ = self.stream.shutdown(Shutdown::Both);
+        let died = self.reader.join().is_err();
+        died || self.shared.failed.load(Ordering::Relaxed)
     }
 
     fn command(&mut self, expected: Expected, line: &str) {
@@ -202,6 +212,8 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
 
     #[test]
@@ -238,14 +250,21 @@ mod tests {
         for n in 0..100_000 {
             qtest.intx(22, n % 2 == 0);
         }
-        assert!(qtest.unsent.len() <= UNSENT && qtest.failed(), "{}", qtest.unsent.len());
+        assert!(qtest.unsent.len() <= UNSENT, "{}", qtest.unsent.len());
+        assert!(qtest.finish());
     }
 
     #[test]
-    fn a_refused_command_is_noticed() {
-        let shared = Shared::default();
-        shared.answer("FAIL unknown command", &Registers::default());
-        assert!(shared.failed.load(Ordering::Relaxed));
+    fn a_refused_command_is_noticed_and_one_that_the_end_of_qemu_left_unanswered_is_not() {
+        for (answers, refused) in [("OK\nFAIL unknown command\n", true), ("OK\nO", false), ("", false)] {
+            let (ours, mut qemu) = UnixStream::pair().unwrap();
+            let mut qtest = Qtest::on(ours, Arc::default()).unwrap();
+            qtest.intx(22, true);
+            qtest.intx(22, false);
+            qemu.write_all(answers.as_bytes()).unwrap();
+            drop(qemu);
+            assert_eq!(qtest.finish(), refused, "{answers:?}");
+        }
     }
 
     proptest::proptest! {

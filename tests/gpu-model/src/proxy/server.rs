@@ -10,7 +10,7 @@ use crate::memory::GuestRam;
 use crate::memory::vtd::{Registers, Vtd};
 use crate::sys::Region;
 use crate::{Gpu, Msi};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::fstat;
 
@@ -46,6 +46,18 @@ pub struct Server {
     recorder: Option<Recorder>,
     /// Messages that are to be sent.
     messages: VecDeque<Msi>,
+    /// Messages that were taken from the model.
+    taken: u64,
+}
+
+/// What is left when QEMU has closed the socket.
+#[derive(Debug)]
+pub struct Served {
+    /// The model, with all that it saw.
+    pub gpu: Gpu,
+    /// Whether interrupts and the IOMMU's state always found their way. If not, the guest saw a machine that no hardware is,
+    /// and neither good nor bad that it did says anything.
+    pub delivery: Result<()>,
 }
 
 impl Server {
@@ -68,6 +80,7 @@ impl Server {
             undecoded: 0,
             recorder: None,
             messages: VecDeque::new(),
+            taken: 0,
         }
     }
 
@@ -79,11 +92,11 @@ impl Server {
         self
     }
 
-    /// Serves until QEMU closes the socket; gives the model back.
+    /// Serves until QEMU closes the socket.
     ///
     /// # Errors
     /// The socket fails or speaks another protocol.
-    pub fn run(mut self) -> Result<Gpu> {
+    pub fn run(mut self) -> Result<Served> {
         loop {
             self.connect()?;
             match self.receive()? {
@@ -108,10 +121,20 @@ impl Server {
         if self.undecoded > 0 {
             eprintln!("gpu-model: {} accesses outside of the BARs as programmed", self.undecoded);
         }
-        if self.qtest.as_ref().is_some_and(Qtest::failed) {
-            eprintln!("gpu-model: QEMU refused a qtest command, or did not read it");
-        }
-        Ok(self.gpu)
+        let delivery = self.delivery();
+        Ok(Served { gpu: self.gpu, delivery })
+    }
+
+    /// Ends the connection to qtest; see [`Served`]. A model that was given none has no interrupts to lose.
+    fn delivery(&mut self) -> Result<()> {
+        let refused = match (self.qtest.take(), &self.connector) {
+            (None, None) => return Ok(()),
+            (qtest, _) => qtest.is_some_and(Qtest::finish),
+        };
+        let lost = self.gpu.msi_count().saturating_sub(self.taken);
+        ensure!(!refused, "QEMU refused a qtest command, or did not read it: interrupts may be lost");
+        ensure!(lost == 0, "{lost} interrupts are lost: more waited to be sent than there is room for");
+        Ok(())
     }
 
     /// Tries to reach qtest if that is still to be done.
@@ -197,6 +220,7 @@ impl Server {
         while let Some(msi) = self.gpu.take_msi() {
             if self.messages.len() < MESSAGES {
                 self.messages.push_back(msi);
+                self.taken += 1;
             }
         }
     }
