@@ -118,7 +118,8 @@ pub(crate) const RESETS_ON_PURPOSE: &[ResetOnPurpose] = &[
     ResetOnPurpose::always("gem_reset_stats", "unrelated", HEARTBEAT),
     ResetOnPurpose::always("gem_reset_stats", "close-pending", HEARTBEAT),
     ResetOnPurpose::always("gem_reset_stats", "defer-hangcheck", HEARTBEAT),
-    ResetOnPurpose::always("gem_workarounds", "reset", BY_HAND),
+    // Engines that sleep by then are passed over without a word (i915: gt/intel_reset.c, intel_engine_reset).
+    ResetOnPurpose::sometimes("gem_workarounds", "reset", BY_HAND),
     ResetOnPurpose::always("gem_ctx_exec", "basic-norecovery", BY_HAND),
     ResetOnPurpose::always("i915_hangman", "error-state-basic", BY_HAND),
 ];
