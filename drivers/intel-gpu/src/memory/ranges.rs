@@ -165,6 +165,9 @@ impl Ranges {
         if self.first_overlap(space, start, end).is_some() {
             return Err(Error::Overlap);
         }
+        if crate::fail::point() {
+            return Err(Error::NoMemory);
+        }
         let index = self.free;
         let priority = self.next_random();
         let node = self.nodes.get_mut(index as usize).ok_or(Error::NoMemory)?;
