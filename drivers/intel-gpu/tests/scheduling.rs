@@ -17,6 +17,7 @@ use gpu_model::{Options, Timing};
 use intel_gpu::device::EngineClass;
 use intel_gpu::memory::Object;
 use intel_gpu::{Config, ContextId, EngineIndex, Error, Fence, Status, Submission, TimelineId};
+use machine::random::Random;
 use machine::{BATCH_END, Rig, store, va};
 
 const BATCHES: u64 = 0x1000_0000;
@@ -28,21 +29,6 @@ const GATES: u64 = 0x4000_0000;
 const REQUESTS: usize = 250;
 /// Marks that a request copies at most.
 const COPIES: usize = 3;
-
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.next() % limit as u64).expect("small")
-    }
-}
 
 /// A context as the specification knows it.
 struct SpecContext {

@@ -10,6 +10,7 @@ use gpu_model::registers::forcewake::AckDelay;
 use gpu_model::{Injection, Options, Timing};
 use intel_gpu::memory::{AccountId, Cache, Object, Unbinding};
 use intel_gpu::{Config, ContextId, Error, Fence, Status, Submission, TimelineId, VmId};
+use machine::random::Random;
 use machine::{BATCH_END, Rig, range, store, va};
 
 const REQUESTS: u32 = 10_000;
@@ -26,22 +27,6 @@ const ROUND: u64 = 30_000;
 const COMES_AND_GOES: u64 = 0x5000_0000;
 /// Fences that a request looks at most at.
 const WAITS: usize = 2;
-
-/// A small generator: the seed is the test's.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.next() % limit as u64).expect("small")
-    }
-}
 
 struct Client {
     account: AccountId,

@@ -2,6 +2,8 @@
 //! The driver core above the device model.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod random;
+
 use std::collections::HashMap;
 
 use gpu_model::registers::forcewake::AckDelay;
