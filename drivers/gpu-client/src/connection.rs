@@ -238,10 +238,18 @@ impl<T: Transport> Gpu<T> {
     /// `EINVAL` for a range that is empty, unaligned or overlaps another object's, `EFAULT` for one
     /// outside the user half of the address space, `ENOMEM` when the client's quota is exhausted.
     pub fn create_userptr(&mut self, lendable: Lendable) -> Result<Object, Error> {
+        self.create_userptr_with(lendable, UserptrFlags::empty())
+    }
+
+    /// As [`Self::create_userptr`], with flags: how the GPU caches its accesses, whether it may write.
+    ///
+    /// # Errors
+    /// As [`Self::create_userptr`], and those of each of the flags; `EINVAL` for two cache policies.
+    pub fn create_userptr_with(&mut self, lendable: Lendable, flags: UserptrFlags) -> Result<Object, Error> {
         let create = UserptrCreate {
             user_ptr: lendable.address,
             user_size: lendable.size,
-            flags: UserptrFlags::empty().bits(),
+            flags: flags.bits(),
             handle: 0,
         };
         let handle = self.ask(Operation::UserptrCreate, &create)?;

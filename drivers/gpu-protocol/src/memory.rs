@@ -37,6 +37,12 @@ bitflags! {
         /// Have the pages before there is a handle: `EAGAIN` while their owner is being asked, `EFAULT` when it
         /// has none. The same creation again tells.
         const PROBE = 1 << 1;
+        /// The GPU accesses it past all caches (i915: `I915_CACHING_NONE`): the client flushes what it has written
+        /// itself. Without this the GPU's accesses are coherent with the processor's caches, on every part.
+        const UNCACHED = 1 << 16;
+        /// The GPU reads through its caches and writes through them to memory (i915: `I915_CACHING_DISPLAY`); as
+        /// `UNCACHED` where the part has no such attribute. Not together with `UNCACHED`.
+        const WRITE_THROUGH = 1 << 17;
         /// No invalidation: for privileged clients.
         const UNSYNCHRONIZED = 1 << 31;
     }

@@ -3,6 +3,15 @@
 //!
 //! Sources: PRM vol 5 (Memory Views), PAT index; i915: intel_gtt.c (`setup_private_pat`),
 //! gen8_ppgtt.c (`gen8_pte_encode`).
+//!
+//! | policy | Gen8 | Gen9, Gen11 | Gen9 LP | Gen12 |
+//! | --- | --- | --- | --- | --- |
+//! | coherent | 4: write-back | 4: write-back | 4: snooped | 0: write-back |
+//! | uncached | 3 | 3 | 3 | 3 |
+//! | write-through | 2: write-through | 3: uncached | 3: uncached | 2: write-through |
+//!
+//! Index 2 of Gen9 and Gen11 is write-back in eDRAM alone, for scan-out. i915, too, gives an object that is to be
+//! written through no cache where there is no eDRAM (`i915_gem_set_caching_ioctl`, `HAS_WT`).
 
 use crate::device::Generation;
 
@@ -14,7 +23,7 @@ pub enum Cache {
     Coherent,
     /// Past all caches; the CPU flushes its own.
     Uncached,
-    /// Write-through, for scan-out.
+    /// Write-through where the part has an attribute for it, else uncached: memory always has what was written.
     WriteThrough,
 }
 
@@ -31,8 +40,8 @@ impl Cache {
         match (self, generation) {
             (Self::Coherent, Generation::Gen12) => 0,
             (Self::Coherent, _) => PAT,
-            (Self::Uncached, _) => PWT | PCD,
-            (Self::WriteThrough, _) => PCD,
+            (Self::WriteThrough, Generation::Gen8 | Generation::Gen12) => PCD,
+            (Self::Uncached | Self::WriteThrough, _) => PWT | PCD,
         }
     }
 
@@ -103,6 +112,20 @@ mod tests {
         assert_eq!(selected(Generation::Gen9Lp, Cache::Coherent.entry_bits(Generation::Gen9Lp)), snoop);
         assert_eq!(selected(Generation::Gen9Lp, Cache::Coherent.large_entry_bits(Generation::Gen9Lp)), snoop);
         assert_eq!(selected(Generation::Gen9Lp, Cache::Uncached.entry_bits(Generation::Gen9Lp)), 0);
-        assert_eq!(selected(Generation::Gen8, Cache::WriteThrough.entry_bits(Generation::Gen8)) & 3, 2);
+        let written_through = [
+            (Generation::Gen8, 2),
+            (Generation::Gen9, 0),
+            (Generation::Gen9Lp, 0),
+            (Generation::Gen11, 0),
+            (Generation::Gen12, 2),
+        ];
+        for (generation, attribute) in written_through {
+            let (small, large) = (
+                Cache::WriteThrough.entry_bits(generation),
+                Cache::WriteThrough.large_entry_bits(generation),
+            );
+            assert_eq!(selected(generation, small) & 3, attribute, "{generation:?}");
+            assert_eq!(small, large, "no bit that a large entry has not: {generation:?}");
+        }
     }
 }

@@ -10,7 +10,6 @@ use super::space::{AddressSpace, Binding, Neighbours};
 use crate::VmId;
 use crate::address::VaRange;
 use crate::handle::Id;
-use crate::memory::Cache;
 use crate::platform::Hardware;
 
 impl<H: Hardware> Driver<H> {
@@ -85,7 +84,7 @@ impl<H: Hardware> Driver<H> {
         let bound = match self.objects.get(id).filter(|object| object.lending.is_present()) {
             Some(object) => {
                 let runs = self.lent.runs(&object.pages);
-                self.gpu.bind(vm, range, runs, Cache::Coherent, object.read_only).map_err(Errno::from)
+                self.gpu.bind(vm, range, runs, object.cache, object.read_only).map_err(Errno::from)
             }
             None => Err(Errno::Again),
         };

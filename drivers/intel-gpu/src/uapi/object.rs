@@ -22,6 +22,7 @@ use super::invalidate::Pages;
 use super::lent::Chain;
 use super::space::Binding;
 use crate::handle::Id;
+use crate::memory::Cache;
 
 /// First byte after the user half of an x86-64 address space.
 const USER_END: u64 = 1 << 47;
@@ -45,6 +46,8 @@ pub(crate) struct Object {
     pub(crate) dirty: bool,
     /// The GPU may only read.
     pub(crate) read_only: bool,
+    /// How the GPU's accesses are cached, in every address space.
+    pub(crate) cache: Cache,
     /// Requests in flight that use it.
     pub(crate) active: u32,
     /// Where it is bound: the first of a chain.
@@ -94,12 +97,15 @@ pub(crate) struct Abilities {
 /// Checks the arguments of a creation, in the order in which i915 looked at them when the operation was new.
 ///
 /// # Errors
-/// `EINVAL` for unknown flags, a range that is empty or not page aligned; `E2BIG` for one that no GPU address
+/// `EINVAL` for unknown flags or two cache policies, a range that is empty or not page aligned; `E2BIG` for one that no GPU address
 /// space can hold; `EFAULT` for one that wraps or leaves the user half of the address space; `ENODEV` for a
 /// read-only one on a part that cannot enforce it, and for a synchronised one of a client whose pages nobody
 /// can invalidate; `EPERM` for an unsynchronised one of a client that is not privileged.
 pub(crate) fn check(create: &UserptrCreate, abilities: Abilities) -> Result<UserptrFlags, Errno> {
     let flags = UserptrFlags::from_bits(create.flags).ok_or(Errno::Inval)?;
+    if flags.contains(UserptrFlags::UNCACHED | UserptrFlags::WRITE_THROUGH) {
+        return Err(Errno::Inval);
+    }
     let unaligned = (create.user_ptr | create.user_size) & (PAGE_SIZE - 1) != 0;
     if unaligned || create.user_size == 0 {
         return Err(Errno::Inval);
@@ -118,6 +124,17 @@ pub(crate) fn check(create: &UserptrCreate, abilities: Abilities) -> Result<User
         true if !abilities.privileged => Err(Errno::Perm),
         false if !abilities.owned => Err(Errno::NoDev),
         _ => Ok(flags),
+    }
+}
+
+/// The cache policy that a client has chosen.
+pub(crate) const fn cache(flags: UserptrFlags) -> Cache {
+    if flags.contains(UserptrFlags::UNCACHED) {
+        Cache::Uncached
+    } else if flags.contains(UserptrFlags::WRITE_THROUGH) {
+        Cache::WriteThrough
+    } else {
+        Cache::Coherent
     }
 }
 
@@ -143,6 +160,15 @@ mod tests {
     #[test]
     fn unknown_flags_are_einval() {
         assert_eq!(answer(0x1000, 0x1000, 4), Err(Errno::Inval));
+        assert_eq!(answer(0x1000, 0x1000, 1 << 18), Err(Errno::Inval));
+    }
+
+    #[test]
+    fn two_cache_policies_are_einval() {
+        let both = UserptrFlags::UNCACHED | UserptrFlags::WRITE_THROUGH;
+        assert_eq!(answer(0x1000, 0x1000, both.bits()), Err(Errno::Inval));
+        assert_eq!(answer(0x1000, 0x1000, UserptrFlags::UNCACHED.bits()), Ok(()));
+        assert_eq!(answer(0x1000, 0x1000, UserptrFlags::WRITE_THROUGH.bits()), Ok(()));
     }
 
     #[test]

@@ -41,6 +41,7 @@ impl<H: Hardware> Driver<H> {
             pages: Chain::EMPTY,
             dirty: false,
             read_only: flags.contains(UserptrFlags::READ_ONLY),
+            cache: object::cache(flags),
             active: 0,
             bindings: None,
             handles: 0,
@@ -59,6 +60,7 @@ impl<H: Hardware> Driver<H> {
             self.objects.get(*id).is_some_and(|begun| {
                 begun.interval == interval
                     && begun.read_only == new.read_only
+                    && begun.cache == new.cache
                     && begun.range.is_some() == synchronised
             })
         });

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Where an address space ends, when it is full, and who pays for its page tables.
+//! Where an address space ends, when it is full, who pays for its page tables, and how accesses are cached.
 
-use conformance::wire::{reads, writes};
-use conformance::{Capability, Frame, Region, Rig, Settings, batch, channel};
-use gpu_protocol::{Errno, Grant, GrantEntry, GrantFlags, ObjectFlags, Operation, SubmitObject};
+use conformance::wire::{handle, reads, writes};
+use conformance::{BASE, Capability, DRIVER_PAGES, Frame, Region, Rig, Settings, batch, channel};
+use gpu_protocol::{
+    Errno, Grant, GrantEntry, GrantFlags, ObjectFlags, Operation, SubmitObject, UserptrCreate, UserptrFlags,
+};
 use intel_gpu::uapi::ClientLimits;
 use zerocopy::FromBytes;
 
@@ -231,6 +233,57 @@ fn beyond_its_quota_of_page_tables_a_client_gets_enomem_and_nobody_else_notices(
         world.close(objects[0].1);
         world.run(&batch::store(far(3), 8), &[at(2, 3), code]).unwrap();
         assert_eq!(world.rig.peek(objects[2].0.physical), 8, "{platform}");
+        world.rig.check();
+    }
+}
+
+/// The entries in the driver's memory, where all page tables are, that name one of `pages`.
+fn entries_of(rig: &Rig, pages: &[u64]) -> Vec<(u64, u64)> {
+    const ADDRESS: u64 = 0x3fff_ffff_f000;
+    let words = (0..u64::from(DRIVER_PAGES) * PAGE / 8).map(|word| BASE + 8 * word);
+    let entries = words.map(|at| u64::from(rig.peek(at + 4)) << 32 | u64::from(rig.peek(at)));
+    let entries = entries.map(|entry| (entry & ADDRESS, entry));
+    entries.filter(|(page, entry)| entry & 1 != 0 && pages.contains(page)).collect()
+}
+
+#[test]
+fn the_gpus_accesses_to_an_object_are_cached_as_its_creator_says() {
+    // Indices of the page attribute table: write-back or snooped, uncached, write-through or what stands for it.
+    let parts =
+        [("bdw", [4, 3, 2]), ("skl", [4, 3, 3]), ("glk", [4, 3, 3]), ("icl", [4, 3, 3]), ("tgl", [0, 3, 2])];
+    let policies = [UserptrFlags::empty(), UserptrFlags::UNCACHED, UserptrFlags::WRITE_THROUGH];
+    for (platform, indices) in parts {
+        let mut world = World::of(platform, false);
+        let both = policies[1] | policies[2];
+        let region = world.rig.region(0, 1);
+        let create = |region: Region, flags: UserptrFlags| UserptrCreate {
+            user_ptr: region.address,
+            user_size: region.size,
+            flags: flags.bits(),
+            handle: 0,
+        };
+        world.rig.refused(0, Operation::UserptrCreate, &create(region, both), Errno::Inval);
+        let mut pages = vec![];
+        for flags in policies {
+            let region = world.rig.region(0, 1);
+            world.regions.push(region);
+            let object =
+                world.rig.op(0, Operation::UserptrCreate, &create(region, flags)).map(handle).unwrap();
+            // In two address spaces.
+            for value in [0x77, 0x78] {
+                let list = [writes(object, 0x20_0000), reads(world.code_object, CODE)];
+                world.run(&batch::store(0x20_0000, value), &list).unwrap();
+                assert_eq!(world.rig.peek(region.physical), value, "{platform}: {flags:?}");
+                world.context = world.rig.context_create(0, 0, &[]).unwrap();
+            }
+            pages.push(region.physical);
+        }
+        let entries = entries_of(&world.rig, &pages);
+        for ((page, index), flags) in pages.into_iter().zip(indices).zip(policies) {
+            let bits = |entry: u64| entry >> 3 & 3 | entry >> 5 & 4;
+            let found = entries.iter().filter(|(of, _)| *of == page).map(|(_, entry)| bits(*entry));
+            assert_eq!(found.collect::<Vec<_>>(), [index; 2], "{platform}: {flags:?}");
+        }
         world.rig.check();
     }
 }
