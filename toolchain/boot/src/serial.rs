@@ -84,12 +84,15 @@ fn finished(line: &[u8], start: Instant) -> Line {
     Line { text, at: start.elapsed() }
 }
 
+/// What [`tail`] says of a port on which nothing was printed.
+pub(crate) const NOTHING: &str = "(nothing at all)";
+
 /// The last lines, indented, as an error message shows them.
 pub(crate) fn tail(lines: &[Line]) -> String {
     /// Enough for a register dump of the kernel or of the monitor.
     const SHOWN: usize = 25;
     if lines.is_empty() {
-        return "    (nothing at all)".into();
+        return format!("    {NOTHING}");
     }
     let told: Vec<_> = lines.iter().filter(|line| !line.is_noise()).collect();
     let shown = told[told.len().saturating_sub(SHOWN)..].iter().map(|line| format!("    {}", line.text));
