@@ -38,8 +38,9 @@ const BATCH_SLOT: usize = 2;
 /// The map of engines: the blitter, in a slot where the default map does not have it.
 const ENGINES: [EngineClassInstance; 2] = [EngineClassInstance::NONE, EngineClassInstance::new(1, 0)];
 const BLITTER: u32 = 1;
-/// How long one batch may run. Painting takes milliseconds where the GPU is emulated.
-const WATCHDOG_US: u64 = 200_000;
+/// How long one batch may run. Painting takes milliseconds where the GPU is emulated; but the batch behind the endless one
+/// is to be accepted before that one is ended, on a machine that emulates several systems at once, too.
+const WATCHDOG_US: u64 = 2_000_000;
 /// Where the objects lie in the GPU's address space.
 const FRAME_ADDRESS: u64 = 0x1_0000_0000;
 const BATCH_ADDRESS: u64 = 0x2_0000_0000;
