@@ -75,6 +75,8 @@ struct Span {
     name: String,
     /// Its beginning had room.
     begun: bool,
+    /// How often it was begun again while it was open.
+    again: u64,
 }
 
 impl Trace {
@@ -139,9 +141,35 @@ impl Trace {
             let (name, args) = name();
             let begun = self.push(name.clone(), "B", time_ns, Track::Engine(engine), args);
             if let Some(open) = self.open.get_mut(engine) {
-                open.push(Span { name, begun });
+                open.push(Span { name, begun, again: 0 });
             }
         }
+    }
+
+    /// Closes what is open beyond `depth` and opens a span in its place. When that is the one that is open there, it goes
+    /// on, and its end says how often this happened: a batch that jumps to its own start for a second is one event.
+    pub fn replace(
+        &mut self,
+        time_ns: u64,
+        engine: usize,
+        depth: usize,
+        name: impl FnOnce() -> (String, Value),
+    ) {
+        if !self.on {
+            return;
+        }
+        let (name, args) = name();
+        self.end_all(time_ns, engine, depth + 1);
+        if let Some(open) = self.open.get_mut(engine)
+            && open.len() == depth + 1
+            && let Some(last) = open.last_mut()
+            && last.name == name
+        {
+            last.again += 1;
+            return;
+        }
+        self.end_all(time_ns, engine, depth);
+        self.begin(time_ns, engine, || (name, args));
     }
 
     /// Closes the innermost span of an engine, if one is open beyond `depth`.
@@ -151,11 +179,12 @@ impl Trace {
         }
         if let Some(open) = self.open.get_mut(engine)
             && open.len() > depth
-            && let Some(Span { name, begun }) = open.pop()
+            && let Some(Span { name, begun, again }) = open.pop()
         {
             // The end of a span that was begun is kept whatever the room: there are no more of them than engines are deep.
             if begun {
-                self.keep(Event::new(name, "E", time_ns, Track::Engine(engine), Value::Null));
+                let args = if again == 0 { Value::Null } else { json!({ "begun again": again }) };
+                self.keep(Event::new(name, "E", time_ns, Track::Engine(engine), args));
             }
         }
     }
@@ -182,8 +211,16 @@ impl Trace {
     /// The whole file.
     #[must_use]
     pub fn json(&self) -> String {
-        let file = json!({ "displayTimeUnit": "ns", "traceEvents": self.events });
-        file.to_string()
+        /// The format's outermost object.
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct File<'a> {
+            display_time_unit: &'static str,
+            trace_events: &'a [Event],
+        }
+        let file = File { display_time_unit: "ns", trace_events: &self.events };
+        // Nothing in an event can fail to be written: no map with keys other than strings, no failing implementation.
+        serde_json::to_string(&file).unwrap_or_default()
     }
 }
 
@@ -203,6 +240,36 @@ mod tests {
         assert_eq!(phases, ["M", "B", "B", "E", "E"]);
         assert_eq!(events.last().unwrap()["name"], "context 1");
         assert_eq!(events.last().unwrap()["ts"], 3.0);
+    }
+
+    #[test]
+    fn a_span_that_takes_its_own_place_goes_on_and_counts() {
+        let mut trace = Trace::new(true, ["rcs0"].into_iter());
+        let span = |name: &str| (name.to_owned(), Value::Null);
+        trace.begin(1000, 0, || span("context 1"));
+        for time in 2..1_000_000 {
+            trace.replace(time * 1000, 0, 1, || span("batch"));
+        }
+        trace.begin(1_000_000_000, 0, || span("wait"));
+        trace.replace(1_000_001_000, 0, 1, || span("batch"));
+        trace.replace(1_000_002_000, 0, 1, || span("another"));
+        trace.end_all(1_000_003_000, 0, 0);
+        let file: Value = serde_json::from_str(&trace.json()).unwrap();
+        let told: Vec<_> = file["traceEvents"].as_array().unwrap().iter().skip(3).collect();
+        let names: Vec<_> =
+            told.iter().map(|e| (e["ph"].as_str().unwrap(), e["name"].as_str().unwrap())).collect();
+        let wanted = [
+            ("B", "context 1"),
+            ("B", "batch"),
+            ("B", "wait"),
+            ("E", "wait"),
+            ("E", "batch"),
+            ("B", "another"),
+            ("E", "another"),
+            ("E", "context 1"),
+        ];
+        assert_eq!(names, wanted);
+        assert_eq!(told[4]["args"]["begun again"], 999_998);
     }
 
     #[test]

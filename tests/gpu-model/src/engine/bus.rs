@@ -197,12 +197,8 @@ impl CommandBus for EngineBus<'_> {
         match event {
             TraceEvent::BatchStart { to, .. } => {
                 // A chained batch takes the place of its caller; depth 1 is the context.
-                trace.end_all(
-                    now,
-                    index,
-                    if matches!(to.level, crate::commands::Level::SecondBatch) { 2 } else { 1 },
-                );
-                trace.begin(now, index, || {
+                let second = matches!(to.level, crate::commands::Level::SecondBatch);
+                trace.replace(now, index, if second { 2 } else { 1 }, || {
                     (format!("batch {:#x}", to.address), json!({ "at": to.to_string() }))
                 });
             }
