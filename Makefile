@@ -30,7 +30,7 @@ image: setup ## build the kernel and the image, and say where they are [DEMO=pai
 	@$(XTASK) image --demo $(DEMO) --kernel $(KERNEL) $(SDK)
 
 board: setup ## write the board file of this machine, as root, or of another from dumps BOARD=NAME [LSPCI=FILE IOMEM=FILE LOG=FILE]
-	$(if $(filter qemu-q35,$(BOARD)),$(error say how the new board is called: make board BOARD=NAME))
+	$(if $(filter qemu-q35,$(BOARD)),$(error say how the new board is to be called: make board BOARD=mine))
 	@$(CARGO) run -q -p image --bin microkit-board -- $(if $(LSPCI),--lspci $(LSPCI)) $(if $(IOMEM),--iomem $(IOMEM)) \
 		$(if $(LOG),--log $(LOG)) -o $(if $(findstring /,$(BOARD)),$(BOARD),toolchain/image/boards/$(BOARD).toml)
 

@@ -19,6 +19,8 @@
 #   $(call intel_gpu_run,IMAGE)                    a command that boots it in QEMU with a GPU attached; it succeeds when the
 #                                                  system ends the emulator with code 0 (port 0xf4)
 
+$(foreach variable,INTEL_GPU BUILD_DIR,$(if $($(variable)),,$(error set $(variable) before you include intel-gpu.mk)))
+
 MICROKIT_BOARD ?= x86_64_generic
 MICROKIT_CONFIG ?= debug
 CARGO ?= cargo
@@ -34,6 +36,18 @@ INTEL_GPU_KERNEL := $(INTEL_GPU_KERNELS)/kernel/$(MICROKIT_CONFIG)/kernel32.elf
 intel_gpu_env := SEL4_INTERFACES_DIR=$(dir $(INTEL_GPU_KERNEL))interfaces
 intel_gpu_with := --initialiser $(INTEL_GPU_PROGRAMS)/initialiser
 else
+# What the image tool would say, too, but after the programs have been built.
+ifeq ($(wildcard $(MICROKIT_SDK)/VERSION),)
+$(error $(MICROKIT_SDK) is no Microkit SDK: there is no VERSION in it)
+endif
+intel_gpu_version := $(shell cat '$(MICROKIT_SDK)/VERSION')
+ifneq ($(firstword $(subst -, ,$(subst +, ,$(intel_gpu_version)))),2.3.0)
+$(error $(MICROKIT_SDK) is Microkit $(intel_gpu_version); what is supported is 2.3.0)
+endif
+ifeq ($(wildcard $(MICROKIT_SDK)/board/$(MICROKIT_BOARD)/$(MICROKIT_CONFIG)),)
+$(error $(MICROKIT_SDK) has no configuration $(MICROKIT_CONFIG) of the board $(MICROKIT_BOARD); it has \
+	$(notdir $(wildcard $(MICROKIT_SDK)/board/$(MICROKIT_BOARD)/*)))
+endif
 INTEL_GPU_KERNEL := $(abspath $(MICROKIT_SDK))/board/$(MICROKIT_BOARD)/$(MICROKIT_CONFIG)/elf/sel4_32.elf
 intel_gpu_env := MICROKIT_SDK=$(abspath $(MICROKIT_SDK)) MICROKIT_BOARD=$(MICROKIT_BOARD) MICROKIT_CONFIG=$(MICROKIT_CONFIG)
 intel_gpu_with := --microkit-sdk $(MICROKIT_SDK) --microkit-config $(MICROKIT_CONFIG)

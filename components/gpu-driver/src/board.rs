@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What the board file says of the GPU, as the image tool writes it into the program (`<constant>` in system.xml),
-//! and the messages for a board file that is not this machine's: each names the key to look at.
+//! and the messages for a board file that is not this machine's: each names the key to look at, with file and line
+//! (`<board_file>` in system.xml).
+
+use core::fmt::{self, Display, Formatter};
 
 use pci::Address;
 use sel4_microkit::var;
@@ -79,31 +82,106 @@ impl Board {
     }
 }
 
-impl core::fmt::Display for Mismatch {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+/// A key of the board file that messages name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Key {
+    Pci,
+    Device,
+    Registers,
+    Gtt,
+    Vector,
+}
+
+impl Key {
+    const fn name(self) -> &'static str {
         match self {
-            Self::Device { found, expected } => write!(
-                f,
-                "the GPU is 8086:{found:04x}, and not 8086:{expected:04x}: see `device` in [gpu] of the board file"
-            ),
+            Self::Pci => "pci",
+            Self::Device => "device",
+            Self::Registers => "registers",
+            Self::Gtt => "gtt",
+            Self::Vector => "vector",
+        }
+    }
+
+    /// The name of the board file, and the key's line in it, if system.xml asks for them to be passed on.
+    fn place(self) -> Option<(&'static str, u64)> {
+        let file: &[u8; 64] = var!(board_file: [u8; 64] = [0; 64]);
+        // In the order in which the image tool writes them.
+        let lines: &[u64; 5] = var!(board_lines: [u64; 5] = [0; 5]);
+        let line = match self {
+            Self::Pci => lines[0],
+            Self::Device => lines[1],
+            Self::Registers => lines[2],
+            Self::Gtt => lines[3],
+            Self::Vector => lines[4],
+        };
+        let file = file.split(|byte| *byte == 0).next().and_then(|name| core::str::from_utf8(name).ok())?;
+        (line != 0 && !file.is_empty()).then_some((file, line))
+    }
+}
+
+impl Display for Key {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let name = self.name();
+        match self.place() {
+            Some((file, line)) => write!(f, "`{name}` at {file}:{line}"),
+            None => write!(f, "`{name}` in [gpu] of the board file"),
+        }
+    }
+}
+
+impl Display for Mismatch {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Device { found, expected } => {
+                write!(f, "the GPU is 8086:{found:04x}, and not 8086:{expected:04x}: see {}", Key::Device)
+            }
             Self::Registers { found, mapped } => write!(
                 f,
-                "the GPU's registers (BAR 0) are at {found:#x}, but mapped from {mapped:#x}: see `registers` in \
-                 [gpu] of the board file"
+                "the GPU's registers (BAR 0) are at {found:#x}, but mapped from {mapped:#x}: see {}",
+                Key::Registers
             ),
             Self::Gtt { found, expected } => write!(
                 f,
-                "the firmware set {found:#x} bytes of GGTT entries aside, and not {expected:#x}: see `gtt` in \
-                 [gpu] of the board file"
+                "the firmware set {found:#x} bytes of GGTT entries aside, and not {expected:#x}: see {}",
+                Key::Gtt
             ),
         }
     }
 }
 
+/// Where nothing answers at the GPU's address.
+pub(crate) struct NoFunction(pub(crate) Address);
+
+impl Display for NoFunction {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "no GPU at {}: no PCI function answers there; see {}", self.0, Key::Pci)
+    }
+}
+
 /// What is said when an engine does not run although the registers answer.
-pub(crate) const NO_MEMORY: &str = "perhaps the GPU does not reach memory through the I/O memory management unit: \
-                                    see `pci` in [gpu] of the board file";
+pub(crate) struct NoMemory;
+
+impl Display for NoMemory {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "perhaps the GPU does not reach memory through the I/O memory management unit: see {}",
+            Key::Pci
+        )
+    }
+}
 
 /// What is said when no interrupt comes.
-pub(crate) const NO_INTERRUPT: &str = "the GPU's interrupt does not come, and its work is noticed late: see `vector` \
-                                       and `pci` in [gpu] of the board file";
+pub(crate) struct NoInterrupt;
+
+impl Display for NoInterrupt {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the GPU's interrupt does not come, and its work is noticed late: see {} and {}",
+            Key::Vector,
+            Key::Pci
+        )
+    }
+}

@@ -8,7 +8,7 @@ use intel_gpu::uapi::{ClientConfig, Driver, DriverConfig};
 use intel_gpu::{Config, Error, Gpu, InitError};
 use pci::{Bar, Command, ConfigSpace, Function, Message};
 
-use crate::board::{Board, Mismatch, NO_MEMORY};
+use crate::board::{Board, Mismatch, NoFunction, NoMemory};
 use crate::hardware::Machine;
 
 /// Configuration register GGC (PRM: "GMCH Graphics Control", offset 0x50).
@@ -41,17 +41,12 @@ impl From<pci::Error> for BringUpError {
 impl core::fmt::Display for BringUpError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Self::Pci(pci::Error::NoFunction(address)) => {
-                write!(
-                    f,
-                    "no GPU at {address}: no PCI function answers there; see `pci` in [gpu] of the board file"
-                )
-            }
+            Self::Pci(pci::Error::NoFunction(address)) => NoFunction(*address).fmt(f),
             Self::Pci(error) => error.fmt(f),
             Self::Board(mismatch) => mismatch.fmt(f),
             // Nothing came back: neither the context was read nor an event written.
             Self::Init(error @ InitError::EngineSilent { event_seen: false, .. }) => {
-                write!(f, "{error}; {NO_MEMORY}")
+                write!(f, "{error}; {NoMemory}")
             }
             Self::Init(error) => error.fmt(f),
             Self::Clients(error) => write!(f, "clients: {error}"),

@@ -172,7 +172,7 @@ impl GpuDriver {
         let Some(left) = self.waiting_for_interrupt.checked_sub(1) else { return false };
         self.waiting_for_interrupt = left;
         if left == 0 {
-            debug_println!("gpu_driver: error: {}", board::NO_INTERRUPT);
+            debug_println!("gpu_driver: error: {}", board::NoInterrupt);
             return false;
         }
         self.alarm.set();

@@ -6,12 +6,13 @@
 //! whatever else there is in `target/boot-tests/NAME`.
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use boot::{Ending, Image, Kernel, Line, Machine, Outcome, Pieces, Verbosity, Workspace};
+use boot::{Ending, Image, Kernel, Line, Machine, Outcome, Pieces, SdkPieces, Verbosity, Workspace};
 
 /// A run takes two seconds. The rest is for a machine that is busy with other tests.
 pub const DEADLINE: Duration = Duration::from_secs(40);
@@ -24,6 +25,28 @@ pub fn workspace() -> Result<Workspace> {
     Workspace::locate(Verbosity::Silent)
 }
 
+/// The Microkit SDK that the tests were built with.
+///
+/// # Errors
+/// When there is none, or it has no such configuration.
+pub fn sdk(config: &str) -> Result<boot::Sdk> {
+    let folder = std::env::var_os("MICROKIT_SDK").context("MICROKIT_SDK is not set")?;
+    Ok(boot::Sdk::open(Path::new(&folder), config)?)
+}
+
+/// `make` in a folder, as a user types it: without what the test's own cargo and make pass down.
+#[must_use]
+pub fn make(folder: &Path) -> Command {
+    let mut make = Command::new("make");
+    make.arg("-C").arg(folder).stdin(Stdio::null());
+    // Make takes variables from its environment, too.
+    for name in ["MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MICROKIT_SDK", "MICROKIT_CONFIG", "CONFIG", "RUSTFLAGS"]
+    {
+        make.env_remove(name);
+    }
+    make
+}
+
 /// The kernel, the initialiser and the tests' domains, built once for all tests of a program.
 fn pieces() -> Result<&'static Pieces> {
     static PIECES: OnceLock<Result<Pieces, String>> = OnceLock::new();
@@ -33,6 +56,11 @@ fn pieces() -> Result<&'static Pieces> {
         pieces.map_err(|error| format!("{error:#}"))
     });
     built.as_ref().map_err(|error| anyhow!("{error}"))
+}
+
+/// The description of a system of `systems/`.
+fn description(workspace: &Workspace, name: &str) -> PathBuf {
+    workspace.root().join("tests/boot/systems").join(name).with_extension("xml")
 }
 
 /// A system of `systems/`.
@@ -75,6 +103,19 @@ impl System {
         Self::from_pieces(pieces, name, &format!("-{variant}"))
     }
 
+    /// The same, for the kernel of a Microkit SDK.
+    ///
+    /// # Errors
+    /// When it cannot be put together.
+    pub fn with_sdk(pieces: &SdkPieces, name: &str) -> Result<Self> {
+        let workspace = workspace()?;
+        let folder = workspace.target().join("boot-tests").join(format!("{name}-sdk"));
+        let board = boot::board_file(&workspace, boot::DEFAULT_BOARD)?;
+        let image =
+            pieces.image_on(&workspace, &board, &description(&workspace, name), &folder.join("image"))?;
+        Ok(Self { machine: Machine::new(folder.join("run")).deadline(DEADLINE), image })
+    }
+
     /// A system that is described elsewhere: `description` is a path from the top of the tree.
     ///
     /// # Errors
@@ -89,8 +130,7 @@ impl System {
     fn from_pieces(pieces: &Pieces, name: &str, variant: &str) -> Result<Self> {
         let workspace = workspace()?;
         let folder = workspace.target().join("boot-tests").join(format!("{name}{variant}"));
-        let description = workspace.root().join("tests/boot/systems").join(name).with_extension("xml");
-        let image = pieces.image(&workspace, &description, &folder.join("image"))?;
+        let image = pieces.image(&workspace, &description(&workspace, name), &folder.join("image"))?;
         Ok(Self { machine: Machine::new(folder.join("run")).deadline(DEADLINE), image })
     }
 

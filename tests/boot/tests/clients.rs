@@ -55,10 +55,13 @@ fn the_smallest_client_lets_the_gpu_greet() -> Result<()> {
     Ok(())
 }
 
-/// A call is answered whenever the driver gets to it.
-#[test]
-fn a_driver_that_starts_after_its_client_has_called_serves_it() -> Result<()> {
-    let system = System::of(&pieces(&["gpu-driver", "hello-gpu", "boot-domains"])?, "late_driver")?;
+/// The same for the kernel of a Microkit SDK.
+#[cfg(microkit_sdk)]
+fn sdk_pieces(packages: &[&str]) -> Result<boot::SdkPieces> {
+    boot::SdkPieces::build(&workspace()?, &boot_tests::sdk("debug")?, packages)
+}
+
+fn starts_late(system: System) -> Result<()> {
     let outcome = boots(system, Gpu::new("tgl"))?;
     let at = |text: &str| outcome.lines.iter().position(|line| line.text.contains(text));
     let (started, ready) = (at("late_starter: the driver starts now"), at("gpu_driver: ready"));
@@ -66,11 +69,39 @@ fn a_driver_that_starts_after_its_client_has_called_serves_it() -> Result<()> {
     Ok(())
 }
 
+/// A call is answered whenever the driver gets to it.
+#[test]
+fn a_driver_that_starts_after_its_client_has_called_serves_it() -> Result<()> {
+    starts_late(System::of(&pieces(&["gpu-driver", "hello-gpu", "boot-domains"])?, "late_driver")?)
+}
+
+#[test]
+#[cfg_attr(not(microkit_sdk), ignore = "skipped: no MICROKIT_SDK")]
+fn a_driver_that_starts_after_its_client_has_called_serves_it_on_microkits_kernel() -> Result<()> {
+    #[cfg(microkit_sdk)]
+    starts_late(System::with_sdk(
+        &sdk_pieces(&["gpu-driver", "hello-gpu", "boot-domains"])?,
+        "late_driver",
+    )?)?;
+    Ok(())
+}
+
+fn restarts(system: System) -> Result<()> {
+    let outcome = boots(system, Gpu { timing: Timing::Realtime, ..Gpu::new("tgl") })?;
+    ensure!(outcome.line("restarter: ends life 22").is_some(), "{}", outcome.tail());
+    Ok(())
+}
+
 /// Contexts, objects, lent pages and a batch that never ends: of all of it nothing is left for the next life.
 #[test]
 fn a_client_that_its_parent_restarts_finds_nothing_of_its_life_before() -> Result<()> {
-    let system = System::of(&pieces(&["gpu-driver", "boot-domains"])?, "restart")?;
-    let outcome = boots(system, Gpu { timing: Timing::Realtime, ..Gpu::new("tgl") })?;
-    ensure!(outcome.line("restarter: ends life 22").is_some(), "{}", outcome.tail());
+    restarts(System::of(&pieces(&["gpu-driver", "boot-domains"])?, "restart")?)
+}
+
+#[test]
+#[cfg_attr(not(microkit_sdk), ignore = "skipped: no MICROKIT_SDK")]
+fn a_client_that_its_parent_restarts_finds_nothing_of_its_life_before_on_microkits_kernel() -> Result<()> {
+    #[cfg(microkit_sdk)]
+    restarts(System::with_sdk(&sdk_pieces(&["gpu-driver", "boot-domains"])?, "restart")?)?;
     Ok(())
 }

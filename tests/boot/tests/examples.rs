@@ -2,7 +2,6 @@
 //! The systems in `examples/`, built as they say and booted: with `toolchain/intel-gpu.mk`, not with the top-level Makefile.
 
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use boot::{Ending, Gpu, Image, Kernel, Machine, Outcome};
@@ -14,15 +13,9 @@ fn run(example: &str, sdk: Option<(&Path, &str)>) -> Result<Outcome> {
     let kind = sdk.map_or("embedded".to_owned(), |(_, config)| format!("sdk-{config}"));
     let folder = workspace.target().join("boot-tests").join(format!("example-{example}-{kind}"));
     let build = folder.join("build");
-    let mut make = Command::new("make");
-    make.arg("-C").arg(workspace.root().join("examples").join(example));
+    let mut make = boot_tests::make(&workspace.root().join("examples").join(example));
     make.arg(format!("BUILD_DIR={}", build.display()));
     make.arg(format!("INTEL_GPU_KERNELS={}", workspace.target().display()));
-    // Make takes variables from its environment, too.
-    for name in ["MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MICROKIT_SDK", "MICROKIT_CONFIG", "CONFIG", "RUSTFLAGS"]
-    {
-        make.env_remove(name);
-    }
     let kernel = match sdk {
         Some((sdk, config)) => {
             let programs = workspace.sdk_dir(&boot::Sdk::open(sdk, config)?);

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use boot::Demo;
+use boot::{Demo, Kernel};
 use boot_tests::workspace;
 
 fn root() -> Result<PathBuf> {
@@ -72,39 +72,189 @@ fn every_chapter_is_in_the_summary_and_every_link_leads_somewhere() -> Result<()
     Ok(())
 }
 
+/// Checks a command: its verb, what it sets, and what it names.
+fn check_command(line: &str) -> Result<()> {
+    let root = root()?;
+    let makefile = read(&root.join("Makefile"))?;
+    let words: Vec<_> = line.split_whitespace().collect();
+    match words[..] {
+        ["make", verb, ref settings @ ..] => {
+            ensure!(makefile.contains(&format!("\n{verb}: ")), "{line}: there is no such verb");
+            for setting in settings {
+                // What may be left out stands in brackets.
+                let (name, value) =
+                    setting.trim_matches(['[', ']']).split_once('=').with_context(|| line.to_owned())?;
+                let read = [format!("\n{name} ?= "), format!("$({name})")];
+                ensure!(read.iter().any(|read| makefile.contains(read)), "{line}: nothing reads {name}");
+                if name == "DEMO" {
+                    Demo::named(value)?;
+                }
+            }
+        }
+        ["cargo", "doc", "--no-deps", ref packages @ ..] => {
+            for package in packages.iter().filter(|word| **word != "-p") {
+                ensure!(root.join("drivers").join(package).is_dir(), "{line}: no {package}");
+            }
+        }
+        ["cargo", "test", "-p", "boot-tests", "--test", "clients", name] => {
+            let tests = read(&root.join("tests/boot/tests/clients.rs"))?;
+            ensure!(tests.contains(&format!("fn {name}()")), "{line}: there is no such test");
+        }
+        ["cargo", "run", "-p", "image", "--bin", program, "--", "--help"] => {
+            let manifest = read(&root.join("toolchain/image/Cargo.toml"))?;
+            ensure!(manifest.contains(&format!("name = \"{program}\"")), "{line}: there is no such program");
+        }
+        _ => bail!("{line}: nobody has checked such a command"),
+    }
+    Ok(())
+}
+
 #[test]
 fn every_command_of_the_guide_is_a_verb_of_the_makefile_or_names_what_there_is() -> Result<()> {
-    let makefile = read(&root()?.join("Makefile"))?;
-    let tests = read(&root()?.join("tests/boot/tests/clients.rs"))?;
     let mut commands = 0;
     for chapter in chapters()? {
         for line in block_lines(&read(&chapter)?, "sh") {
             commands += 1;
-            let words: Vec<_> = line.split_whitespace().collect();
-            match words[..] {
-                ["make", verb, ref settings @ ..] => {
-                    ensure!(makefile.contains(&format!("\n{verb}: ")), "{line}: there is no such verb");
-                    for setting in settings {
-                        let (name, value) = setting.split_once('=').context(line.clone())?;
-                        ensure!(makefile.contains(&format!("\n{name} ?= ")), "{line}: nothing reads {name}");
-                        if name == "DEMO" {
-                            Demo::named(value)?;
-                        }
-                    }
-                }
-                ["cargo", "doc", "--no-deps", ref packages @ ..] => {
-                    for package in packages.iter().filter(|word| **word != "-p") {
-                        ensure!(root()?.join("drivers").join(package).is_dir(), "{line}: no {package}");
-                    }
-                }
-                ["cargo", "test", "-p", "boot-tests", "--test", "clients", name] => {
-                    ensure!(tests.contains(&format!("fn {name}()")), "{line}: there is no such test");
-                }
-                _ => bail!("{line}: nobody has checked such a command"),
-            }
+            check_command(&line)?;
         }
     }
     ensure!(commands >= 4, "{commands} commands");
+    Ok(())
+}
+
+/// The commands of a document without fences: lines of indented blocks, and what stands between backquotes.
+fn commands(text: &str) -> Vec<String> {
+    let is_command = |text: &str| text.starts_with("make ") || text.starts_with("cargo ");
+    let mut found = vec![];
+    for line in text.lines() {
+        if let Some(indented) = line.strip_prefix("    ").filter(|line| is_command(line)) {
+            found.push(indented.split('#').next().unwrap_or_default().trim().to_owned());
+        }
+        let quoted = line.split('`').skip(1).step_by(2).filter(|text| is_command(text));
+        // `make` beside other things to install is none.
+        found.extend(quoted.filter(|text| !text.ends_with("...")).map(str::to_owned));
+    }
+    found
+}
+
+#[test]
+fn every_command_of_the_readme_and_of_the_pages_on_sdks_and_boards_can_be_typed() -> Result<()> {
+    for (page, least) in [("README.md", 8), ("docs/microkit.md", 2), ("docs/boards.md", 4)] {
+        let commands = commands(&read(&root()?.join(page))?);
+        for command in &commands {
+            check_command(command).with_context(|| page.to_owned())?;
+        }
+        ensure!(commands.len() >= least, "{page}: {commands:?}");
+    }
+    Ok(())
+}
+
+/// What a command of the top-level Makefile says, and whether it succeeds.
+fn typed(words: &[String]) -> Result<(bool, String)> {
+    let workspace = workspace()?;
+    let output = boot_tests::make(workspace.root()).args(words).output().context("make")?;
+    Ok((
+        output.status.success(),
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned(),
+    ))
+}
+
+/// As the page says, with dumps of a machine; and an image is built for what they write.
+#[test]
+fn the_pages_commands_write_the_board_file_of_a_machine_from_its_dumps() -> Result<()> {
+    let workspace = workspace()?;
+    let folder = workspace.target().join("boot-tests/board-commands");
+    fs::create_dir_all(&folder)?;
+    let at = |name: &str| folder.join(name).display().to_string();
+    for (name, dump) in
+        [("lspci.txt", "lspci.txt"), ("iomem.txt", "iomem.txt"), ("log.txt", "kernel-log.txt")]
+    {
+        fs::copy(workspace.root().join("toolchain/image/tests/data").join(dump), folder.join(name))?;
+    }
+    let page = commands(&read(&workspace.root().join("docs/boards.md"))?);
+    let from_dumps = page.iter().filter(|command| command.contains(".txt"));
+    let mut written = 0;
+    for command in from_dumps {
+        let _ = fs::remove_file(at("mine.toml"));
+        let words = command.split_whitespace().skip(1).map(|word| match word.split_once('=') {
+            Some(("BOARD", name)) => format!("BOARD={}", at(&format!("{name}.toml"))),
+            Some((name, file)) => format!("{name}={}", at(file)),
+            None => word.to_owned(),
+        });
+        let (success, said) = typed(&words.collect::<Vec<_>>())?;
+        ensure!(success && said.contains("Tiger Lake (8086:9a49)"), "{command}: {said}");
+        let image = Demo::named("paint")?.build_on(
+            &workspace,
+            Kernel::Debug,
+            &folder.join("mine.toml"),
+            &folder.join("image"),
+        )?;
+        ensure!(image.region("gpu_registers")?.paddr == 0x60_3c00_0000, "{command}: {image:?}");
+        written += 1;
+    }
+    ensure!(written == 2, "{page:?}");
+    Ok(())
+}
+
+#[test]
+fn what_is_typed_wrongly_is_told_with_what_would_be_right() -> Result<()> {
+    let data = root()?.join("toolchain/image/tests/data");
+    let nowhere = workspace()?.target().join("boot-tests/nowhere.toml");
+    let board = format!("BOARD={}", nowhere.display());
+    let dump = |variable: &str, file: &str| format!("{variable}={}", data.join(file).display());
+    for (words, told) in [
+        (
+            vec!["image".into(), "BOARD=toaster".into()],
+            "there is no board toaster; there is elitebook-8079, ",
+        ),
+        (vec!["image".into(), "MICROKIT_SDK=/nonexistent".into()], "/nonexistent is no Microkit SDK"),
+        (vec!["run".into(), "DEMO=tetris".into()], "there is no demonstration tetris; there is paint, "),
+        (vec!["run".into(), "GPU=voodoo".into()], "voodoo"),
+        (vec!["board".into()], "make board BOARD=mine"),
+        (vec!["board".into(), board.clone(), dump("LSPCI", "iomem.txt")], "no output of lspci -vvv -xxx"),
+        (vec!["board".into(), board.clone(), dump("LSPCI", "lspci.txt")], "/proc/iomem has it, read as root"),
+        (vec!["board".into(), board.clone(), dump("IOMEM", "lspci.txt")], "this is no /proc/iomem"),
+        (vec!["board".into(), board.clone(), dump("LOG", "none.txt")], "none.txt: No such file"),
+    ] {
+        let (success, said) = typed(&words)?;
+        ensure!(!success && said.contains(told), "{words:?} does not say {told:?}:\n{said}");
+    }
+    ensure!(!nowhere.exists(), "a board file is written from half of what is needed");
+    Ok(())
+}
+
+/// The same of Makefiles that include the snippet.
+#[test]
+fn what_an_examples_makefile_is_given_wrongly_is_told_before_anything_is_built() -> Result<()> {
+    let folder = workspace()?.target().join("boot-tests/sdks");
+    let sdk = |version: &str| -> Result<String> {
+        let folder = folder.join(version);
+        fs::create_dir_all(folder.join("board/x86_64_generic/debug"))?;
+        fs::write(folder.join("VERSION"), format!("{version}\n"))?;
+        Ok(format!("MICROKIT_SDK={}", folder.display()))
+    };
+    for (words, told) in [
+        (
+            vec!["MICROKIT_SDK=/nonexistent".into()],
+            "/nonexistent is no Microkit SDK: there is no VERSION in it",
+        ),
+        (vec![sdk("2.2.0")?], "is Microkit 2.2.0; what is supported is 2.3.0"),
+        (
+            vec![sdk("2.3.0-dev")?, "MICROKIT_CONFIG=benchmark".to_owned()],
+            "no configuration benchmark of the board x86_64_generic; it has debug",
+        ),
+        (vec!["BUILD_DIR=".to_owned()], "set BUILD_DIR"),
+    ] {
+        for example in ["paint", "shared"] {
+            let mut make = boot_tests::make(&root()?.join("examples").join(example));
+            let output = make.args(&words).output().context("make")?;
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            ensure!(
+                !output.status.success() && said.contains(told),
+                "{words:?} does not say {told:?}:\n{said}"
+            );
+        }
+    }
     Ok(())
 }
 

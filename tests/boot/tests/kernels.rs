@@ -24,9 +24,7 @@ fn the_demonstration_runs_on_the_release_kernel() -> Result<()> {
 
 #[cfg(microkit_sdk)]
 fn paints_its_picture_on_microkits_kernel(config: &str) -> Result<()> {
-    use anyhow::Context as _;
-    let sdk = std::env::var_os("MICROKIT_SDK").context("the build script saw it")?;
-    let sdk = boot::Sdk::open(std::path::Path::new(&sdk), config)?;
+    let sdk = boot_tests::sdk(config)?;
     let workspace = workspace()?;
     let folder = workspace.target().join("boot-tests").join(format!("sdk-{config}"));
     let demo = Demo::named("paint")?;

@@ -86,6 +86,12 @@ impl Demo {
         })
     }
 
+    /// Every demonstration there is.
+    #[must_use]
+    pub fn all() -> &'static [Self] {
+        DEMOS
+    }
+
     /// The GPU to run it with.
     #[must_use]
     pub fn gpu(&self, part: &str) -> Gpu {

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What the tool has to know of a machine, out of a TOML file.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
 use serde::Deserialize;
 use thiserror::Error;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 use crate::layout::{self, PAGE};
 
@@ -29,6 +32,69 @@ pub struct Board {
     pub failure_exit: Option<FailureExit>,
     /// The GPU, for descriptions and drivers that ask for it.
     pub gpu: Option<Gpu>,
+    /// The file that all this stands in.
+    #[serde(skip)]
+    pub source: Source,
+}
+
+/// The keys whose lines a driver is told, in this order: those that its messages name.
+pub(crate) const TOLD_KEYS: [&str; 5] = ["gpu.pci", "gpu.device", "gpu.registers", "gpu.gtt", "gpu.vector"];
+
+/// A board file as messages name it, and what stands where in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Source {
+    file: String,
+    /// The line of each key, from 1: `memory`, `gpu.pci`, `ram`, `ram.0`.
+    lines: BTreeMap<String, u32>,
+}
+
+impl Source {
+    fn new(text: &str) -> Result<Self, toml::de::Error> {
+        let mut lines = BTreeMap::new();
+        note_lines(text, "", DeTable::parse(text)?.get_ref(), &mut lines);
+        Ok(Self { file: String::new(), lines })
+    }
+
+    /// Its name with that of its folder, which is the same wherever the folder lies. Empty if it has not been read
+    /// from a file.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// The line of a key, from 1: `memory`, `gpu.pci`, or `ram.0` for an element of an array. 0 if there is no such key.
+    #[must_use]
+    pub fn line(&self, key: &str) -> u32 {
+        self.lines.get(key).copied().unwrap_or(0)
+    }
+}
+
+/// Notes the line of every key of a table, and of the elements of arrays.
+fn note_lines(text: &str, prefix: &str, table: &DeTable<'_>, lines: &mut BTreeMap<String, u32>) {
+    let line = |start: usize| {
+        let before = text.get(..start).unwrap_or_default();
+        u32::try_from(before.matches('\n').count() + 1).unwrap_or(u32::MAX)
+    };
+    for (name, value) in table {
+        let key = format!("{prefix}{}", name.get_ref());
+        lines.insert(key.clone(), line(name.span().start));
+        match value.get_ref() {
+            DeValue::Table(inner) => note_lines(text, &format!("{key}."), inner, lines),
+            DeValue::Array(elements) => {
+                let element = |(index, element): (usize, &Spanned<DeValue<'_>>)| {
+                    (format!("{key}.{index}"), line(element.span().start))
+                };
+                lines.extend(elements.iter().enumerate().map(element));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The last folder and the name of a path.
+fn short_name(path: &Path) -> String {
+    let parts: Vec<_> = path.iter().rev().take(2).map(|part| part.to_string_lossy()).collect();
+    parts.into_iter().rev().filter(|part| *part != "/").collect::<Vec<_>>().join("/")
 }
 
 /// The GPU of a machine, as the firmware leaves it.
@@ -54,8 +120,10 @@ pub struct Gpu {
 }
 
 impl Gpu {
-    fn check(&self) -> Result<(), BoardError> {
-        let wrong = |key, problem| Err(BoardError::Gpu { key, problem });
+    fn check(&self, source: &Source) -> Result<(), BoardError> {
+        let wrong = |key: &'static str, problem| {
+            Err(BoardError::Gpu { line: source.line(&format!("gpu.{key}")), key, problem })
+        };
         if self.requester().is_none() {
             return wrong("pci", "it is bus:device.function in hexadecimal, such as \"0:2.0\"");
         }
@@ -126,16 +194,22 @@ pub enum BoardError {
     #[error("{0}")]
     Toml(#[from] toml::de::Error),
     /// A value of the GPU cannot be.
-    #[error("[gpu] {key}: {problem}")]
+    #[error("line {line}: [gpu] {key}: {problem}")]
     Gpu {
+        /// The line, from 1.
+        line: u32,
         /// The key.
         key: &'static str,
         /// What is wrong with it.
         problem: &'static str,
     },
     /// A range is empty, not aligned to pages, or not in ascending order.
-    #[error("the range {start:#x} to {end:#x} is empty, not aligned to pages or not above the one before")]
+    #[error(
+        "line {line}: the range {start:#x} to {end:#x} is empty, not aligned to pages or not above the one before"
+    )]
     Span {
+        /// The line, from 1.
+        line: u32,
         /// First address.
         start: u64,
         /// First address behind.
@@ -161,7 +235,9 @@ impl Board {
     /// # Errors
     /// The file cannot be read or makes no sense.
     pub fn read(path: &Path) -> Result<Self, BoardError> {
-        Self::parse(&fs::read_to_string(path)?)
+        let mut board = Self::parse(&fs::read_to_string(path)?)?;
+        board.source.file = short_name(path);
+        Ok(board)
     }
 
     /// Reads the text of a board file.
@@ -169,26 +245,29 @@ impl Board {
     /// # Errors
     /// The text makes no sense.
     pub fn parse(text: &str) -> Result<Self, BoardError> {
-        let board: Self = toml::from_str(text)?;
-        for spans in [&board.ram, &board.device] {
+        let board = Self { source: Source::new(text)?, ..toml::from_str(text)? };
+        for (name, spans) in [("ram", &board.ram), ("device", &board.device)] {
             let mut floor = 0;
-            for &Span { start, end } in spans {
-                if start < floor || start >= end || (start | end) % PAGE != 0 {
-                    return Err(BoardError::Span { start, end });
-                }
-                floor = end;
+            for (index, span) in spans.iter().enumerate() {
+                board.check_span(*span, floor, &format!("{name}.{index}"))?;
+                floor = span.end;
             }
         }
         if let Some(gpu) = &board.gpu {
-            gpu.check()?;
-            for span in [Some(gpu.registers), gpu.aperture, gpu.stolen].into_iter().flatten() {
-                let Span { start, end } = span;
-                if start >= end || (start | end) % PAGE != 0 {
-                    return Err(BoardError::Span { start, end });
-                }
+            gpu.check(&board.source)?;
+            board.check_span(gpu.registers, 0, "gpu.registers")?;
+            for (key, span) in [("gpu.aperture", gpu.aperture), ("gpu.stolen", gpu.stolen)] {
+                span.map_or(Ok(()), |span| board.check_span(span, 0, key))?;
             }
         }
         Ok(board)
+    }
+
+    fn check_span(&self, Span { start, end }: Span, floor: u64, key: &str) -> Result<(), BoardError> {
+        if start < floor || start >= end || (start | end) % PAGE != 0 {
+            return Err(BoardError::Span { line: self.source.line(key), start, end });
+        }
+        Ok(())
     }
 
     /// Replaces every `${gpu.NAME}` of a description by the board's value.
@@ -271,9 +350,48 @@ vector = 5
             ("vector = 5", "vector = 108", "vector"),
         ] {
             let error = Board::parse(&BOARD.replace(from, to)).unwrap_err().to_string();
-            assert!(error.starts_with(&format!("[gpu] {key}: ")), "{error}");
+            let line = BOARD.lines().position(|line| line.starts_with(key)).unwrap() + 1;
+            assert!(error.starts_with(&format!("line {line}: [gpu] {key}: ")), "{error}");
         }
         let error = Board::parse(&BOARD.replace("0x60_3d00_0000", "0x60_3c00_0000")).unwrap_err();
-        assert!(matches!(error, BoardError::Span { .. }), "{error}");
+        assert!(matches!(error, BoardError::Span { line: 11, .. }), "{error}");
+        let error = Board::parse(&BOARD.replace("0x800_0000", "0x800_0001")).unwrap_err();
+        assert!(matches!(error, BoardError::Span { line: 5, .. }), "{error}");
+    }
+
+    #[test]
+    fn every_key_has_its_line_however_it_is_written() {
+        let board = Board::parse(BOARD).unwrap();
+        let lines = |board: &Board| TOLD_KEYS.map(|key| board.source.line(key));
+        assert_eq!(lines(&board), [10, 9, 11, 12, 13]);
+        assert_eq!(board.source.line("gpu.aperture"), 0, "there is none");
+        assert_eq!(board.source.file(), "", "it comes from no file");
+        let ram = "ram = [{ start = 0x800_0000, end = 0x1f00_0000 }]\n";
+        let tables = "\n[[ram]]\nstart = 0x800_0000\nend = 0x900_0000\n[[ram]]\nstart = 0xa00_0000\nend = 0xb00_0000\n";
+        let registers = "registers = { start = 0x60_3c00_0000, end = 0x60_3d00_0000 }\n";
+        let below = "[gpu.registers]\nstart = 0x60_3c00_0000\nend = 0x60_3d00_0000\n";
+        let text = BOARD.replace(ram, "").replace(registers, "").replace("[gpu]", &format!("{tables}[gpu]"));
+        let text = format!("{text}{below}");
+        let board = Board::parse(&text).unwrap();
+        let at = |line: &str| {
+            let before = text.lines().take_while(|other| !other.starts_with(line)).count();
+            u32::try_from(before + 1).unwrap()
+        };
+        let expected = ["pci", "device", "[gpu.registers]", "gtt", "vector"].map(at);
+        assert_eq!(lines(&board), expected, "{text}");
+        let first = at("[[ram]]");
+        assert_eq!([board.source.line("ram.0"), board.source.line("ram.1")], [first, first + 3], "{text}");
+    }
+
+    #[test]
+    fn a_board_file_is_named_with_its_folder_alone() {
+        for (path, name) in [
+            ("/home/me/toolchain/image/boards/mine.toml", "boards/mine.toml"),
+            ("boards/mine.toml", "boards/mine.toml"),
+            ("mine.toml", "mine.toml"),
+            ("/mine.toml", "mine.toml"),
+        ] {
+            assert_eq!(short_name(Path::new(path)), name);
+        }
     }
 }

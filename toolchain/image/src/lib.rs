@@ -51,6 +51,9 @@
 //!   channel, the owner's (all ones: nobody), 1 if it is privileged, and bit 63 alone.
 //!
 //! - `<constant symbol= value=>`: the symbol, of 8 bytes, receives the number.
+//! - `<board_file symbol= lines_symbol=>`: for messages of a domain whose board file is another machine's. The first symbol,
+//!   of 64 bytes, receives the board file's name, with its folder's, filled up with zeros (of a longer one, the end); the
+//!   second one, five words, the lines of `pci`, `device`, `registers`, `gtt` and `vector` in its `[gpu]`, counted from 1.
 //!
 //! Anywhere, `${gpu.NAME}` stands for what the board file says of the GPU: `pci`, `requester` (the address as a
 //! number), `device`, `registers`, `registers_size`, `aperture`, `aperture_size`, `gtt`, `vector`.
@@ -164,7 +167,7 @@ pub fn build(request: &Request) -> Result<Image, BuildError> {
     let (spec, report) =
         compile(&text, request, &board, &initialiser, &sink).map_err(BuildError::Description)?;
     let exit = board.failure_exit.map(|exit| FailureExit { port: exit.port, value: exit.value });
-    let elf = package::package(initialiser, spec, exit)
+    let elf = package::package(initialiser, spec, exit, &board.source)
         .map_err(|problem| unusable(ProgramError::Unsuitable(format!("it {problem}"))))?;
     Ok(Image { elf, report, warnings: sink.into_warnings() })
 }
@@ -188,7 +191,7 @@ fn place_system(
 ) -> Result<(System, Vec<u64>), Vec<Diagnostic>> {
     let parsed = parse::parse(text, search_paths, sink);
     sink.finish_stage()?;
-    let mut system = parsed.unwrap_or_default();
+    let mut system = System { board: board.source.clone(), ..parsed.unwrap_or_default() };
     check::check(&system, sink);
     sink.finish_stage()?;
     page_size::choose(&mut system);

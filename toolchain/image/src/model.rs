@@ -206,6 +206,13 @@ pub(crate) struct GrantTable {
     pub(crate) grants: Vec<Grant>,
 }
 
+/// `<board_file>`: the symbols that receive the board file's name and the lines of its keys.
+#[derive(Debug)]
+pub(crate) struct BoardFileSymbols {
+    pub(crate) name: Placed<String>,
+    pub(crate) lines: Placed<String>,
+}
+
 #[derive(Debug)]
 pub(crate) struct ProtectionDomain {
     pub(crate) name: String,
@@ -225,6 +232,8 @@ pub(crate) struct ProtectionDomain {
     pub(crate) grant_rows: Vec<(Placed<String>, RegionId)>,
     /// Symbols and the numbers that they receive.
     pub(crate) constants: Vec<(Placed<String>, u64)>,
+    /// The symbols that receive where the board's values stand.
+    pub(crate) board_file: Option<BoardFileSymbols>,
     /// The parent and the id that it has for this child.
     pub(crate) parent: Option<(DomainId, u8)>,
 }
@@ -279,6 +288,8 @@ pub(crate) struct System {
     pub(crate) domains: Vec<ProtectionDomain>,
     pub(crate) channels: Vec<Channel>,
     pub(crate) io_spaces: Vec<IoAddressSpace>,
+    /// Where the board's values stand.
+    pub(crate) board: crate::board::Source,
 }
 
 impl System {

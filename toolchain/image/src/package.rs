@@ -7,7 +7,9 @@
 use image_spec::place::{self, FailureExit};
 use object::elf;
 
+use crate::board::Source;
 use crate::layout::PAGE;
+use crate::patch::file_name;
 use crate::program::{Program, Segment};
 
 /// Bytes of memory, from its first address to its last in whole pages, of an image with a specification of this
@@ -27,16 +29,22 @@ fn end(program: &Program) -> u64 {
 /// Joins the two.
 ///
 /// # Errors
-/// The initialiser has no such variable; the text says so.
+/// The initialiser lacks one of the two variables; the text says which.
 pub(crate) fn package(
     mut initialiser: Program,
     spec: Vec<u8>,
     exit: Option<FailureExit>,
+    board: &Source,
 ) -> Result<Vec<u8>, String> {
     let vaddr = end(&initialiser);
     let symbol = initialiser.symbols.find(place::SYMBOL, |size| size == 24, "24")?;
     let words = [vaddr, spec.len() as u64, FailureExit::to_word(exit)].map(u64::to_le_bytes);
     initialiser.write(symbol, &words.concat())?;
+    let lines = ["memory", "ram", "device"].map(|key| u64::from(board.line(key)).to_le_bytes());
+    let whole = [&file_name(board.file())[..], &lines.concat()].concat();
+    let size = whole.len() as u64;
+    let symbol = initialiser.symbols.find(place::BOARD_SYMBOL, |found| found == size, &size.to_string())?;
+    initialiser.write(symbol, &whole)?;
     initialiser.segments.push(Segment { vaddr, bytes: spec, write: false, execute: false });
     Ok(write_elf(&initialiser))
 }

@@ -2,6 +2,9 @@
 //! What the tool writes into a program image: the variables of Microkit's runtime, the description's `setvar`s
 //! and the grant tables.
 
+use image_spec::place::BOARD_NAME;
+
+use crate::board::TOLD_KEYS;
 use crate::diagnostic::{Place, Sink};
 use crate::model::{DomainId, GrantTable, Owner, ProtectionDomain, SetvarValue, System};
 use crate::program::{Program, Symbols};
@@ -63,6 +66,7 @@ pub(crate) fn patch(system: &System, id: DomainId, paddrs: &[u64], target: &mut 
     }
     grant_rows(system, id, Grants::MappedWhenLent, target);
     constants(system, id, target);
+    board_file(system, id, target);
     grant_tables(system, id, paddrs, Grants::MappedWhenLent, target);
 }
 
@@ -80,6 +84,34 @@ pub(crate) fn constants(system: &System, id: DomainId, target: &mut Target<'_>) 
     for (symbol, value) in &system.domains[id].constants {
         target.word(&symbol.value, *value, &symbol.place);
     }
+}
+
+/// Writes which lines of the board file a domain's messages are to name.
+pub(crate) fn board_file(system: &System, id: DomainId, target: &mut Target<'_>) {
+    let Some(symbols) = &system.domains[id].board_file else { return };
+    let name = file_name(system.board.file());
+    let size = BOARD_NAME as u64;
+    target.write(&symbols.name.value, &name, |found| found == size, &size.to_string(), &symbols.name.place);
+    let lines = TOLD_KEYS.map(|key| u64::from(system.board.line(key)).to_le_bytes()).concat();
+    let size = lines.len() as u64;
+    target.write(
+        &symbols.lines.value,
+        &lines,
+        |found| found == size,
+        &size.to_string(),
+        &symbols.lines.place,
+    );
+}
+
+/// The bytes of a board file's name, filled up with zeros; of one that is too long the end, where what tells files apart
+/// stands.
+pub(crate) fn file_name(name: &str) -> [u8; BOARD_NAME] {
+    let surplus = name.len().saturating_sub(BOARD_NAME);
+    let start = (surplus..name.len()).find(|&at| name.is_char_boundary(at)).unwrap_or(name.len());
+    let mut bytes = [0; BOARD_NAME];
+    let shown = &name.as_bytes()[start..];
+    bytes[..shown.len()].copy_from_slice(shown);
+    bytes
 }
 
 /// When the device reaches what may be lent.
@@ -159,4 +191,19 @@ fn grant_table(system: &System, table: &GrantTable, paddrs: &[u64], grants: Gran
         &symbol.place,
     );
     target.word(&count.value, (table.clients.len() + table.grants.len()) as u64, &count.place);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_name_that_is_too_long_keeps_its_end_and_whole_letters() {
+        let shown = |name: &str| String::from_utf8(file_name(name).to_vec()).unwrap();
+        assert_eq!(shown("boards/mine.toml").trim_end_matches('\0'), "boards/mine.toml");
+        let long = format!("{}.toml", "x".repeat(100));
+        assert_eq!(shown(&long), long[long.len() - 64..]);
+        let umlauts = format!("{}.toml", "ä".repeat(50));
+        assert_eq!(shown(&umlauts).trim_end_matches('\0'), format!("{}.toml", "ä".repeat(29)));
+    }
 }

@@ -8,6 +8,7 @@ use image_spec::{Location, SpecError};
 use sel4::initial;
 
 use crate::console::line;
+use crate::start::Key;
 
 /// Why the system cannot be set up.
 #[derive(Clone, Copy, Debug)]
@@ -63,16 +64,16 @@ impl fmt::Display for Failure {
             Self::Memory { name, bytes, left } => {
                 write!(
                     f,
-                    "{name}: no block of {bytes:#x} bytes is left ({left:#x} bytes in pieces); see `memory` of the \
-                     board file"
+                    "{name}: no block of {bytes:#x} bytes is left ({left:#x} bytes in pieces); see {}",
+                    Key::Memory
                 )
             }
             Self::Absent { name, place: Location { paddr, device } } => {
-                let (kind, key) = if *device { ("device memory", "device") } else { ("memory", "ram") };
+                let (kind, key) = if *device { ("device memory", Key::Device) } else { ("memory", Key::Ram) };
                 write!(
                     f,
-                    "{name}: the kernel offers no {kind} at the physical address {paddr:#x}; see [[{key}]] and \
-                     `memory` of the board file"
+                    "{name}: the kernel offers no {kind} at the physical address {paddr:#x}; see {key} and {}",
+                    Key::Memory
                 )
             }
             Self::NoIommu { name } => {

@@ -4,10 +4,10 @@
 
 use core::cell::UnsafeCell;
 use core::fmt::{self, Write as _};
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 use image_spec::Spec;
-use image_spec::place::FailureExit;
+use image_spec::place::{self, FailureExit};
 use image_untyped::Block;
 use sel4::{BootInfo, IpcBuffer};
 
@@ -19,6 +19,46 @@ use crate::memory;
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals, reason = "a name for the image tool")]
 static image_spec_place: [AtomicUsize; 3] = [const { AtomicUsize::new(0) }; 3];
+
+/// What the image tool tells us of the board file, as [`image_spec::place`] says.
+#[repr(C)]
+struct BoardFile {
+    name: [AtomicU8; place::BOARD_NAME],
+    lines: [AtomicUsize; 3],
+}
+
+// SAFETY: no other symbol of the program has this name.
+#[unsafe(no_mangle)]
+#[allow(non_upper_case_globals, reason = "a name for the image tool")]
+static image_board_file: BoardFile = BoardFile {
+    name: [const { AtomicU8::new(0) }; place::BOARD_NAME],
+    lines: [const { AtomicUsize::new(0) }; 3],
+};
+
+/// A key of the board file, with its place in it where that is known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Key {
+    Memory,
+    Ram,
+    Device,
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [memory, ram, device] = &image_board_file.lines;
+        let (key, line) = match self {
+            Self::Memory => ("`memory`", memory),
+            Self::Ram => ("[[ram]]", ram),
+            Self::Device => ("[[device]]", device),
+        };
+        let name = image_board_file.name.each_ref().map(|byte| byte.load(Ordering::Relaxed));
+        let name = name.split(|byte| *byte == 0).next().and_then(|name| core::str::from_utf8(name).ok());
+        match (name, line.load(Ordering::Relaxed)) {
+            (Some(name), line @ 1..) => write!(f, "{key} at {name}:{line}"),
+            _ => write!(f, "{key} of the board file"),
+        }
+    }
+}
 
 fn place(word: usize) -> usize {
     image_spec_place.get(word).map_or(0, |word| word.load(Ordering::Relaxed))

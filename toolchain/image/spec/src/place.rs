@@ -7,6 +7,12 @@
 /// Name of the variable.
 pub const SYMBOL: &str = "image_spec_place";
 
+/// Name of another variable, for messages about memory that the machine does not have: the name of the board file, and
+/// three words, the lines of its `memory` and of the first of its `[[ram]]` and `[[device]]`, counted from 1.
+pub const BOARD_SYMBOL: &str = "image_board_file";
+/// Bytes of that name, filled up with zeros.
+pub const BOARD_NAME: usize = 64;
+
 /// What the initialiser does after it has reported that it cannot go on: it writes to an I/O port, by which a
 /// virtual machine ends with an exit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! `microkit-board`: writes the board file of a machine.
 
+use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
+use image::board::Board;
 use image::machine::Facts;
 
 /// Writes a machine's board file: of the running Linux (as root, for /proc/iomem), or of saved dumps.
@@ -32,9 +34,14 @@ struct Arguments {
     output: PathBuf,
 }
 
-fn run(arguments: &Arguments) -> Result<(), String> {
+/// What is wrong with a file.
+fn named(path: &Path, problem: &dyn Display) -> String {
+    format!("{}: {problem}", path.display())
+}
+
+fn run(arguments: &Arguments) -> Result<String, String> {
     let read = |path: &Path| {
-        let bytes = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let bytes = fs::read(path).map_err(|error| named(path, &error))?;
         Ok::<_, String>(String::from_utf8_lossy(&bytes).into_owned())
     };
     let Arguments { lspci, iomem, log, .. } = arguments;
@@ -45,25 +52,33 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         sources.push("the running Linux".to_owned());
     }
     if let Some(path) = log {
-        facts.add_kernel_log(&read(path)?);
+        facts.add_kernel_log(&read(path)?).map_err(|problem| named(path, &problem))?;
     }
     if let Some(path) = iomem {
         // It is of the machine as it was used, so it goes before the log's.
         facts.ram.clear();
-        facts.add_iomem(&read(path)?);
+        facts.add_iomem(&read(path)?).map_err(|problem| named(path, &problem))?;
     }
     if let Some(path) = lspci {
-        facts.add_lspci(&read(path)?);
+        facts.add_lspci(&read(path)?).map_err(|problem| named(path, &problem))?;
     }
     sources.extend([lspci, iomem, log].into_iter().flatten().map(|path| path.display().to_string()));
     let board = facts.board_file(arguments.name.as_deref(), arguments.vector)?;
     let text = format!("# Written by microkit-board from {}.\n\n{board}", sources.join(", "));
-    fs::write(&arguments.output, text).map_err(|error| format!("{}: {error}", arguments.output.display()))
+    fs::write(&arguments.output, &text).map_err(|error| named(&arguments.output, &error))?;
+    let gpu = Board::parse(&text).map_err(|error| named(&arguments.output, &error))?.gpu;
+    let gpu = gpu.map_or_else(String::new, |gpu| {
+        format!(": {}, registers at {:#x}, vector {}", gpu.part, gpu.registers.start, gpu.vector)
+    });
+    Ok(format!("board: {}{gpu}", arguments.output.display()))
 }
 
 fn main() -> ExitCode {
     match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(said) => {
+            println!("{said}");
+            ExitCode::SUCCESS
+        }
         Err(message) => {
             eprintln!("microkit-board: {message}");
             ExitCode::FAILURE

@@ -50,7 +50,8 @@ fn setvars(system: &System, sink: &Sink<'_>) {
     for domain in &system.domains {
         let mut seen: HashMap<_, ()> = HashMap::new();
         let rows = domain.grant_rows.iter().map(|(symbol, _)| symbol);
-        for symbol in domain.constants.iter().map(|(symbol, _)| symbol).chain(rows) {
+        let board_file = domain.board_file.iter().flat_map(|symbols| [&symbols.name, &symbols.lines]);
+        for symbol in domain.constants.iter().map(|(symbol, _)| symbol).chain(rows).chain(board_file) {
             if seen.insert(&symbol.value, ()).is_some() {
                 let name = &domain.name;
                 sink.error(

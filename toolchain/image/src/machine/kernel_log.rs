@@ -6,7 +6,11 @@ use super::{Facts, GPU, Range};
 
 impl Facts {
     /// Takes what a kernel log has.
-    pub fn add_kernel_log(&mut self, text: &str) {
+    ///
+    /// # Errors
+    /// The text has nothing of what was looked for.
+    pub fn add_kernel_log(&mut self, text: &str) -> Result<(), String> {
+        let before = self.clone();
         let gpu = format!("pci 0000:{GPU}: ");
         for line in text.lines() {
             if let Some((_, rest)) = line.split_once("BIOS-e820: [mem ")
@@ -28,7 +32,13 @@ impl Facts {
                 self.name = Some(machine.split('/').next().unwrap_or(machine).trim().to_owned());
             }
         }
+        if *self == before {
+            return Err(
+                "this is no kernel log from the start of a boot: it has neither memory nor a GPU".into()
+            );
+        }
         self.ram.sort_unstable();
+        Ok(())
     }
 
     /// A line about the GPU: its identity, or `reg 0x10: [mem 0xFIRST-0xLAST 64bit]`, since 6.x `BAR 0 [mem ...]`.

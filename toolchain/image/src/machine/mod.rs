@@ -16,6 +16,7 @@ mod pci;
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::board::Span;
@@ -84,14 +85,18 @@ impl Facts {
         let device = root.join("sys/bus/pci/devices/0000:00:02.0");
         let read = |name: &str| {
             let path = device.join(name);
-            fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))
+            let hint = "there is no PCI function at 00:02.0, where Intel's GPUs are";
+            fs::read(&path).map_err(|error| match error.kind() {
+                ErrorKind::NotFound => format!("{}: {hint}", path.display()),
+                _ => format!("{}: {error}", path.display()),
+            })
         };
         let resources = read("resource")?;
-        facts.add_config(&read("config")?);
+        facts.add_config(&read("config")?)?;
         facts.add_resources(&String::from_utf8_lossy(&resources));
         let iomem = root.join("proc/iomem");
         let text = fs::read_to_string(&iomem).map_err(|error| format!("{}: {error}", iomem.display()))?;
-        facts.add_iomem(&text);
+        facts.add_iomem(&text).map_err(|problem| format!("{}: {problem}", iomem.display()))?;
         let field = |name: &str| fs::read_to_string(root.join("sys/class/dmi/id").join(name)).ok();
         if let (Some(vendor), Some(product)) = (field("sys_vendor"), field("product_name")) {
             facts.name = Some(format!("{} {}", vendor.trim(), product.trim()));
@@ -105,9 +110,13 @@ impl Facts {
     /// What is missing, and where it is found.
     pub fn board_file(&self, name: Option<&str>, vector: u8) -> Result<String, String> {
         let needed = |what: &str, source: &str| format!("{what} is missing: {source}");
-        let device = self.device.ok_or_else(|| needed("the GPU at 00:02.0", "lspci -vvv -xxx has it"))?;
-        let registers =
-            self.registers.ok_or_else(|| needed("the GPU's BAR 0", "lspci -vvv -xxx has it"))?.span();
+        let device = self.device.ok_or_else(|| {
+            needed("the device id of the GPU at 00:02.0", "lspci has it with -xxx, and so has the kernel log")
+        })?;
+        let registers = self
+            .registers
+            .ok_or_else(|| needed("the GPU's BAR 0", "lspci has it with -vvv, and so has the kernel log"))?
+            .span();
         let gtt = self.gtt().ok_or_else(|| needed("the size of the GTT", "lspci -xxx as root has it"))?;
         let ram = self.region_ram().ok_or_else(|| {
             needed("memory below 4 GiB", "/proc/iomem has it, read as root, and so has the kernel log")
@@ -133,6 +142,9 @@ impl Facts {
         let _ = writeln!(text, "device = {device:#x}\npci = \"0:2.0\"\nregisters = {}", span(registers));
         if let Some(aperture) = self.aperture {
             let _ = writeln!(text, "aperture = {}", span(aperture.span()));
+        }
+        if self.ggc.is_none() {
+            let _ = writeln!(text, "# What BAR 0 has room for: the register GGC was not in the dump.");
         }
         let _ = writeln!(text, "gtt = {gtt:#x}");
         if let Some(stolen) = self.stolen {

@@ -4,18 +4,33 @@
 
 use super::{Facts, GPU, Range};
 
+const INTEL: u16 = 0x8086;
+/// Offset of the base class in configuration space, and the one of display controllers (PCI: "Class Code").
+const CLASS: usize = 0x0b;
+const DISPLAY: u8 = 3;
+
 impl Facts {
     /// Takes what the first bytes of the GPU's configuration space have: 64 for everybody, all for root.
-    pub fn add_config(&mut self, config: &[u8]) {
+    ///
+    /// # Errors
+    /// What is there is no Intel GPU.
+    pub fn add_config(&mut self, config: &[u8]) -> Result<(), String> {
         let half = |at: usize| {
             let bytes = config.get(at..at + 2)?;
             Some(u16::from_le_bytes([bytes[0], bytes[1]]))
         };
-        if half(0) == Some(0x8086) {
-            self.device = half(2).or(self.device);
-            // PRM: GGC, offset 0x50. Zero there means that the dump was cut, or that there is no GGTT.
-            self.ggc = half(0x50).filter(|&ggc| ggc != 0).or(self.ggc);
+        let (Some(vendor), Some(device), Some(&class)) = (half(0), half(2), config.get(CLASS)) else {
+            return Ok(());
+        };
+        if vendor != INTEL || class != DISPLAY {
+            return Err(format!(
+                "{GPU} is no Intel GPU, but {vendor:04x}:{device:04x} of class {class:#04x} (a GPU's is {DISPLAY:#04x})"
+            ));
         }
+        self.device = Some(device);
+        // PRM: GGC, offset 0x50. Zero there means that the dump was cut, or that there is no GGTT.
+        self.ggc = half(0x50).filter(|&ggc| ggc != 0).or(self.ggc);
+        Ok(())
     }
 
     /// Takes the BARs out of sysfs's `resource`: a line `FIRST LAST FLAGS` for each.
@@ -29,14 +44,19 @@ impl Facts {
     }
 
     /// Takes what `lspci -vvv -xxx` prints of the GPU.
-    pub fn add_lspci(&mut self, text: &str) {
-        let mut is_gpu = false;
+    ///
+    /// # Errors
+    /// The text has nothing of a GPU.
+    pub fn add_lspci(&mut self, text: &str) -> Result<(), String> {
+        let (mut is_gpu, mut seen, mut functions) = (false, false, 0);
         let mut config = Vec::new();
         for line in text.lines() {
             if line.starts_with(|c: char| c.is_ascii_hexdigit()) && line.contains('.') {
                 // A new function: its address, with or without the domain, and its name.
                 let address = line.split_whitespace().next().unwrap_or_default();
                 is_gpu = address.strip_prefix("0000:").unwrap_or(address) == GPU;
+                seen |= is_gpu;
+                functions += 1;
             } else if is_gpu {
                 let line = line.trim();
                 if let Some(rest) = line.strip_prefix("Region 0: Memory at ") {
@@ -48,7 +68,12 @@ impl Facts {
                 }
             }
         }
-        self.add_config(&config);
+        if !seen {
+            return Err(format!(
+                "this is no output of lspci -vvv -xxx with a GPU: of its {functions} functions none is {GPU}"
+            ));
+        }
+        self.add_config(&config)
     }
 }
 

@@ -6,7 +6,8 @@ use roxmltree::Node;
 use super::{Context, cspace, devices, names, unsupported};
 use crate::layout;
 use crate::model::{
-    DomainId, Grant, GrantClient, GrantTable, Map, Owner, Placed, ProtectionDomain, Setvar, SetvarValue,
+    BoardFileSymbols, DomainId, Grant, GrantClient, GrantTable, Map, Owner, Placed, ProtectionDomain, Setvar,
+    SetvarValue,
 };
 
 /// The elements inside a domain, as far as they could be read.
@@ -57,6 +58,7 @@ pub(super) fn parse<'d>(
         grant_tables: Vec::new(),
         grant_rows: Vec::new(),
         constants: Vec::new(),
+        board_file: None,
         parent: None,
     };
     let mut complete = name.is_some() && priority.is_some() && stack_size.is_some();
@@ -146,6 +148,13 @@ fn element<'d>(
             cspace::parse(context, node, domain)?;
         }
         "constant" => domain.constants.push(constant(context, node)?),
+        "board_file" => {
+            if domain.board_file.is_some() {
+                xml.error(node, "there is another <board_file> in this protection domain");
+                return None;
+            }
+            domain.board_file = Some(board_file(context, node)?);
+        }
         "grant_table" => domain.grant_tables.push(grant_table(context, node)?),
         "protection_domain" => contents.children.push(node),
         other => {
@@ -221,6 +230,18 @@ fn constant<'d>(context: Context<'d>, node: Node<'d, 'd>) -> Option<(Placed<Stri
     let value = xml.required(node, "value").and_then(|attr| xml.number(&attr));
     let symbol = symbol?;
     Some((symbol.placed(symbol.text.to_owned()), value?))
+}
+
+fn board_file<'d>(context: Context<'d>, node: Node<'d, 'd>) -> Option<BoardFileSymbols> {
+    let xml = context.xml;
+    xml.attributes(node, &["symbol", "lines_symbol"]);
+    xml.no_children(node);
+    let (name, lines) = (xml.required(node, "symbol"), xml.required(node, "lines_symbol"));
+    let (name, lines) = (name?, lines?);
+    Some(BoardFileSymbols {
+        name: name.placed(name.text.to_owned()),
+        lines: lines.placed(lines.text.to_owned()),
+    })
 }
 
 fn grant_table<'d>(context: Context<'d>, node: Node<'d, 'd>) -> Option<GrantTable> {

@@ -101,7 +101,7 @@ fn domain<'p>(text: &str, domain: Node<'_, '_>, paths: &mut impl Iterator<Item =
     let path = paths.next();
     for node in domain.children().filter(Node::is_element) {
         match node.tag_name().name() {
-            "grant_table" | "constant" => edits.push(removal(text, node)),
+            "grant_table" | "constant" | "board_file" => edits.push(removal(text, node)),
             "cspace" => {
                 let is_own = |node: &Node<'_, '_>| OWN_CAPS.contains(&node.tag_name().name());
                 let (own, others): (Vec<_>, Vec<_>) =

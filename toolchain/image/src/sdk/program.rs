@@ -59,6 +59,7 @@ pub(super) fn load(
         let path = &domain.program.value;
         let mut target = Target { program: &mut program, symbols: None, path, sink };
         patch::constants(system, id, &mut target);
+        patch::board_file(system, id, &mut target);
         patch::grant_rows(system, id, Grants::MappedFromTheStart, &mut target);
         patch::grant_tables(system, id, paddrs, Grants::MappedFromTheStart, &mut target);
         match with_segments(bytes, &program) {

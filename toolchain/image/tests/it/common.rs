@@ -2,7 +2,7 @@
 //! A workbench for the image tool: a folder with small programs in which descriptions are built.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use image::{Image, Request, build};
 use tempfile::TempDir;
@@ -59,7 +59,7 @@ impl Elf {
     /// Stands in for the initialiser.
     pub(crate) fn initialiser() -> Self {
         let mut elf = Self::program(&[]);
-        elf.symbols = vec![("image_spec_place".into(), DATA, 24)];
+        elf.symbols = vec![("image_spec_place".into(), DATA, 24), ("image_board_file".into(), DATA + 24, 88)];
         elf
     }
 
@@ -146,12 +146,17 @@ device = [{ start = 0xf000_0000, end = 0xf100_0000 }]
 
 /// A folder with the programs `a.elf` and `b.elf`, the board and the initialiser.
 pub(crate) struct Bench {
-    pub(crate) folder: TempDir,
+    _folder: TempDir,
+    path: PathBuf,
 }
 
 impl Bench {
     pub(crate) fn new() -> Self {
-        let bench = Self { folder: TempDir::new().unwrap() };
+        let folder = TempDir::new().unwrap();
+        // Its name is in images, with that of the board file.
+        let path = folder.path().join("bench");
+        fs::create_dir(&path).unwrap();
+        let bench = Self { _folder: folder, path };
         bench.file("board.toml", BOARD.as_bytes());
         bench.elf("initialiser", &Elf::initialiser());
         let symbols: Vec<_> = ["x", "y", "z"].map(|name| (name, 8)).to_vec();
@@ -161,7 +166,7 @@ impl Bench {
     }
 
     pub(crate) fn path(&self) -> &Path {
-        self.folder.path()
+        &self.path
     }
 
     pub(crate) fn file(&self, name: &str, bytes: &[u8]) {

@@ -280,3 +280,26 @@ fn truth_values_are_true_or_false() {
         "system.xml:3:31: <map>: cached is \"true\" or \"false\", not \"no\"",
     );
 }
+
+#[test]
+fn a_board_file_that_a_program_cannot_be_told_of_is_refused() {
+    refused(
+        &domain("a", 1, "\n<board_file symbol=\"x\"/>"),
+        "system.xml:3:1: <board_file>: the attribute \"lines_symbol\" is missing",
+    );
+    refused(
+        &domain("a", 1, "\n<board_file symbol=\"x\" lines_symbol=\"y\"/>"),
+        "system.xml:3:13: <board_file>: the program \"a.elf\" has a symbol \"x\" of 8 bytes; expected 64\n\
+         system.xml:3:24: <board_file>: the program \"a.elf\" has a symbol \"y\" of 8 bytes; expected 40",
+    );
+    let twice = "\n<board_file symbol=\"x\" lines_symbol=\"y\"/>".repeat(2);
+    refused(
+        &domain("a", 1, &twice),
+        "system.xml:4:1: <board_file>: there is another <board_file> in this protection domain",
+    );
+    let also = "\n<board_file symbol=\"x\" lines_symbol=\"y\"/><constant symbol=\"y\" value=\"1\"/>";
+    refused(
+        &domain("a", 1, also),
+        "system.xml:3:24: <board_file>: the symbol \"y\" of \"a\" is set elsewhere, too",
+    );
+}

@@ -150,7 +150,7 @@ fn other_inputs_are_named_when_they_are_of_no_use() {
     let message = bench.refusal("");
     assert_eq!(
         message,
-        "board.toml: the range 0x1 to 0x2 is empty, not aligned to pages or not above the one before"
+        "board.toml: line 4: the range 0x1 to 0x2 is empty, not aligned to pages or not above the one before"
     );
     bench.file("board.toml", b"name = 1");
     assert!(bench.refusal("").starts_with("board.toml: TOML parse error"));

@@ -258,6 +258,38 @@ fn the_grant_table_is_in_the_file_that_the_tool_gets() {
     assert_eq!(word("count", 0), 1);
 }
 
+#[test]
+fn the_lines_of_the_board_file_are_in_the_program_that_the_tool_gets() {
+    let (bench, sdk) = (Bench::new(), sdk_with("2.3.0", NOTE_ARGUMENTS));
+    let gpu = "[gpu]\npart = \"p\"\ndevice = 0\npci = \"0:2.0\"\n\n\
+               registers = { start = 0xf000_0000, end = 0xf100_0000 }\ngtt = 0x80_0000\nvector = 5\n";
+    bench.file("board.toml", format!("{BOARD}{gpu}").as_bytes());
+    let mut elf = Elf::program(&[("file", 64), ("lines", 40)]);
+    elf.segments[1].2 = vec![0; 0x200];
+    bench.elf("a.elf", &elf);
+    let element = "<board_file symbol=\"file\" lines_symbol=\"lines\"/>";
+    let image = built(&bench, &sdk, &domain("a", 1, element)).unwrap();
+    let description = fs::read_to_string(image.description).unwrap();
+    assert!(!description.contains("board_file"), "{description}");
+
+    let file = fs::read(bench.path().join("out/programs/a.elf")).unwrap();
+    let parsed = object::File::parse(&*file).unwrap();
+    let data = parsed.segments().find(|segment| segment.address() == DATA).unwrap().data().unwrap();
+    let at = |name: &str| {
+        let (_, at, _) = elf.symbols.iter().find(|(known, ..)| known == name).unwrap();
+        usize::try_from(at - DATA).unwrap()
+    };
+    let name = String::from_utf8(data[at("file")..at("file") + 64].to_vec()).unwrap();
+    assert_eq!(name.trim_end_matches('\0'), "bench/board.toml");
+    let first = BOARD.lines().count() as u64 + 1;
+    let lines = [0, 8, 16, 24, 32].map(|offset| {
+        let at = at("lines") + offset;
+        u64::from_le_bytes(data[at..at + 8].try_into().unwrap())
+    });
+    // pci, device, registers, gtt, vector
+    assert_eq!(lines, [first + 3, first + 2, first + 5, first + 6, first + 7]);
+}
+
 /// The row is counted among those of the lender's own channel, as the driver counts.
 #[test]
 fn a_domain_learns_by_which_row_it_lends_a_region() {
