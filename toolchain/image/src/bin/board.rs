@@ -65,8 +65,8 @@ fn run(arguments: &Arguments) -> Result<String, String> {
     sources.extend([lspci, iomem, log].into_iter().flatten().map(|path| path.display().to_string()));
     let board = facts.board_file(arguments.name.as_deref(), arguments.vector)?;
     let text = format!("# Written by microkit-board from {}.\n\n{board}", sources.join(", "));
+    let gpu = Board::parse(&text).map_err(|error| format!("the dumps make no sense: {error}"))?.gpu;
     fs::write(&arguments.output, &text).map_err(|error| named(&arguments.output, &error))?;
-    let gpu = Board::parse(&text).map_err(|error| named(&arguments.output, &error))?.gpu;
     let gpu = gpu.map_or_else(String::new, |gpu| {
         format!(": {}, registers at {:#x}, vector {}", gpu.part, gpu.registers.start, gpu.vector)
     });
