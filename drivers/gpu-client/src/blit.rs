@@ -22,6 +22,15 @@ const ROP_SOURCE_COPY: u32 = 0xcc << 16;
 const MAX_COORDINATE: u32 = 0x7fff;
 
 /// Why a command was not emitted.
+///
+/// ```
+/// use gpu_client::blit::{BlitError, Commands};
+///
+/// let mut dwords = [0; 4];
+/// let mut commands = Commands::new(&mut dwords);
+/// assert_eq!(commands.store_dword(0x2001, 7), Err(BlitError::Surface));
+/// assert_eq!(commands.store_qword(0x2000, 7), Err(BlitError::BatchFull));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BlitError {
     /// The dwords are used up.
@@ -45,6 +54,18 @@ impl core::fmt::Display for BlitError {
 impl core::error::Error for BlitError {}
 
 /// A linear surface of 32-bit pixels in the context's address space.
+///
+/// ```
+/// use gpu_client::blit::{BlitError, Commands, Rectangle, Surface};
+///
+/// let mut dwords = [0; 16];
+/// let mut commands = Commands::new(&mut dwords);
+/// // A row is longer than from one to the next.
+/// let surface = Surface { address: 0, pitch: 128, width: 64, height: 1 };
+/// let row = Rectangle { x0: 0, y0: 0, x1: 64, y1: 1 };
+/// assert_eq!(commands.fill(surface, row, 0), Err(BlitError::Surface));
+/// assert_eq!(commands.fill(Surface { pitch: 256, ..surface }, row, 0), Ok(()));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Surface {
     /// GPU virtual address of the first pixel, a multiple of 4.
@@ -58,6 +79,15 @@ pub struct Surface {
 }
 
 /// A rectangle of pixels; `x1`, `y1` lie outside.
+///
+/// ```
+/// use gpu_client::blit::{BlitError, Commands, Rectangle, Surface};
+///
+/// let surface = Surface { address: 0, pitch: 256, width: 64, height: 64 };
+/// let mut dwords = [0; 16];
+/// let empty = Rectangle { x0: 5, y0: 5, x1: 5, y1: 6 };
+/// assert_eq!(Commands::new(&mut dwords).fill(surface, empty, 0), Err(BlitError::Rectangle));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rectangle {
     /// Left.
@@ -91,7 +121,20 @@ impl Surface {
     }
 }
 
-/// A batch under construction.
+/// A batch under construction. It holds whole commands only: one that is refused leaves nothing.
+///
+/// ```
+/// use gpu_client::blit::{Commands, Rectangle, Surface};
+///
+/// let picture = Surface { address: 0x4000_0000, pitch: 256, width: 64, height: 64 };
+/// let mut dwords = [0; 32];
+/// let mut commands = Commands::new(&mut dwords);
+/// commands.fill(picture, Rectangle { x0: 0, y0: 0, x1: 64, y1: 32 }, 0xff33_6699)?;
+/// commands.copy(picture, 0, 32, picture, Rectangle { x0: 0, y0: 0, x1: 64, y1: 32 })?;
+/// let bytes = commands.finish()?;
+/// assert_eq!(bytes, 4 * (7 + 10 + 1));
+/// # Ok::<(), gpu_client::blit::BlitError>(())
+/// ```
 #[derive(Debug)]
 pub struct Commands<'a> {
     dwords: &'a mut [u32],
@@ -100,11 +143,70 @@ pub struct Commands<'a> {
 
 impl<'a> Commands<'a> {
     /// Starts a batch in `dwords`.
+    ///
+    /// ```
+    /// use gpu_client::blit::{BlitError, Commands};
+    ///
+    /// let mut commands = Commands::new(&mut []);
+    /// assert_eq!(commands.store_dword(0x2000, 7), Err(BlitError::BatchFull));
+    /// ```
     pub const fn new(dwords: &'a mut [u32]) -> Self {
         Self { dwords, used: 0 }
     }
 
+    /// Goes on with a batch of which `used` dwords are there already.
+    ///
+    /// ```
+    /// use gpu_client::blit::Commands;
+    ///
+    /// let mut dwords = [0; 8];
+    /// let mut commands = Commands::new(&mut dwords);
+    /// commands.store_dword(0x2000, 7)?;
+    /// let used = commands.used();
+    /// let commands = Commands::resume(&mut dwords, used)?;
+    /// assert_eq!(commands.finish()?, 24);
+    /// # Ok::<(), gpu_client::blit::BlitError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`BlitError::BatchFull`] if there are not so many.
+    pub const fn resume(dwords: &'a mut [u32], used: usize) -> Result<Self, BlitError> {
+        if used > dwords.len() {
+            return Err(BlitError::BatchFull);
+        }
+        Ok(Self { dwords, used })
+    }
+
+    /// How many dwords the commands take so far.
+    ///
+    /// ```
+    /// use gpu_client::blit::Commands;
+    ///
+    /// let mut dwords = [0; 8];
+    /// let mut commands = Commands::new(&mut dwords);
+    /// commands.arbitration_point()?;
+    /// assert_eq!(commands.used(), 1);
+    /// # Ok::<(), gpu_client::blit::BlitError>(())
+    /// ```
+    #[must_use]
+    pub const fn used(&self) -> usize {
+        self.used
+    }
+
     /// Fills a rectangle with one colour.
+    ///
+    /// ```
+    /// use gpu_client::blit::{BlitError, Commands, Rectangle, Surface};
+    ///
+    /// let screen = Surface { address: 0x4000_0000, pitch: 2560, width: 640, height: 480 };
+    /// let mut dwords = [0; 16];
+    /// let mut commands = Commands::new(&mut dwords);
+    /// commands.fill(screen, Rectangle { x0: 0, y0: 0, x1: 640, y1: 480 }, 0xff00_2040)?;
+    /// let beyond = commands.fill(screen, Rectangle { x0: 0, y0: 0, x1: 641, y1: 1 }, 0);
+    /// assert_eq!(beyond, Err(BlitError::Rectangle));
+    /// assert_eq!(commands.finish()?, 32);
+    /// # Ok::<(), BlitError>(())
+    /// ```
     ///
     /// # Errors
     /// See [`BlitError`]; nothing was emitted.
@@ -124,6 +226,18 @@ impl<'a> Commands<'a> {
 
     /// Copies a rectangle of `source` to (`x`, `y`) of `target`. The two may be the same surface if the
     /// rectangles do not overlap.
+    ///
+    /// ```
+    /// use gpu_client::blit::{BlitError, Commands, Rectangle, Surface};
+    ///
+    /// let screen = Surface { address: 0x4000_0000, pitch: 2560, width: 640, height: 480 };
+    /// let mut dwords = [0; 16];
+    /// let mut commands = Commands::new(&mut dwords);
+    /// let tile = Rectangle { x0: 0, y0: 0, x1: 64, y1: 64 };
+    /// commands.copy(screen, 64, 0, screen, tile)?;
+    /// assert_eq!(commands.copy(screen, 63, 0, screen, tile), Err(BlitError::Rectangle), "they overlap");
+    /// # Ok::<(), BlitError>(())
+    /// ```
     ///
     /// # Errors
     /// See [`BlitError`]; nothing was emitted. Overlap within one surface is [`BlitError::Rectangle`].
@@ -164,6 +278,16 @@ impl<'a> Commands<'a> {
     }
 
     /// Ends the batch and returns its length in bytes, a multiple of 8.
+    ///
+    /// ```
+    /// use gpu_client::blit::Commands;
+    ///
+    /// let mut dwords = [0xffff_ffff; 2];
+    /// assert_eq!(Commands::new(&mut dwords).finish()?, 8);
+    /// // The end, and a command that does nothing.
+    /// assert_eq!(dwords, [0x0500_0000, 0]);
+    /// # Ok::<(), gpu_client::blit::BlitError>(())
+    /// ```
     ///
     /// # Errors
     /// [`BlitError::BatchFull`] if there is no room for the end.

@@ -2,26 +2,29 @@
 //! The connection and what is created through it.
 
 use gpu_protocol::{
-    Connect, ContextDestroy, Errno, GemClose, GetParam, Grant, GrantFlags, GrantRegion, MAX_OBJECTS,
-    ObjectFlags, Operation, PAGE_SIZE, PageRequest, Param, ReadErrorState, Refuse, Reply, Submit,
-    SubmitObject, UserptrCreate, UserptrFlags, VERSION, VmCreate, VmDestroy,
+    Connect, ContextDestroy, Errno, GemClose, GetParam, Operation, Param, ReadErrorState, Reply,
+    UserptrCreate, UserptrFlags, VERSION, VmCreate, VmDestroy,
 };
 use zerocopy::{Immutable, IntoBytes};
 
 use crate::queue::Queue;
-use crate::{ContextBuilder, Frames, Lendable, Transport};
+use crate::{ContextBuilder, Lendable, Transport};
 
 /// Offset in the message area of an operation's structure; what it points to follows.
 const ARGUMENT: usize = 0;
 /// Offset of what an argument structure points to.
 pub(crate) const PAYLOAD: usize = 256;
 
-/// Tries of a submission that the driver answers with `EAGAIN`. Each try lends the pages of every open
-/// request, so one more than the objects of a submission is enough unless pages are taken back
-/// meanwhile.
-const SUBMIT_TRIES: usize = MAX_OBJECTS + 1;
-
 /// Why an operation did not happen.
+///
+/// ```
+/// # let (shared, mut gpu) = conformance::client("tgl");
+/// use gpu_client::{Errno, Error, Vm};
+///
+/// let error = gpu.destroy_vm(Vm::from_handle(7)).unwrap_err();
+/// assert_eq!(error, Error::Refused(Errno::NoEnt));
+/// assert_eq!(error.to_string(), "the driver answered ENOENT");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
     /// The driver speaks another version of the interface than this library.
@@ -68,12 +71,27 @@ impl core::fmt::Display for Error {
 impl core::error::Error for Error {}
 
 /// An address space of the GPU.
+///
+/// ```
+/// # let (shared, mut gpu) = conformance::client("tgl");
+/// let vm = gpu.create_vm()?;
+/// gpu.destroy_vm(vm)?;
+/// # Ok::<(), gpu_client::Error>(())
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 pub struct Vm {
     pub(crate) handle: u32,
 }
 
 /// A context: state on the GPU and the address space that it runs in.
+///
+/// ```
+/// # let (shared, mut gpu) = conformance::client("tgl");
+/// let vm = gpu.create_vm()?;
+/// let context = gpu.create_context(&vm)?;
+/// gpu.destroy_context(context)?;
+/// # Ok::<(), gpu_client::Error>(())
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 pub struct Context {
     pub(crate) handle: u32,
@@ -93,51 +111,33 @@ impl Context {
 }
 
 /// An object made of the client's own pages.
+///
+/// ```
+/// # let (shared, mut gpu) = conformance::client("tgl");
+/// # let region = shared.rig().region(0, 1);
+/// let lent = gpu.create_userptr(region.into())?;
+/// let buffer = gpu.create_buffer(4096)?;
+/// gpu.close(lent)?;
+/// gpu.close(buffer)?;
+/// # Ok::<(), gpu_client::Error>(())
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 pub struct Object {
     pub(crate) handle: u32,
     pub(crate) lendable: Lendable,
 }
 
-/// A point that a timeline reaches when a batch is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fence {
-    pub(crate) timeline: u32,
-    pub(crate) point: u64,
-}
-
-/// What a batch does with an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// Reads only.
-    Read,
-    /// Writes, or reads and writes.
-    Write,
-}
-
-/// An object as a batch uses it.
-#[derive(Clone, Copy, Debug)]
-pub struct UsedObject<'a> {
-    /// The object.
-    pub object: &'a Object,
-    /// Its GPU virtual address in the context's address space, page aligned.
-    pub address: u64,
-    /// What the batch does with it.
-    pub access: Access,
-}
-
-impl UsedObject<'_> {
-    /// As it is in a submission's list.
-    pub(crate) fn entry(&self) -> SubmitObject {
-        let flags = match self.access {
-            Access::Read => ObjectFlags::PINNED,
-            Access::Write => ObjectFlags::PINNED | ObjectFlags::WRITE,
-        };
-        SubmitObject { handle: self.object.handle, flags: flags.bits(), address: self.address }
-    }
-}
-
 /// A connection to the driver domain.
+///
+/// ```
+/// # let shared = conformance::client("tgl").0;
+/// # let transport = shared.link(0);
+/// use gpu_client::{Gpu, Param};
+///
+/// let mut gpu = Gpu::connect(transport)?;
+/// assert_eq!(gpu.param(Param::HasPpgtt)?, 2);
+/// # Ok::<(), gpu_client::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Gpu<T> {
     pub(crate) transport: T,
@@ -148,6 +148,14 @@ pub struct Gpu<T> {
 impl<T: Transport> Gpu<T> {
     /// Connects.
     ///
+    /// ```
+    /// # let shared = conformance::client("tgl").0;
+    /// # let transport = shared.link(0);
+    /// let gpu = gpu_client::Gpu::connect(transport)?;
+    /// assert!(gpu.engines() >= 4);
+    /// # Ok::<(), gpu_client::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Version`] for a driver of another version; `ENODEV` when there is no usable GPU.
     pub fn connect(transport: T) -> Result<Self, Error> {
@@ -156,6 +164,18 @@ impl<T: Transport> Gpu<T> {
 
     /// Connects after everything is gone that the driver may still have of this client: for domains that their parent
     /// may have restarted, which do not know it.
+    ///
+    /// ```
+    /// # let (shared, mut gpu) = conformance::client("tgl");
+    /// # let transport = shared.link(0);
+    /// use gpu_client::{Errno, Error, Gpu};
+    ///
+    /// let vm = gpu.create_vm()?;
+    /// // Its next life.
+    /// let mut gpu = Gpu::connect_afresh(transport)?;
+    /// assert_eq!(gpu.destroy_vm(vm), Err(Error::Refused(Errno::NoEnt)));
+    /// # Ok::<(), gpu_client::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Gpu::connect`]; `EAGAIN` when the GPU does not let go of what the client had.
@@ -187,11 +207,26 @@ impl<T: Transport> Gpu<T> {
     }
 
     /// Number of engines of the part.
+    ///
+    /// ```
+    /// # let (shared, gpu) = conformance::client("tgl");
+    /// // Render, copy, two video, video enhance.
+    /// assert_eq!(gpu.engines(), 5);
+    /// ```
     pub const fn engines(&self) -> u64 {
         self.engines
     }
 
     /// Reads a value of the device.
+    ///
+    /// ```
+    /// # let (shared, mut gpu) = conformance::client("tgl");
+    /// use gpu_client::Param;
+    ///
+    /// let hertz = gpu.param(Param::CsTimestampFrequency)?;
+    /// assert!(hertz > 1_000_000);
+    /// # Ok::<(), gpu_client::Error>(())
+    /// ```
     ///
     /// # Errors
     /// `EINVAL` for a parameter that the driver does not know.
@@ -200,6 +235,14 @@ impl<T: Transport> Gpu<T> {
     }
 
     /// Creates an address space.
+    ///
+    /// ```
+    /// # let (shared, mut gpu) = conformance::client("tgl");
+    /// let vm = gpu.create_vm()?;
+    /// // Two contexts that see the same memory.
+    /// let contexts = [gpu.create_context(&vm)?, gpu.create_context(&vm)?];
+    /// # Ok::<(), gpu_client::Error>(())
+    /// ```
     ///
     /// # Errors
     /// `ENOMEM` when the client's quota is exhausted.
@@ -210,6 +253,15 @@ impl<T: Transport> Gpu<T> {
 
     /// Drops the handle of an address space. Contexts that use it keep it.
     ///
+    /// ```
+    /// # let (shared, mut gpu) = conformance::client("tgl");
+    /// let vm = gpu.create_vm()?;
+    /// let context = gpu.create_context(&vm)?;
+    /// // The context keeps it.
+    /// gpu.destroy_vm(vm)?;
+    /// # Ok::<(), gpu_client::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// `ENOENT` if the driver no longer knows it.
     pub fn destroy_vm(&mut self, vm: Vm) -> Result<(), Error> {
@@ -217,6 +269,14 @@ impl<T: Transport> Gpu<T> {
     }
 
     /// Creates a context in an address space, otherwise with the defaults: see [`ContextBuilder`] for others.
+    ///
+    /// ```
+    /// # let (shared, mut gpu) = conformance::client("tgl");
+    /// let vm = gpu.create_vm()?;
+    /// let context = gpu.create_context(&vm)?;
+    /// assert_eq!(gpu.reset_counts(&context)?.guilty, 0);
+    /// # Ok::<(), gpu_client::Error>(())
+    /// ```
     ///
     /// # Errors
     /// `ENOMEM` when the client's quota is exhausted, `EIO` when the device is wedged or the client is banned.
@@ -226,6 +286,14 @@ impl<T: Transport> Gpu<T> {
 
     /// Destroys a context. What it still runs is finished or cancelled by the driver.
     ///
+    /// ```
+    /// # let (shared, mut gpu) = conformance::client("tgl");
+    /// let vm = gpu.create_vm()?;
+    /// let context = gpu.create_context(&vm)?;
+    /// gpu.destroy_context(context)?;
+    /// # Ok::<(), gpu_client::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// `ENOENT` if the driver no longer knows it.
     pub fn destroy_context(&mut self, context: Context) -> Result<(), Error> {
@@ -233,6 +301,17 @@ impl<T: Transport> Gpu<T> {
     }
 
     /// Makes an object out of the client's own memory. Its pages are lent at first use.
+    ///
+    /// ```
+    /// # let (shared, mut gpu) = conformance::client("tgl");
+    /// # let memory: gpu_client::Lendable = shared.rig().region(0, 4).into();
+    /// use gpu_client::{Errno, Error};
+    ///
+    /// let object = gpu.create_userptr(memory)?;
+    /// // The same pages twice would be taken back twice.
+    /// assert_eq!(gpu.create_userptr(memory), Err(Error::Refused(Errno::Inval)));
+    /// # Ok::<(), gpu_client::Error>(())
+    /// ```
     ///
     /// # Errors
     /// `EINVAL` for a range that is empty, unaligned or overlaps another object's, `EFAULT` for one
@@ -242,6 +321,17 @@ impl<T: Transport> Gpu<T> {
     }
 
     /// As [`Self::create_userptr`], with flags: how the GPU caches its accesses, whether it may write.
+    ///
+    /// ```
+    /// # let (shared, mut gpu) = conformance::client("tgl");
+    /// # let memory: gpu_client::Lendable = shared.rig().region(0, 4).into();
+    /// use gpu_client::{Errno, Error, UserptrFlags};
+    ///
+    /// let both = UserptrFlags::UNCACHED | UserptrFlags::WRITE_THROUGH;
+    /// assert_eq!(gpu.create_userptr_with(memory, both), Err(Error::Refused(Errno::Inval)));
+    /// let object = gpu.create_userptr_with(memory, UserptrFlags::UNCACHED)?;
+    /// # Ok::<(), gpu_client::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Self::create_userptr`], and those of each of the flags; `EINVAL` for two cache policies.
@@ -257,6 +347,14 @@ impl<T: Transport> Gpu<T> {
     }
 
     /// Makes an object out of a part of the client's own memory, given in bytes from its start.
+    ///
+    /// ```
+    /// # let (shared, mut gpu) = conformance::client("tgl");
+    /// # let memory: gpu_client::Lendable = shared.rig().region(0, 4).into();
+    /// let first = gpu.create_userptr_in(memory, 0..0x1000)?;
+    /// let others = gpu.create_userptr_in(memory, 0x1000..0x4000)?;
+    /// # Ok::<(), gpu_client::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Gpu::create_userptr`].
@@ -274,73 +372,29 @@ impl<T: Transport> Gpu<T> {
 
     /// Drops the handle of an object; its pages come back when the GPU no longer uses them.
     ///
+    /// ```
+    /// # let (shared, mut gpu) = conformance::client("tgl");
+    /// let buffer = gpu.create_buffer(4096)?;
+    /// gpu.close(buffer)?;
+    /// # Ok::<(), gpu_client::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// `ENOENT` if the driver no longer knows it.
     pub fn close(&mut self, object: Object) -> Result<(), Error> {
         self.ask(Operation::GemClose, &GemClose { handle: object.handle, pad: 0 }).map(drop)
     }
 
-    /// Runs a batch on an engine slot of a context.
-    ///
-    /// `batch` is where the commands are: the object, its address, the first byte in it and the length
-    /// in bytes (multiples of 8). `objects` is everything else that the batch touches.
-    ///
-    /// Pages that the driver lacks are lent. Where somebody else owns the address space, or pages are being taken
-    /// back, this sleeps until they are there; a notification of something else that comes meanwhile is taken, too, so
-    /// that a domain with an event loop looks at its fences afterwards.
-    ///
-    /// # Errors
-    /// What the driver answers; `EAGAIN` only if the pages stay missing although they were lent;
-    /// `EFAULT` if an object's pages cannot be lent.
-    pub fn submit(
-        &mut self,
-        context: &Context,
-        engine: u32,
-        batch: UsedObject<'_>,
-        batch_bytes: core::ops::Range<u32>,
-        objects: &[UsedObject<'_>],
-    ) -> Result<Fence, Error> {
-        if objects.len() >= MAX_OBJECTS {
-            return Err(Error::TooLarge);
-        }
-        for attempt in 0..SUBMIT_TRIES {
-            let mut offset = PAYLOAD;
-            for used in core::iter::once(&batch).chain(objects) {
-                self.write(offset, &used.entry())?;
-                offset += size_of::<SubmitObject>();
-            }
-            let submit = Submit {
-                context: context.handle,
-                engine,
-                objects: PAYLOAD as u64,
-                // CAST: below MAX_OBJECTS.
-                #[allow(clippy::cast_possible_truncation)]
-                object_count: objects.len() as u32 + 1,
-                batch_start: batch_bytes.start,
-                batch_len: batch_bytes.end.saturating_sub(batch_bytes.start),
-                flags: gpu_protocol::SubmitFlags::BATCH_FIRST.bits(),
-                fences: 0,
-                fence_count: 0,
-                rsvd: 0,
-            };
-            let reply = self.call(Operation::Submit, &submit, None)?;
-            match reply.status {
-                Ok(()) => return Ok(Fence { timeline: to_handle(reply.words[0])?, point: reply.words[1] }),
-                Err(Errno::Again) if attempt + 1 < SUBMIT_TRIES => {
-                    let lent = self.lend_what_is_asked(core::iter::once(&batch).chain(objects))?;
-                    if !lent && reply.count > 0 && reply.words[0] == 1 {
-                        self.transport.sleep();
-                    }
-                }
-                Err(errno) => return Err(errno.into()),
-            }
-        }
-        Err(Errno::Again.into())
-    }
-
     /// Reads a piece, from byte `offset` on, of what was recorded when a batch of this client hung, the first of all
     /// since the start: text in the format of i915's error state. Returns the number of bytes and the length of the
     /// whole text, 0 if nothing hung.
+    ///
+    /// ```
+    /// # let (shared, mut gpu) = conformance::client("tgl");
+    /// let mut text = [0; 256];
+    /// assert_eq!(gpu.error_state(0, &mut text)?, (0, 0), "nothing has hung");
+    /// # Ok::<(), gpu_client::Error>(())
+    /// ```
     ///
     /// # Errors
     /// `EPERM` if it was another client's batch.
@@ -360,96 +414,20 @@ impl<T: Transport> Gpu<T> {
         Ok((count, reply.words[1]))
     }
 
-    /// Whether a batch is done. Reads one word of shared memory.
-    pub fn is_complete(&self, fence: Fence) -> bool {
-        self.transport.completed_point(fence.timeline) >= fence.point
-    }
-
-    /// Sleeps until a batch is done. The domain does nothing else meanwhile: one that has an event loop
-    /// returns to it instead, and asks [`Self::is_complete`] when it is notified.
-    pub fn wait(&mut self, fence: Fence) {
-        // No wake-up is lost: a notification that comes between the look and the sleep ends the sleep.
-        while !self.is_complete(fence) {
-            self.transport.sleep();
-        }
-    }
-
     /// The transport, for what the library does not do.
+    ///
+    /// ```
+    /// # let (shared, mut gpu) = conformance::client("tgl");
+    /// use gpu_client::Transport;
+    ///
+    /// assert!(gpu.transport().area_len() >= 4096);
+    /// ```
     pub const fn transport(&mut self) -> &mut T {
         &mut self.transport
     }
 
-    /// Answers every open page request with the frames of the object that it is for. Whether there was any.
-    pub(crate) fn lend_what_is_asked<'a>(
-        &mut self,
-        objects: impl Iterator<Item = &'a UsedObject<'a>> + Clone,
-    ) -> Result<bool, Error> {
-        // One request for each object at most can be open.
-        for answered in 0..MAX_OBJECTS {
-            let reply = self.transport.call(Operation::NextPageRequest, [0, 0], None);
-            reply.status?;
-            let Some(request) = PageRequest::from_words(reply.words) else {
-                return Ok(answered > 0);
-            };
-            let found = objects.clone().find(|used| {
-                let lendable = &used.object.lendable;
-                request.address >= lendable.address
-                    && request.address - lendable.address < lendable.size
-                    && request.size <= lendable.size - (request.address - lendable.address)
-            });
-            match found {
-                Some(used) => self.lend(&used.object.lendable, request)?,
-                None => self.refuse(request, Errno::Fault)?,
-            }
-        }
-        Ok(true)
-    }
-
-    /// Grants what a request asks for; where the driver does not take it, the request is answered with the
-    /// driver's error, so that it is not left open.
-    fn lend(&mut self, lendable: &Lendable, request: PageRequest) -> Result<(), Error> {
-        match self.grant(lendable, request) {
-            // It was taken back meanwhile: the next try asks anew.
-            Err(Error::Refused(Errno::Again)) => Ok(()),
-            Err(Error::Refused(errno)) => self.refuse_current(request, errno),
-            result => result,
-        }
-    }
-
-    pub(crate) fn refuse(&mut self, request: PageRequest, errno: Errno) -> Result<(), Error> {
-        let refuse = Refuse {
-            address: request.address,
-            sequence: request.sequence,
-            errno: u32::from(errno.number()),
-            rsvd: 0,
-        };
-        self.ask(Operation::Refuse, &refuse).map(drop)
-    }
-
-    pub(crate) fn grant(&mut self, lendable: &Lendable, request: PageRequest) -> Result<(), Error> {
-        let PageRequest { address, size, sequence, write, .. } = request;
-        let offset = address - lendable.address;
-        let flags = if write { GrantFlags::WRITE.bits() } else { 0 };
-        let reply = match lendable.frames {
-            Frames::Capabilities { cnode, bits, page_bits } => {
-                let first = to_handle(offset >> page_bits)?;
-                let count = to_handle(size >> page_bits)?;
-                let grant =
-                    Grant { address, sequence, first, count, page_bits, cnode_bits: bits, flags, rsvd: 0 };
-                self.call(Operation::GrantCnode, &grant, Some(cnode))?
-            }
-            Frames::Region { row } => {
-                let count = to_handle(size / PAGE_SIZE)?;
-                let grant = GrantRegion { address, sequence, offset, region: row, count, flags, rsvd: 0 };
-                self.call(Operation::GrantRegion, &grant, None)?
-            }
-            Frames::Foreign => return Err(Errno::Fault.into()),
-        };
-        Ok(reply.status?)
-    }
-
     /// Writes a structure into the message area.
-    pub(crate) fn write<A: IntoBytes + Immutable + ?Sized>(
+    pub(crate) fn put<A: IntoBytes + Immutable + ?Sized>(
         &mut self,
         offset: usize,
         value: &A,
@@ -468,7 +446,7 @@ impl<T: Transport> Gpu<T> {
         argument: &A,
         capability: Option<u64>,
     ) -> Result<Reply, Error> {
-        self.write(ARGUMENT, argument)?;
+        self.put(ARGUMENT, argument)?;
         Ok(self.transport.call(operation, [ARGUMENT as u64, size_of::<A>() as u64], capability))
     }
 

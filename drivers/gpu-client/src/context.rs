@@ -288,11 +288,11 @@ impl<T: Transport> Gpu<T> {
                 Step::Sseu(place, sseu) => self.write_sseu(&mut payload, place, sseu)?,
                 Step::Clone { source, flags } => {
                     let base = header(next, Extension::Clone);
-                    self.write(at, &CreateClone { base, clone_id: source, flags: flags.bits(), rsvd: 0 })?;
+                    self.put(at, &CreateClone { base, clone_id: source, flags: flags.bits(), rsvd: 0 })?;
                     continue;
                 }
             };
-            self.write(at, &CreateSetParam { base: header(next, Extension::SetParam), param })?;
+            self.put(at, &CreateSetParam { base: header(next, Extension::SetParam), param })?;
         }
         let chain = if steps == 0 { 0 } else { ContextCreate::USE_EXTENSIONS };
         let extensions = if steps == 0 { 0 } else { PAYLOAD as u64 };

@@ -114,19 +114,19 @@ impl<T: Transport> Gpu<T> {
             let num_siblings = count(siblings)?;
             let at = payload.reserve(size_of::<LoadBalance>() + size_of_val(siblings))?;
             let base = header(payload, LoadBalance::NAME);
-            self.write(at, &LoadBalance { base, engine_index: slot, num_siblings, flags: 0, mbz: 0 })?;
-            self.write(at + size_of::<LoadBalance>(), siblings)?;
+            self.put(at, &LoadBalance { base, engine_index: slot, num_siblings, flags: 0, mbz: 0 })?;
+            self.put(at + size_of::<LoadBalance>(), siblings)?;
         }
         for &Bonded { slot, master, engines } in map.bonds {
             let num_bonds = count(engines)?;
             let at = payload.reserve(size_of::<Bond>() + size_of_val(engines))?;
             let base = header(payload, Bond::NAME);
             let bond = Bond { base, master, virtual_index: slot, num_bonds, flags: 0, mbz: [0; 4] };
-            self.write(at, &bond)?;
-            self.write(at + size_of::<Bond>(), engines)?;
+            self.put(at, &bond)?;
+            self.put(at + size_of::<Bond>(), engines)?;
         }
-        self.write(value, &EnginesHeader { extensions })?;
-        self.write(value + size_of::<EnginesHeader>(), map.slots)?;
+        self.put(value, &EnginesHeader { extensions })?;
+        self.put(value + size_of::<EnginesHeader>(), map.slots)?;
         let size = u32::try_from(size).map_err(|_| Error::TooLarge)?;
         Ok(ContextParam { ctx_id: 0, size, param: ContextParam::ENGINES, value: value as u64 })
     }

@@ -11,6 +11,7 @@
 //!    address space and a context in it. [`ContextBuilder`] makes contexts that differ from the defaults, or are
 //!    clones of others.
 //! 2. [`Gpu::create_userptr`] makes objects out of the client's own memory. No page is lent yet.
+//!    [`Gpu::create_buffer`] makes them in the driver's memory, for what a client reads and writes seldom.
 //! 3. Commands are written into one of them with [`blit::Commands`].
 //! 4. [`Gpu::submit`] runs the batch. Where the driver lacks the pages of an object it asks for them;
 //!    the library lends them ([`Frames`] says how) and submits again.
@@ -26,6 +27,7 @@
 #![deny(unsafe_code)]
 
 pub mod blit;
+mod buffer;
 mod connection;
 mod context;
 mod engine_map;
@@ -36,16 +38,19 @@ mod owner;
 mod payload;
 mod queue;
 mod ranges;
+mod raw;
 mod sseu;
+mod submission;
 #[cfg(feature = "microkit")]
 pub mod symbols;
 mod transport;
 
-pub use connection::{Access, Context, Error, Fence, Gpu, Object, UsedObject, Vm};
+pub use buffer::Usage;
+pub use connection::{Context, Error, Gpu, Object, Vm};
 pub use context::{CloneOf, ContextBuilder, ResetCounts};
 pub use engine_map::{Balanced, Bonded, EngineMap};
 pub use gpu_protocol::{
-    CLONE_ALL, CloneFlags, ContextParam, EngineClassInstance, Errno, MAX_ENGINE_SLOTS, Param,
+    CLONE_ALL, CloneFlags, ContextParam, EngineClassInstance, Errno, MAX_ENGINE_SLOTS, Param, UserptrFlags,
 };
 pub use gpu_protocol::{Operation, Reply};
 pub use gpu_ring::Words;
@@ -53,4 +58,5 @@ pub use owner::{Backing, Owner, TakenBack, Ticket};
 pub use queue::{Answer, Queued};
 pub use ranges::{FreeError, Range, Ranges};
 pub use sseu::{Place, Sseu};
+pub use submission::{Access, After, Fence, UsedObject};
 pub use transport::{Frames, Lendable, Transport};

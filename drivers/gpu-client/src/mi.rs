@@ -25,6 +25,16 @@ const SEMAPHORE_WAIT: u32 = 0x1c << 23 | 1 << 15 | (4 - 2);
 const MAX_ADDRESS: u64 = 1 << 48;
 
 /// What `MI_SEMAPHORE_WAIT` compares: memory with the value of the command, unsigned.
+///
+/// ```
+/// use gpu_client::mi::{Comparison, Semaphores};
+///
+/// let mut dwords = [0; 8];
+/// let mut commands = gpu_client::blit::Commands::new(&mut dwords);
+/// // Until somebody has stored 1 there.
+/// commands.wait_until(0x3000, Comparison::Equal, 1, Semaphores::Plain)?;
+/// # Ok::<(), gpu_client::blit::BlitError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Comparison {
@@ -43,6 +53,17 @@ pub enum Comparison {
 }
 
 /// How a part encodes `MI_SEMAPHORE_WAIT`.
+///
+/// ```
+/// use gpu_client::mi::{Comparison, Semaphores};
+///
+/// let length = |semaphores| {
+///     let mut dwords = [0; 8];
+///     let mut commands = gpu_client::blit::Commands::new(&mut dwords);
+///     commands.wait_until(0x3000, Comparison::Less, 1, semaphores).map(|()| commands.used())
+/// };
+/// assert_eq!((length(Semaphores::Plain), length(Semaphores::WithToken)), (Ok(4), Ok(5)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Semaphores {
     /// Gen8 to Gen11.

@@ -10,7 +10,12 @@ use gpu_ring::Words;
 
 use crate::Transport;
 
-/// A channel to the driver domain and the two memories shared with it.
+/// A channel to the driver domain and the two memories shared with it. Only in a domain, where
+/// [`transport!`](crate::transport) makes it out of what system.xml gives; the clients of the boot tests do.
+///
+/// ```ignore
+/// let mut gpu = Gpu::connect(gpu_client::transport!(Channel::new(0)))?;
+/// ```
 #[derive(Debug)]
 pub struct ChannelTransport {
     channel: Channel,
@@ -21,12 +26,20 @@ pub struct ChannelTransport {
 
 impl ChannelTransport {
     /// `area` is the message area (read-write), `points` the page of completed points (read-only).
+    ///
+    /// ```ignore
+    /// let transport = ChannelTransport::new(Channel::new(0), area, points);
+    /// ```
     #[must_use]
     pub const fn new(channel: Channel, area: Window, points: Window) -> Self {
         Self { channel, area, points, rings: None }
     }
 
     /// With the memory of the rings, which the domain shares with the driver (read-write).
+    ///
+    /// ```ignore
+    /// let transport = ChannelTransport::new(Channel::new(0), area, points).with_rings(rings);
+    /// ```
     #[must_use]
     pub fn with_rings(self, rings: Window) -> Self {
         Self { rings: Some(rings), ..self }

@@ -11,11 +11,37 @@ use gpu_protocol::{
 use crate::{Error, Frames, Gpu, Lendable, Object, Transport};
 
 /// An invalidation that is not done yet. The driver notifies the domain when it is.
+///
+/// ```
+/// # let (shared, mut gpu) = conformance::client("tgl");
+/// # let memory: gpu_client::Lendable = shared.rig().region(0, 1).into();
+/// use gpu_client::TakenBack;
+///
+/// let object = gpu.create_userptr(memory)?;
+/// match gpu.take_back(memory.address..memory.address + memory.size)? {
+///     TakenBack::Done { .. } => {}
+///     // When the driver has notified the domain:
+///     TakenBack::Pending(ticket) => drop(gpu.look_at(ticket)?),
+/// }
+/// # Ok::<(), gpu_client::Error>(())
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "the pages are the GPU's until it is done"]
-pub struct Ticket(u64);
+pub struct Ticket(pub(crate) u64);
 
 /// How taking pages back stands.
+///
+/// ```
+/// # let (shared, mut gpu) = conformance::client("tgl");
+/// # let memory: gpu_client::Lendable = shared.rig().region(0, 1).into();
+/// use gpu_client::TakenBack;
+///
+/// let object = gpu.create_userptr(memory)?;
+/// // Nothing has used them yet.
+/// let taken = gpu.take_back(memory.address..memory.address + memory.size)?;
+/// assert_eq!(taken, TakenBack::Done { dirty: 0 });
+/// # Ok::<(), gpu_client::Error>(())
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "the pages may still be the GPU's"]
 pub enum TakenBack {
@@ -32,6 +58,23 @@ impl<T: Transport> Gpu<T> {
     /// Takes the pages of a range of the client's own address space back: page aligned, not empty. Objects of
     /// the range stay; their next use asks for pages anew, and other frames may be lent then.
     ///
+    /// ```
+    /// # let (shared, mut gpu) = conformance::client("tgl");
+    /// # let code: gpu_client::Lendable = shared.rig().region(0, 1).into();
+    /// # shared.rig().poke(conformance::client_memory(0), &[0x0500_0000, 0]);
+    /// use gpu_client::{Access, Context, TakenBack, UsedObject};
+    ///
+    /// let object = gpu.create_userptr(code)?;
+    /// let batch = UsedObject { object: &object, address: 0x10_0000, access: Access::Read };
+    /// let fence = gpu.submit(&Context::DEFAULT, 3, batch, 0..8, &[])?;
+    /// gpu.wait(fence);
+    /// let taken = gpu.take_back(code.address..code.address + code.size)?;
+    /// assert_eq!(taken, TakenBack::Done { dirty: 0 });
+    /// // The next use lends them again.
+    /// gpu.submit(&Context::DEFAULT, 3, batch, 0..8, &[])?;
+    /// # Ok::<(), gpu_client::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// `EINVAL` for a range that is not as it has to be; `EPERM` if somebody else owns the address space;
     /// `EAGAIN` if too many tickets have not been looked at.
@@ -44,6 +87,14 @@ impl<T: Transport> Gpu<T> {
 
     /// Looks at a pending invalidation again, after a notification.
     ///
+    /// ```
+    /// # let (shared, mut gpu) = conformance::client("tgl");
+    /// use gpu_client::{Errno, Error, Ticket};
+    ///
+    /// let never = gpu.look_at(Ticket::from_number(7));
+    /// assert_eq!(never, Err(Error::Refused(Errno::NoEnt)));
+    /// ```
+    ///
     /// # Errors
     /// Only what a driver of another version would answer.
     pub fn look_at(&mut self, ticket: Ticket) -> Result<TakenBack, Error> {
@@ -55,6 +106,21 @@ impl<T: Transport> Gpu<T> {
 
     /// Lets the client on the driver's channel `peer` import an object; the name that it does so by.
     ///
+    /// ```
+    /// # let shared = conformance::client("tgl").0;
+    /// # let [mut ours, mut theirs] = [0, 1].map(|client| gpu_client::Gpu::connect(shared.link(client)).unwrap());
+    /// # let their_channel = u32::try_from(conformance::channel(1)).unwrap();
+    /// let buffer = ours.create_buffer(4096)?;
+    /// ours.write(&buffer, 0, b"hello")?;
+    /// let name = ours.export(&buffer, their_channel)?;
+    /// // The name goes to the other client, by whatever way the two have.
+    /// let import = theirs.import(name)?;
+    /// let mut word = [0; 5];
+    /// theirs.read(&import, 0, &mut word)?;
+    /// assert_eq!(&word, b"hello");
+    /// # Ok::<(), gpu_client::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// `ENOENT`: there is no such client.
     pub fn export(&mut self, object: &Object, peer: u32) -> Result<u64, Error> {
@@ -62,6 +128,13 @@ impl<T: Transport> Gpu<T> {
     }
 
     /// Makes an object of what another client exported to this one. Its pages are the other's to lend.
+    ///
+    /// ```
+    /// # let (shared, mut gpu) = conformance::client("tgl");
+    /// use gpu_client::{Errno, Error};
+    ///
+    /// assert_eq!(gpu.import(12345), Err(Error::Refused(Errno::NoEnt)), "nobody has exported it");
+    /// ```
     ///
     /// # Errors
     /// `ENOENT`: nothing of that name was, or it is gone; `ENOMEM`.
@@ -84,6 +157,35 @@ impl From<InvalidateReply> for TakenBack {
 const MOST_OPEN: usize = 16;
 
 /// The memory behind the address spaces that a domain owns, as [`Owner`] asks for it and gives it back.
+///
+/// ```
+/// use gpu_client::{Backing, Errno, Frames, Lendable};
+/// use std::ops::Range;
+///
+/// /// One piece of memory that is one client's, behind a CNode of 256 frames.
+/// struct Piece {
+///     memory: Lendable,
+///     lent: bool,
+/// }
+///
+/// impl Backing for Piece {
+///     fn lend(&mut self, _space: u32, at: u64, _write: bool) -> Result<Lendable, Errno> {
+///         let inside = at.wrapping_sub(self.memory.address) < self.memory.size;
+///         self.lent |= inside;
+///         if inside { Ok(self.memory) } else { Err(Errno::Fault) }
+///     }
+///
+///     fn back(&mut self, _space: u32, _range: Range<u64>, _dirty: u64) {
+///         self.lent = false;
+///     }
+/// }
+///
+/// let frames = Frames::Capabilities { cnode: 1, bits: 8, page_bits: 12 };
+/// let memory = Lendable { address: 0x4000_0000, size: 1 << 20, frames };
+/// let mut piece = Piece { memory, lent: false };
+/// assert!(piece.lend(1, 0x4000_2000, true).is_ok() && piece.lent);
+/// assert_eq!(piece.lend(1, 0x4010_0000, true), Err(Errno::Fault));
+/// ```
 pub trait Backing {
     /// The frames that stand behind `at` and, as far as `Lendable::size` goes, behind it, in the address space of the
     /// client on the driver's channel `space`. `write`: the GPU will write them.
@@ -115,6 +217,16 @@ struct Open {
 ///   take_back ─► done: Backing::back at once
 ///             └► pending: at one of the next calls of work
 /// ```
+///
+/// ```
+/// # let shared = conformance::client("tgl").0;
+/// # let transport = shared.link(0);
+/// use gpu_client::Owner;
+///
+/// let owner = Owner::connect(transport)?;
+/// assert_eq!(owner.open(), 0);
+/// # Ok::<(), gpu_client::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Owner<T> {
     gpu: Gpu<T>,
@@ -125,6 +237,13 @@ pub struct Owner<T> {
 
 impl<T: Transport> Owner<T> {
     /// Connects.
+    ///
+    /// ```
+    /// # let shared = conformance::client("tgl").0;
+    /// # let transport = shared.link(0);
+    /// let owner = gpu_client::Owner::connect(transport)?;
+    /// # Ok::<(), gpu_client::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Gpu::connect`].
@@ -137,12 +256,37 @@ impl<T: Transport> Owner<T> {
     }
 
     /// Invalidations that are under way.
+    ///
+    /// ```
+    /// # let shared = conformance::client("tgl").0;
+    /// # let transport = shared.link(0);
+    /// let owner = gpu_client::Owner::connect(transport)?;
+    /// assert_eq!(owner.open(), 0, "nothing was asked for");
+    /// # Ok::<(), gpu_client::Error>(())
+    /// ```
     pub fn open(&self) -> usize {
         self.open.iter().flatten().count()
     }
 
     /// Takes the pages of a range of a client's address space back: page aligned, not empty. Whether they are here
     /// already; otherwise [`Owner::work`] gives them to `backing`, after a notification of the driver.
+    ///
+    /// ```
+    /// # let shared = conformance::client("tgl").0;
+    /// # let transport = shared.link(0);
+    /// # struct Nothing;
+    /// # impl gpu_client::Backing for Nothing {
+    /// #     fn lend(&mut self, _: u32, _: u64, _: bool) -> Result<gpu_client::Lendable, gpu_client::Errno> {
+    /// #         Err(gpu_client::Errno::Fault)
+    /// #     }
+    /// #     fn back(&mut self, _: u32, _: std::ops::Range<u64>, _: u64) {}
+    /// # }
+    /// # let client = u32::try_from(conformance::channel(0)).unwrap();
+    /// let mut owner = gpu_client::Owner::connect(transport)?;
+    /// // A client whose memory it owns, by its channel of the driver.
+    /// assert!(owner.take_back(&mut Nothing, client, 0x4000_0000..0x4010_0000)?, "nothing was lent");
+    /// # Ok::<(), gpu_client::Error>(())
+    /// ```
     ///
     /// # Errors
     /// `EAGAIN` if too many invalidations are under way; `ENOENT`, `EPERM`: the address space is not this
@@ -168,6 +312,21 @@ impl<T: Transport> Owner<T> {
 
     /// Does everything that there is to do: to be called whenever the driver notifies this domain. Returns how many
     /// requests were granted.
+    ///
+    /// ```
+    /// # let shared = conformance::client("tgl").0;
+    /// # let transport = shared.link(0);
+    /// # struct Nothing;
+    /// # impl gpu_client::Backing for Nothing {
+    /// #     fn lend(&mut self, _: u32, _: u64, _: bool) -> Result<gpu_client::Lendable, gpu_client::Errno> {
+    /// #         Err(gpu_client::Errno::Fault)
+    /// #     }
+    /// #     fn back(&mut self, _: u32, _: std::ops::Range<u64>, _: u64) {}
+    /// # }
+    /// let mut owner = gpu_client::Owner::connect(transport)?;
+    /// assert_eq!(owner.work(&mut Nothing)?, 0, "nobody asks");
+    /// # Ok::<(), gpu_client::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Only what a driver of another version would answer.

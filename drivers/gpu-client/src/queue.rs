@@ -11,11 +11,12 @@
 //! the ring; a piece is used again when its entry is, which the driver has then read.
 
 use gpu_protocol::{
-    Errno, RING_ANSWER_WORDS, RING_REQUEST_WORDS, RingAnswer, RingRequest, Submit, SubmitFlags, SubmitObject,
+    Errno, Fence as WireFence, RING_ANSWER_WORDS, RING_REQUEST_WORDS, RingAnswer, RingRequest, Submit,
+    SubmitFlags, SubmitObject,
 };
 use gpu_ring::{Consumer, Pair, Producer, PushError};
 
-use crate::{Context, Error, Fence, Gpu, Transport, UsedObject};
+use crate::{After, Context, Error, Fence, Gpu, Transport, UsedObject};
 
 /// Bytes of the message area that calls use.
 pub(crate) const CALLS: usize = 4096;
@@ -35,6 +36,28 @@ pub(crate) struct Queue {
 }
 
 /// A batch for the queue.
+///
+/// ```
+/// # let (shared, mut gpu) = conformance::client("tgl");
+/// # let code = gpu.create_buffer(4096)?;
+/// # gpu.write(&code, 0, &0x0500_0000_u32.to_le_bytes())?;
+/// use gpu_client::{Access, Context, Queued, UsedObject};
+///
+/// let batch = UsedObject { object: &code, address: 0x10_0000, access: Access::Read };
+/// let queued =
+///     Queued { context: &Context::DEFAULT, engine: 3, batch, start: 0, length: 8, objects: &[], after: &[], tag: 0 };
+/// for tag in 0..8 {
+///     gpu.enqueue(&Queued { tag, ..queued })?;
+/// }
+/// gpu.wait_answers(8)?;
+/// let mut tags = Vec::new();
+/// while let Some(answer) = gpu.next_answer()? {
+///     assert!(answer.result.is_ok());
+///     tags.push(answer.tag);
+/// }
+/// assert_eq!(tags, [0, 1, 2, 3, 4, 5, 6, 7]);
+/// # Ok::<(), gpu_client::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Queued<'a> {
     /// The context that it runs in.
@@ -49,11 +72,29 @@ pub struct Queued<'a> {
     pub length: u32,
     /// Everything else that the batch touches.
     pub objects: &'a [UsedObject<'a>],
+    /// What it waits for.
+    pub after: &'a [After],
     /// Comes back in the answer.
     pub tag: u64,
 }
 
 /// What became of a queued batch.
+///
+/// ```
+/// # let (shared, mut gpu) = conformance::client("tgl");
+/// # let code = gpu.create_buffer(4096)?;
+/// # gpu.write(&code, 0, &0x0500_0000_u32.to_le_bytes())?;
+/// # use gpu_client::{Access, Context, Queued, UsedObject};
+/// # let batch = UsedObject { object: &code, address: 0x10_0000, access: Access::Read };
+/// # let context = &Context::DEFAULT;
+/// let queued = Queued { context, engine: 3, batch, start: 0, length: 8, objects: &[], after: &[], tag: 5 };
+/// gpu.enqueue(&queued)?;
+/// gpu.wait_answers(1)?;
+/// let answer = gpu.next_answer()?.unwrap();
+/// assert_eq!(answer.tag, 5);
+/// assert!(gpu.is_complete(answer.result?));
+/// # Ok::<(), gpu_client::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// [`Queued::tag`].
@@ -95,16 +136,51 @@ impl Queue {
 
 impl<T: Transport> Gpu<T> {
     /// How many batches can be in the queue; 0 if there is none.
+    ///
+    /// ```
+    /// # let (shared, gpu) = conformance::client("tgl");
+    /// assert!(gpu.queue_capacity().is_power_of_two());
+    /// ```
     pub fn queue_capacity(&self) -> u64 {
         self.queue.as_ref().map_or(0, |queue| queue.capacity)
     }
 
     /// How many batches are in the queue: those whose answers have not been taken out.
+    ///
+    /// ```
+    /// # let (shared, mut gpu) = conformance::client("tgl");
+    /// # let code = gpu.create_buffer(4096)?;
+    /// # gpu.write(&code, 0, &0x0500_0000_u32.to_le_bytes())?;
+    /// # use gpu_client::{Access, Context, Queued, UsedObject};
+    /// # let batch = UsedObject { object: &code, address: 0x10_0000, access: Access::Read };
+    /// # let context = &Context::DEFAULT;
+    /// let queued = Queued { context, engine: 3, batch, start: 0, length: 8, objects: &[], after: &[], tag: 5 };
+    /// gpu.enqueue(&queued)?;
+    /// assert_eq!(gpu.queued(), 1);
+    /// # Ok::<(), gpu_client::Error>(())
+    /// ```
     pub fn queued(&self) -> u64 {
         self.queue.as_ref().map_or(0, |queue| queue.outstanding)
     }
 
     /// Appends a batch to the queue. The driver sees it after the next [`Self::flush`].
+    ///
+    /// ```
+    /// # let (shared, mut gpu) = conformance::client("tgl");
+    /// # let code = gpu.create_buffer(4096)?;
+    /// # gpu.write(&code, 0, &0x0500_0000_u32.to_le_bytes())?;
+    /// # use gpu_client::{Access, Context, Queued, UsedObject};
+    /// # let batch = UsedObject { object: &code, address: 0x10_0000, access: Access::Read };
+    /// # let context = &Context::DEFAULT;
+    /// let queued = Queued { context, engine: 3, batch, start: 0, length: 8, objects: &[], after: &[], tag: 5 };
+    /// use gpu_client::Error;
+    ///
+    /// for _ in 0..gpu.queue_capacity() {
+    ///     gpu.enqueue(&queued)?;
+    /// }
+    /// assert_eq!(gpu.enqueue(&queued), Err(Error::QueueFull));
+    /// # Ok::<(), gpu_client::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::NoQueue`]; [`Error::QueueFull`]: take answers out first; [`Error::TooLarge`]: too many
@@ -116,7 +192,9 @@ impl<T: Transport> Gpu<T> {
         }
         let count = queued.objects.len() + 1;
         let (at, piece) = (queue.place(), queue.piece);
-        if count * size_of::<SubmitObject>() > piece {
+        let fences = at + count * size_of::<SubmitObject>();
+        let bytes = count * size_of::<SubmitObject>() + queued.after.len() * size_of::<WireFence>();
+        if bytes > piece {
             return Err(Error::TooLarge);
         }
         // The list of an entry that the driver has not taken out yet is not touched.
@@ -127,7 +205,10 @@ impl<T: Transport> Gpu<T> {
         }
         let list = core::iter::once(&queued.batch).chain(queued.objects);
         for (index, used) in list.enumerate() {
-            self.write(at + index * size_of::<SubmitObject>(), &used.entry())?;
+            self.put(at + index * size_of::<SubmitObject>(), &used.entry())?;
+        }
+        for (index, after) in queued.after.iter().enumerate() {
+            self.put(fences + index * size_of::<WireFence>(), &after.entry())?;
         }
         let submit = Submit {
             context: queued.context.handle,
@@ -137,8 +218,8 @@ impl<T: Transport> Gpu<T> {
             batch_start: queued.start,
             batch_len: queued.length,
             flags: SubmitFlags::BATCH_FIRST.bits(),
-            fences: 0,
-            fence_count: 0,
+            fences: fences as u64,
+            fence_count: u32::try_from(queued.after.len()).map_err(|_| Error::TooLarge)?,
             rsvd: 0,
         };
         let request = RingRequest { submit, user: queued.tag, flags: 0, rsvd: 0 };
@@ -155,6 +236,21 @@ impl<T: Transport> Gpu<T> {
 
     /// Shows the driver what was appended, with one notification if it is asleep and none if it is not.
     ///
+    /// ```
+    /// # let (shared, mut gpu) = conformance::client("tgl");
+    /// # let code = gpu.create_buffer(4096)?;
+    /// # gpu.write(&code, 0, &0x0500_0000_u32.to_le_bytes())?;
+    /// # use gpu_client::{Access, Context, Queued, UsedObject};
+    /// # let batch = UsedObject { object: &code, address: 0x10_0000, access: Access::Read };
+    /// # let context = &Context::DEFAULT;
+    /// let queued = Queued { context, engine: 3, batch, start: 0, length: 8, objects: &[], after: &[], tag: 5 };
+    /// gpu.enqueue(&queued)?;
+    /// gpu.enqueue(&queued)?;
+    /// gpu.flush()?;
+    /// assert_eq!(gpu.transport().notifications, 1);
+    /// # Ok::<(), gpu_client::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::NoQueue`].
     pub fn flush(&mut self) -> Result<(), Error> {
@@ -168,6 +264,21 @@ impl<T: Transport> Gpu<T> {
     }
 
     /// Takes out the next answer, if there is one. Costs no call.
+    ///
+    /// ```
+    /// # let (shared, mut gpu) = conformance::client("tgl");
+    /// # let code = gpu.create_buffer(4096)?;
+    /// # gpu.write(&code, 0, &0x0500_0000_u32.to_le_bytes())?;
+    /// # use gpu_client::{Access, Context, Queued, UsedObject};
+    /// # let batch = UsedObject { object: &code, address: 0x10_0000, access: Access::Read };
+    /// # let context = &Context::DEFAULT;
+    /// let queued = Queued { context, engine: 3, batch, start: 0, length: 8, objects: &[], after: &[], tag: 5 };
+    /// assert_eq!(gpu.next_answer()?, None);
+    /// gpu.enqueue(&queued)?;
+    /// gpu.wait_answers(1)?;
+    /// assert!(gpu.next_answer()?.is_some());
+    /// # Ok::<(), gpu_client::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::NoQueue`]; [`Error::Protocol`] if the rings contradict themselves.
@@ -194,6 +305,24 @@ impl<T: Transport> Gpu<T> {
     /// Flushes, then sleeps until `count` answers are there, or all that can come. One notification wakes
     /// the client, however many they are.
     ///
+    /// ```
+    /// # let (shared, mut gpu) = conformance::client("tgl");
+    /// # let code = gpu.create_buffer(4096)?;
+    /// # gpu.write(&code, 0, &0x0500_0000_u32.to_le_bytes())?;
+    /// # use gpu_client::{Access, Context, Queued, UsedObject};
+    /// # let batch = UsedObject { object: &code, address: 0x10_0000, access: Access::Read };
+    /// # let context = &Context::DEFAULT;
+    /// let queued = Queued { context, engine: 3, batch, start: 0, length: 8, objects: &[], after: &[], tag: 5 };
+    /// for _ in 0..4 {
+    ///     gpu.enqueue(&queued)?;
+    /// }
+    /// gpu.wait_answers(4)?;
+    /// for _ in 0..4 {
+    ///     assert!(gpu.next_answer()?.is_some());
+    /// }
+    /// # Ok::<(), gpu_client::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Self::next_answer`].
     pub fn wait_answers(&mut self, count: u64) -> Result<(), Error> {
@@ -214,6 +343,26 @@ impl<T: Transport> Gpu<T> {
 
     /// Lends the driver what it has asked for, out of these objects: after an answer of `EAGAIN`, before
     /// the batch is queued again.
+    ///
+    /// ```
+    /// # let (shared, mut gpu) = conformance::client("tgl");
+    /// # let memory: gpu_client::Lendable = shared.rig().region(0, 1).into();
+    /// # shared.rig().poke(conformance::client_memory(0), &[0x0500_0000, 0]);
+    /// use gpu_client::{Access, Context, Errno, Queued, UsedObject};
+    ///
+    /// let code = gpu.create_userptr(memory)?;
+    /// let batch = UsedObject { object: &code, address: 0x10_0000, access: Access::Read };
+    /// let queued =
+    ///     Queued { context: &Context::DEFAULT, engine: 3, batch, start: 0, length: 8, objects: &[], after: &[], tag: 5 };
+    /// gpu.enqueue(&queued)?;
+    /// gpu.wait_answers(1)?;
+    /// assert_eq!(gpu.next_answer()?.unwrap().result, Err(Errno::Again), "nobody has lent its page");
+    /// gpu.lend_for(&[batch])?;
+    /// gpu.enqueue(&queued)?;
+    /// gpu.wait_answers(1)?;
+    /// assert!(gpu.next_answer()?.unwrap().result.is_ok());
+    /// # Ok::<(), gpu_client::Error>(())
+    /// ```
     ///
     /// # Errors
     /// `EFAULT` if the driver asks for pages of other objects.

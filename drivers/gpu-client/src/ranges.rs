@@ -4,6 +4,13 @@
 use gpu_protocol::PAGE_SIZE;
 
 /// A range of GPU virtual addresses: whole pages.
+///
+/// ```
+/// use gpu_client::{Range, Ranges};
+///
+/// let mut ranges: Ranges<4> = Ranges::new(0x1000, 0x4000);
+/// assert_eq!(ranges.allocate(1, 1), Some(Range { address: 0x1000, size: 0x1000 }));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Range {
     /// First byte.
@@ -33,6 +40,14 @@ pub struct Ranges<const N: usize> {
 }
 
 /// Why a range was not freed.
+///
+/// ```
+/// use gpu_client::{FreeError, Range, Ranges};
+///
+/// let mut ranges: Ranges<4> = Ranges::new(0x1000, 0x4000);
+/// let free = ranges.free(Range { address: 0x1000, size: 0x1000 });
+/// assert_eq!(free, Err(FreeError::NotAllocated));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FreeError {
     /// All or part of it is free already, or it is empty.

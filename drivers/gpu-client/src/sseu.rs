@@ -81,7 +81,7 @@ impl<T: Transport> Gpu<T> {
         sseu: Sseu,
     ) -> Result<ContextParam, Error> {
         let at = payload.reserve(size_of::<ContextSseu>())?;
-        self.write(at, &sseu.on(place))?;
+        self.put(at, &sseu.on(place))?;
         Ok(ContextParam { ctx_id: 0, size: BYTES, param: ContextParam::SSEU, value: at as u64 })
     }
 

@@ -13,6 +13,12 @@ use crate::{Frames, Lendable};
 
 /// Memory of a client and the capabilities to its frames: the CPU's way to it, and what makes a GPU object
 /// of it.
+///
+/// ```ignore
+/// let mut picture = gpu_client::memory!(picture, picture_size, picture_bits, picture_row, slot = 1);
+/// picture.window.write(0, 0xff33_6699_u32);
+/// let object = gpu.create_userptr(picture.lendable)?;
+/// ```
 #[derive(Debug)]
 pub struct Memory {
     /// The CPU's access.

@@ -5,6 +5,16 @@ use gpu_protocol::{Operation, Reply};
 use gpu_ring::Words;
 
 /// A range of the client's memory that it can lend, and what names its frames to the driver.
+///
+/// ```
+/// # let (shared, mut gpu) = conformance::client("tgl");
+/// use gpu_client::{Frames, Lendable};
+///
+/// // 16 pages, whose frames are in slots 0 to 15 of a CNode of 16 slots.
+/// let frames = Frames::Capabilities { cnode: 514, bits: 4, page_bits: 12 };
+/// let object = gpu.create_userptr(Lendable { address: 0x4000_0000, size: 0x1_0000, frames })?;
+/// # Ok::<(), gpu_client::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lendable {
     /// First byte in the client's address space.
@@ -16,6 +26,16 @@ pub struct Lendable {
 }
 
 /// What names the frames of a [`Lendable`] to the driver.
+///
+/// ```
+/// # let (shared, mut gpu) = conformance::client("tgl");
+/// use gpu_client::{Frames, Lendable};
+///
+/// // The client's first row of the driver's grant table, which system.xml wrote.
+/// let frames = Frames::Region { row: 0 };
+/// let object = gpu.create_userptr(Lendable { address: 0x4000_0000, size: 0x1000, frames })?;
+/// # Ok::<(), gpu_client::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Frames {
     /// Their capabilities, sent with the grant.
@@ -37,6 +57,40 @@ pub enum Frames {
 }
 
 /// One connection to the driver domain.
+///
+/// ```
+/// use gpu_client::{Error, Gpu, Operation, Reply, Transport};
+///
+/// /// A driver that is not there.
+/// struct Nobody([u8; 4096]);
+///
+/// impl Transport for Nobody {
+///     fn call(&mut self, _: Operation, _: [u64; 2], _: Option<u64>) -> Reply {
+///         Reply::error(gpu_client::Errno::NoDev)
+///     }
+///
+///     fn area_len(&self) -> usize {
+///         self.0.len()
+///     }
+///
+///     fn write_area(&mut self, offset: usize, bytes: &[u8]) {
+///         self.0[offset..offset + bytes.len()].copy_from_slice(bytes);
+///     }
+///
+///     fn read_area(&self, offset: usize, bytes: &mut [u8]) {
+///         bytes.copy_from_slice(&self.0[offset..offset + bytes.len()]);
+///     }
+///
+///     fn completed_point(&self, _timeline: u32) -> u64 {
+///         0
+///     }
+///
+///     fn sleep(&mut self) {}
+/// }
+///
+/// let refused = Gpu::connect(Nobody([0; 4096])).err();
+/// assert_eq!(refused, Some(Error::Refused(gpu_client::Errno::NoDev)));
+/// ```
 pub trait Transport {
     /// Makes a protected call. `arguments` are message registers 0 and 1; `capability`, if any, is
     /// transferred with the message.

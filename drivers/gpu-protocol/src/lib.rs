@@ -27,6 +27,7 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+mod buffer;
 mod context;
 mod errno;
 mod error_state;
@@ -38,6 +39,7 @@ mod rings;
 mod submit;
 mod trace;
 
+pub use buffer::{GemBusy, GemCreate, GemTransfer, GemWait};
 pub use context::{
     Bond, CLONE_ALL, CloneFlags, ContextCreate, ContextDestroy, ContextParam, ContextSseu, CreateClone,
     CreateSetParam, EngineClassInstance, EnginesHeader, Extension, ExtensionHeader, LoadBalance,

@@ -39,6 +39,16 @@ pub enum Operation {
     /// [`crate::GemImport`]; reply: the object's handle. `ENOENT`: no object of that name was exported to
     /// this client, or it is gone.
     GemImport = 0x33,
+    /// [`crate::GemCreate`]; reply: the object's handle, and its size in bytes.
+    GemCreate = 0x34,
+    /// [`crate::GemTransfer`], out of the object; reply: nothing. With `EAGAIN`, 1: the caller is notified.
+    GemRead = 0x35,
+    /// [`crate::GemTransfer`], into the object; reply: as for [`Self::GemRead`].
+    GemWrite = 0x36,
+    /// [`crate::GemBusy`]; reply: [`crate::GemBusy::answer`].
+    GemBusy = 0x37,
+    /// [`crate::GemWait`]; reply: as for [`Self::GemRead`].
+    GemWait = 0x38,
     /// [`crate::Submit`]; reply: the timeline's index in [`crate::CompletedPoints`] and the point that
     /// it will reach. `EAGAIN`: pages are missing and their owner has been asked for them; the reply is then 1 if
     /// somebody else than the caller is about to lend them or the GPU to let them go, and the caller is notified of it.
@@ -65,7 +75,7 @@ pub enum Operation {
 
 impl Operation {
     /// Every operation.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 27] = [
         Self::Connect,
         Self::GetParam,
         Self::VmCreate,
@@ -79,6 +89,11 @@ impl Operation {
         Self::GemClose,
         Self::GemExport,
         Self::GemImport,
+        Self::GemCreate,
+        Self::GemRead,
+        Self::GemWrite,
+        Self::GemBusy,
+        Self::GemWait,
         Self::Submit,
         Self::ErrorState,
         Self::NextPageRequest,
@@ -162,8 +177,8 @@ mod tests {
     fn labels_are_fixed_and_name_one_operation_each() {
         let labels: Vec<u64> = Operation::ALL.iter().map(|operation| operation.label()).collect();
         let expected = [
-            1, 2, 0x10, 0x11, 0x20, 0x21, 0x22, 0x23, 0x24, 0x30, 0x31, 0x32, 0x33, 0x40, 0x41, 0x50, 0x51,
-            0x52, 0x53, 0x54, 0x55, 0x56,
+            1, 2, 0x10, 0x11, 0x20, 0x21, 0x22, 0x23, 0x24, 0x30, 0x31, 0x32, 0x33, 0x34, 0x35, 0x36, 0x37,
+            0x38, 0x40, 0x41, 0x50, 0x51, 0x52, 0x53, 0x54, 0x55, 0x56,
         ];
         assert_eq!(labels, expected);
         for operation in Operation::ALL {

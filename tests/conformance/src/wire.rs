@@ -3,10 +3,10 @@
 
 use gpu_protocol::{
     Bond, CloneFlags, Connect, ContextCreate, ContextDestroy, ContextParam, CreateClone, CreateSetParam,
-    EngineClassInstance, EnginesHeader, Errno, Extension, ExtensionHeader, Fence, GemClose, GemExport,
-    GemImport, Grant, GrantFlags, Invalidate, InvalidateReply, InvalidateStatus, LoadBalance, OWN_SPACE,
-    ObjectFlags, Operation, PageRequest, Refuse, ResetStats, Submit, SubmitObject, UserptrCreate, VERSION,
-    VmCreate, VmDestroy,
+    EngineClassInstance, EnginesHeader, Errno, Extension, ExtensionHeader, Fence, GemBusy, GemClose,
+    GemCreate, GemExport, GemImport, GemTransfer, GemWait, Grant, GrantFlags, Invalidate, InvalidateReply,
+    InvalidateStatus, LoadBalance, OWN_SPACE, ObjectFlags, Operation, PageRequest, Refuse, ResetStats,
+    Submit, SubmitObject, UserptrCreate, VERSION, VmCreate, VmDestroy,
 };
 use zerocopy::{Immutable, IntoBytes};
 
@@ -306,6 +306,54 @@ impl Rig {
         self.op(client, Operation::GemClose, &GemClose { handle: object, pad: 0 }).map(drop)
     }
 
+    /// Makes an object in the driver's memory.
+    ///
+    /// # Errors
+    /// What the driver answers.
+    pub fn gem_create(&mut self, client: usize, size: u64) -> Result<u32, Errno> {
+        self.op(client, Operation::GemCreate, &GemCreate { size, handle: 0, pad: 0 }).map(handle)
+    }
+
+    /// Copies bytes into an object, by way of [`PAYLOAD`].
+    ///
+    /// # Errors
+    /// What the driver answers.
+    pub fn gem_write(&mut self, client: usize, object: u32, offset: u64, bytes: &[u8]) -> Result<(), Errno> {
+        self.write_area(client, PAYLOAD, bytes);
+        self.op(client, Operation::GemWrite, &transfer(object, offset, bytes.len() as u64)).map(drop)
+    }
+
+    /// Copies bytes out of an object, by way of [`PAYLOAD`].
+    ///
+    /// # Errors
+    /// What the driver answers.
+    pub fn gem_read(
+        &mut self,
+        client: usize,
+        object: u32,
+        offset: u64,
+        len: usize,
+    ) -> Result<Vec<u8>, Errno> {
+        self.op(client, Operation::GemRead, &transfer(object, offset, len as u64))?;
+        Ok(self.read_area(client, PAYLOAD, len).to_vec())
+    }
+
+    /// Asks which engines use an object.
+    ///
+    /// # Errors
+    /// What the driver answers.
+    pub fn gem_busy(&mut self, client: usize, object: u32) -> Result<u32, Errno> {
+        self.op(client, Operation::GemBusy, &GemBusy { handle: object, busy: 0 }).map(handle)
+    }
+
+    /// Asks whether the GPU is done with an object.
+    ///
+    /// # Errors
+    /// What the driver answers.
+    pub fn gem_wait(&mut self, client: usize, object: u32, timeout_ns: i64) -> Result<(), Errno> {
+        self.op(client, Operation::GemWait, &GemWait { handle: object, flags: 0, timeout_ns }).map(drop)
+    }
+
     /// Fetches the next page request.
     ///
     /// # Panics
@@ -458,6 +506,12 @@ pub fn handle(words: Words) -> u32 {
 #[must_use]
 pub fn fence(words: Words) -> Fence {
     Fence { timeline: handle(words), flags: 0, point: words[1] }
+}
+
+/// A copy between an object and [`PAYLOAD`].
+#[must_use]
+pub const fn transfer(handle: u32, offset: u64, size: u64) -> GemTransfer {
+    GemTransfer { handle, pad: 0, offset, size, data: PAYLOAD as u64 }
 }
 
 /// A parameter of a context that is being created.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What can be asked of the GPU.
 
-use super::{ContextId, Gpu, Health};
+use super::{ContextId, Gpu, Health, RequestId};
 use crate::device::{EngineClass, EngineId, Fuses, GtLevel, PciIdentity, Platform};
 use crate::error::Error;
 use crate::platform::Hardware;
@@ -107,6 +107,13 @@ impl<H: Hardware> Gpu<H> {
         let ports = &self.engines.get(engine.get()).ok_or(Error::NotFound)?.ports;
         let [running, next] = ports.active;
         Ok(Activity { running, next, changing: ports.pending.is_some() })
+    }
+
+    /// Class of the engines that may execute a request; `None` once it is finished and has been taken.
+    #[must_use]
+    pub fn class_of_request(&self, request: RequestId) -> Option<EngineClass> {
+        let context = self.contexts.get(self.requests.get(request)?.context)?;
+        self.engines.get(context.engine).map(|engine| engine.id.class)
     }
 
     /// The part.

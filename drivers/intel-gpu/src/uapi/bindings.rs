@@ -82,6 +82,9 @@ impl<H: Hardware> Driver<H> {
     /// Binds all pages of an object at a range that was reserved for it, or gives the range back.
     fn fill_range(&mut self, vm: VmId, id: Id<Object>, range: VaRange) -> Result<(), Errno> {
         let bound = match self.objects.get(id).filter(|object| object.lending.is_present()) {
+            Some(object @ Object { memory: Some(memory), .. }) => {
+                self.gpu.bind_object(vm, range, memory, object.cache, object.read_only).map_err(Errno::from)
+            }
             Some(object) => {
                 let runs = self.lent.runs(&object.pages);
                 self.gpu.bind(vm, range, runs, object.cache, object.read_only).map_err(Errno::from)

@@ -26,6 +26,7 @@ impl<H: Hardware> Driver<H> {
             while let Some(handle) = self.clients[client].objects.first() {
                 self.gem_close(domain, client, &GemClose { handle, pad: 0 })?;
             }
+            self.recall_exports(domain, client);
             while let Some(vm_id) = self.clients[client].spaces.first() {
                 self.vm_destroy(client, &VmDestroy { extensions: 0, flags: 0, vm_id })?;
             }
@@ -43,5 +44,23 @@ impl<H: Hardware> Driver<H> {
             self.context_create_default(client).map_err(|_| Errno::Again)?;
         }
         Ok(())
+    }
+
+    /// Takes a client's objects back from everybody who has imported them, so that nobody can keep its memory: requests
+    /// that use them end first, and their handles name nothing any more.
+    fn recall_exports<D: Domain>(&mut self, domain: &mut D, client: ClientId) {
+        for place in 0..self.objects.capacity() {
+            let Some(id) = self.objects.at(place) else { continue };
+            let Some(object) = self.objects.get_mut(id).filter(|object| object.client == client) else {
+                continue;
+            };
+            for other in &mut self.clients {
+                while let Some(handle) = other.objects.find(id).filter(|_| object.handles > 0) {
+                    other.objects.remove(handle);
+                    object.handles -= 1;
+                }
+            }
+            self.let_go(domain, id);
+        }
     }
 }

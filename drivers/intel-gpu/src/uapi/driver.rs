@@ -269,6 +269,11 @@ impl<H: Hardware> Driver<H> {
                 let read = area::read::<ReadErrorState, D>(domain, client, argument)?;
                 self.read_error_state(domain, client, &read)
             }
+            Operation::GemCreate
+            | Operation::GemRead
+            | Operation::GemWrite
+            | Operation::GemBusy
+            | Operation::GemWait => self.dispatch_buffers(domain, client, operation, argument),
             Operation::GemExport
             | Operation::GemImport
             | Operation::NextPageRequest

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The clients' part of the error state (`gpu/error_state.rs`): what the request that hung had bound and where, and its
-//! batch, which lies in the client's own pages. The client whose request it was can read the text, and clear it.
+//! batch, which lies in the client's own pages or in the driver's memory. The client whose request it was can read the text, and clear it.
 
 use core::fmt::Write;
 
@@ -31,9 +31,10 @@ impl<H: Hardware> Driver<H> {
         let count = uses(&self.uses, &job).count();
         let _ = writeln!(text, "Active ({}) [{count}]:", hang.engine);
         for used in uses(&self.uses, &job) {
-            // Every object is made of its client's pages, and every mapping is coherent.
+            // Every mapping is coherent.
+            let lent = self.objects.get(used.object).is_some_and(|object| object.memory.is_none());
             if let Some(binding) = self.bindings.get(used.binding) {
-                let _ = write_binding(text, binding, " userptr");
+                let _ = write_binding(text, binding, if lent { " userptr" } else { "" });
             }
         }
     }
@@ -52,10 +53,16 @@ impl<H: Hardware> Driver<H> {
             (range.start().get() <= at && at < range.end()).then(|| (used.object, range.start().get()))
         })?;
         let inside = at - start;
+        let object = self.objects.get(object)?;
+        if let Some(memory) = &object.memory {
+            let rest = (PAGE_SIZE - inside % PAGE_SIZE).min(bytes.len() as u64);
+            let piece = bytes.get_mut(..usize::try_from(rest).ok()?)?;
+            self.gpu.object_read(memory, inside, piece).ok()?;
+            return Some(piece.len());
+        }
         let page = u32::try_from(inside / PAGE_SIZE).ok()?;
         // Only the first page of a large frame can be looked at.
-        let (slot, _) =
-            self.lent.slot_at(&self.objects.get(object)?.pages, page).filter(|(_, rest)| *rest == 0)?;
+        let (slot, _) = self.lent.slot_at(&object.pages, page).filter(|(_, rest)| *rest == 0)?;
         let offset = usize::try_from(inside % PAGE_SIZE).ok()?;
         let len = bytes.len().checked_sub(offset)?;
         domain.read_frame(slot, offset, bytes.get_mut(..len)?).then_some(len)

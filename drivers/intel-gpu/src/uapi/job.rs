@@ -15,6 +15,8 @@ pub(crate) struct Use {
     pub(crate) object: Id<Object>,
     /// Where it is bound for the request.
     pub(crate) binding: Id<Binding>,
+    /// The request writes the object.
+    pub(crate) writes: bool,
     pub(crate) next: Option<Id<Use>>,
 }
 

@@ -202,7 +202,11 @@ impl<H: Hardware> Driver<H> {
         let pages = core::mem::replace(&mut object.pages, Chain::EMPTY);
         let dirty = if core::mem::take(&mut object.dirty) { u64::from(pages.small_pages()) } else { 0 };
         let (space, interval) = (object.client, object.interval);
-        let since = object.lending.dropped();
+        // Invalidations have not waited for what is in no tree.
+        let since = object.lending.dropped().filter(|_| object.range.is_some());
+        if let Some(memory) = object.memory.take() {
+            self.gpu.object_free(memory);
+        }
         self.release_pages(domain, space, pages);
         self.tell_waiters(id);
         let state = &mut self.clients[space];
@@ -294,7 +298,8 @@ impl<H: Hardware> Driver<H> {
     /// Whether `of` the ledger says yes to an object of an address space that is on its way out.
     fn is_leaving(&self, space: ClientId, id: Id<Object>, of: fn(&Ledger, Interval, u64) -> bool) -> bool {
         let ledger = &self.clients[space].ledger;
-        self.objects.get(id).filter(|object| object.client == space).is_some_and(|object| {
+        let waited_for = |object: &&Object| object.client == space && object.range.is_some();
+        self.objects.get(id).filter(waited_for).is_some_and(|object| {
             object.lending.leaving_since().is_some_and(|since| of(ledger, object.interval, since))
         })
     }

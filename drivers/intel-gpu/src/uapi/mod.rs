@@ -6,7 +6,8 @@
 //!   Driver::call ─ driver.rs        one operation: read its structure once, check, do, reply
 //!     ├─ context/                   contexts: values, clone, parameters, bans
 //!     ├─ spaces.rs, space.rs        address spaces and their references
-//!     ├─ objects.rs, object.rs      userptr objects: create, close, export, import
+//!     ├─ objects.rs, object.rs      objects: create, close, export, import
+//!     ├─ buffers.rs                 those in the driver's memory: create, read, write; busy, wait
 //!     ├─ bindings.rs                objects in address spaces
 //!     ├─ pages.rs, grants.rs        page requests and their answers
 //!     ├─ lent.rs                    the pool of lent pages
@@ -25,6 +26,7 @@
 
 mod area;
 mod bindings;
+mod buffers;
 mod census;
 mod client;
 mod context;

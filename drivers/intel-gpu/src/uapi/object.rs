@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Userptr objects: ranges of a client's address space whose pages the client lends.
+//! Objects: userptr, which are ranges of a client's address space whose pages the client lends, and those in the
+//! driver's memory, whose pages are there from the start.
 //!
 //! ```text
 //!             first use                 last page granted
@@ -22,21 +23,23 @@ use super::invalidate::Pages;
 use super::lent::Chain;
 use super::space::Binding;
 use crate::handle::Id;
-use crate::memory::Cache;
+use crate::memory::{Cache, Object as Memory};
 
 /// First byte after the user half of an x86-64 address space.
 const USER_END: u64 = 1 << 47;
 
-/// A userptr object.
+/// An object.
 #[derive(Debug)]
 pub(crate) struct Object {
     /// Who made it, and in whose address space the pages are.
     pub(crate) client: ClientId,
-    /// The range in the address space.
+    /// Its memory, if that is the driver's.
+    pub(crate) memory: Option<Memory>,
+    /// The range in the address space; of an object in the driver's memory as many bytes, and nowhere.
     pub(crate) interval: Interval,
     /// Bytes.
     pub(crate) size: u64,
-    /// Its place among the address space's ranges; `None` if it is not synchronised with its owner.
+    /// Its place among the address space's ranges; `None` if it is not synchronised with its owner, or has none.
     pub(crate) range: Option<NodeId>,
     /// Where its pages are in their life.
     pub(crate) lending: Pages,
@@ -50,6 +53,8 @@ pub(crate) struct Object {
     pub(crate) cache: Cache,
     /// Requests in flight that use it.
     pub(crate) active: u32,
+    /// Those of them that write it.
+    pub(crate) writers: u32,
     /// Where it is bound: the first of a chain.
     pub(crate) bindings: Option<Id<Binding>>,
     /// Handles of clients. Without any it goes when it is idle.
@@ -58,13 +63,38 @@ pub(crate) struct Object {
     pub(crate) probing: bool,
     /// It is in the queue of requests that the owner has not fetched.
     pub(crate) queued: bool,
-    /// Clients that are to be woken when its pages are here or can be asked for again, one bit each.
+    /// Clients that are to be woken when its pages are here or can be asked for again, or when the GPU is done with
+    /// it, one bit each.
     pub(crate) waiters: u64,
     /// Clients that it was exported to, one bit each.
     pub(crate) exported_to: u64,
 }
 
 impl Object {
+    /// An object that nobody uses and that has no page yet.
+    pub(crate) const fn new(client: ClientId, interval: Interval, size: u64) -> Self {
+        Self {
+            client,
+            memory: None,
+            interval,
+            size,
+            range: None,
+            lending: Pages::new(),
+            pages: Chain::EMPTY,
+            dirty: false,
+            read_only: false,
+            cache: Cache::Coherent,
+            active: 0,
+            writers: 0,
+            bindings: None,
+            handles: 0,
+            probing: false,
+            queued: false,
+            waiters: 0,
+            exported_to: 0,
+        }
+    }
+
     /// Number of pages of 4 KiB.
     pub(crate) const fn page_count(&self) -> u64 {
         self.size / PAGE_SIZE

@@ -10,8 +10,6 @@ use gpu_protocol::{Errno, GemClose, GemExport, GemImport, Reply, UserptrCreate, 
 use super::domain::{ClientId, Domain};
 use super::driver::Driver;
 use super::interval::Interval;
-use super::invalidate::Pages;
-use super::lent::Chain;
 use super::object::{self, Abilities, Object};
 use crate::handle::Id;
 use crate::platform::Hardware;
@@ -32,24 +30,8 @@ impl<H: Hardware> Driver<H> {
         };
         let flags = object::check(create, abilities)?;
         let interval = Interval::with_size(create.user_ptr, create.user_size).ok_or(Errno::Inval)?;
-        let mut new = Object {
-            client,
-            interval,
-            size: create.user_size,
-            range: None,
-            lending: Pages::new(),
-            pages: Chain::EMPTY,
-            dirty: false,
-            read_only: flags.contains(UserptrFlags::READ_ONLY),
-            cache: object::cache(flags),
-            active: 0,
-            bindings: None,
-            handles: 0,
-            probing: false,
-            queued: false,
-            waiters: 0,
-            exported_to: 0,
-        };
+        let (read_only, cache) = (flags.contains(UserptrFlags::READ_ONLY), object::cache(flags));
+        let mut new = Object { read_only, cache, ..Object::new(client, interval, create.user_size) };
         let synchronised = !flags.contains(UserptrFlags::UNSYNCHRONIZED);
         if !flags.contains(UserptrFlags::PROBE) {
             self.forget_probe(domain, client);
@@ -105,7 +87,7 @@ impl<H: Hardware> Driver<H> {
     ///
     /// # Errors
     /// `EINVAL`, `EAGAIN`: see [`Driver::check_overlap`]; `ENOMEM`.
-    fn insert_object<D: Domain>(
+    pub(crate) fn insert_object<D: Domain>(
         &mut self,
         domain: &mut D,
         new: Object,
@@ -117,9 +99,16 @@ impl<H: Hardware> Driver<H> {
         }
         let state = &mut self.clients[client];
         if !state.objects.has_room() || state.live_objects >= state.limits.objects {
+            self.free_memory(new);
             return Err(Errno::NoMem);
         }
-        let id = self.objects.insert(new).map_err(|_| Errno::NoMem)?;
+        let id = match self.objects.insert(new) {
+            Ok(id) => id,
+            Err(new) => {
+                self.free_memory(new);
+                return Err(Errno::NoMem);
+            }
+        };
         if synchronised && self.register(id).is_err() {
             self.objects.remove(id);
             return Err(Errno::NoMem);
@@ -164,7 +153,7 @@ impl<H: Hardware> Driver<H> {
     }
 
     /// Makes a handle of an object. An object without any that cannot get one goes.
-    fn name_object<D: Domain>(
+    pub(crate) fn name_object<D: Domain>(
         &mut self,
         domain: &mut D,
         client: ClientId,
@@ -217,7 +206,7 @@ impl<H: Hardware> Driver<H> {
             // Whose memory it is decides who sees it.
             return Err(Errno::Perm);
         }
-        if object.range.is_none() {
+        if object.range.is_none() && object.memory.is_none() {
             if self.clients[client].owner.is_none() {
                 return Err(Errno::NoDev);
             }

@@ -328,10 +328,11 @@ impl<H: Hardware> Driver<H> {
 
     /// Keeps every object of a request alive until it completes.
     fn hold_objects(&mut self, client: ClientId, job: Id<Job>, objects: &Objects) -> Result<(), Errno> {
-        for Listed { id, bound, .. } in objects.iter().copied() {
+        for Listed { id, bound, written, .. } in objects.iter().copied() {
             let next = self.jobs.get(job).and_then(|job| job.uses);
             let (binding, _) = bound.ok_or(Errno::Again)?;
-            let used = self.uses.insert(Use { object: id, binding, next }).map_err(|_| Errno::Again)?;
+            let used = Use { object: id, binding, writes: written, next };
+            let used = self.uses.insert(used).map_err(|_| Errno::Again)?;
             if let Some(binding) = self.bindings.get_mut(binding) {
                 binding.active += 1;
             }
@@ -341,6 +342,7 @@ impl<H: Hardware> Driver<H> {
             }
             if let Some(object) = self.objects.get_mut(id) {
                 object.active += 1;
+                object.writers += u32::from(written);
             }
         }
         Ok(())
@@ -367,8 +369,13 @@ impl<H: Hardware> Driver<H> {
             }
             let Some(object) = self.objects.get_mut(used.object) else { continue };
             object.active -= 1;
-            if object.active == 0 && !object.lending.is_present() {
+            object.writers -= u32::from(used.writes);
+            let (idle, told) = (object.active == 0, object.waiters != 0 && object.writers == 0);
+            if idle && !object.lending.is_present() {
                 self.settle(domain, used.object);
+            }
+            if told {
+                self.tell_waiters(used.object);
             }
         }
     }

@@ -6,19 +6,42 @@ use gpu_protocol::{Connect, Errno, Operation, VERSION};
 use zerocopy::IntoBytes;
 
 /// Every operation with an argument structure, and its size.
-const ARGUMENTS: [(Operation, u64); 11] = [
+const ARGUMENTS: [(Operation, u64); 26] = [
     (Operation::Connect, 8),
     (Operation::GetParam, 8),
     (Operation::VmCreate, 16),
     (Operation::VmDestroy, 16),
     (Operation::ContextCreate, 16),
     (Operation::ContextDestroy, 8),
+    (Operation::ContextSetParam, 24),
+    (Operation::ContextGetParam, 24),
+    (Operation::ContextResetStats, 24),
     (Operation::UserptrCreate, 24),
     (Operation::GemClose, 8),
+    (Operation::GemExport, 8),
+    (Operation::GemImport, 8),
+    (Operation::GemCreate, 16),
+    (Operation::GemRead, 32),
+    (Operation::GemWrite, 32),
+    (Operation::GemBusy, 8),
+    (Operation::GemWait, 16),
     (Operation::Submit, 48),
+    (Operation::ErrorState, 24),
     (Operation::GrantCnode, 40),
+    (Operation::GrantFrame, 40),
+    (Operation::GrantRegion, 40),
     (Operation::Refuse, 24),
+    (Operation::Invalidate, 24),
+    (Operation::InvalidateStatus, 16),
 ];
+
+#[test]
+fn every_operation_but_the_one_without_an_argument_is_in_the_table() {
+    for operation in Operation::ALL {
+        let listed = ARGUMENTS.iter().filter(|(with, _)| *with == operation).count();
+        assert_eq!(listed, usize::from(operation != Operation::NextPageRequest), "{operation:?}");
+    }
+}
 
 #[test]
 fn connecting_tells_the_version_the_area_and_the_engines() {

@@ -5,6 +5,7 @@
 
 mod balance;
 mod ban;
+mod buffers;
 mod builder;
 mod clients;
 mod clone;

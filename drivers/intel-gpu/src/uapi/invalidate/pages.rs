@@ -95,6 +95,13 @@ impl Pages {
         Self { state: State::Absent, superseded: [0; MAX_OUTSTANDING] }
     }
 
+    /// They are here from the start, and nobody can take them back: memory of the driver's own. They leave when the
+    /// object goes.
+    #[must_use]
+    pub const fn own() -> Self {
+        Self { state: State::Present, superseded: [0; MAX_OUTSTANDING] }
+    }
+
     /// Requests that are with the owner.
     #[must_use]
     pub fn outstanding(&self) -> usize {

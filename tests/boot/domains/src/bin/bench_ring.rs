@@ -38,8 +38,16 @@ fn by_call(gpu: &mut Gpu<Counted>, context: &Context, batch: &Object, count: u64
 /// `count` batches through the ring.
 fn by_ring(gpu: &mut Gpu<Counted>, context: &Context, batch: &Object, count: u64) {
     for tag in 0..count {
-        let queued =
-            Queued { context, engine: BLITTER, batch: used(batch), start: 0, length: 8, objects: &[], tag };
+        let queued = Queued {
+            context,
+            engine: BLITTER,
+            batch: used(batch),
+            start: 0,
+            length: 8,
+            objects: &[],
+            after: &[],
+            tag,
+        };
         gpu.enqueue(&queued).expect("there is room");
     }
     gpu.wait_answers(count).expect("the rings are in order");

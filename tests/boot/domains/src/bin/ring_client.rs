@@ -63,6 +63,7 @@ impl Client {
             start: number * STRIDE,
             length: STRIDE,
             objects: &objects,
+            after: &[],
             tag: u64::from(number),
         };
         self.gpu.enqueue(&queued).expect("there is room in the ring");
