@@ -15,7 +15,7 @@ CARGO ?= cargo
 XTASK = $(CARGO) run -q -p xtask --
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run image board test lint bench parity oracle clean
+.PHONY: help setup run image board test lint bench parity oracle fuzz clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ parity: setup ## print which registers Linux's i915 leaves otherwise than this d
 
 oracle: setup ## let Linux's i915 and its tests judge the device model [GPU=tgl|skl] [QUICK=1]
 	@$(XTASK) oracle --gpu $(GPU) $(if $(QUICK),--quick)
+
+fuzz: ## fuzz the device model, guided by coverage; needs g++ [SECONDS=300, for each target]
+	@tests/gpu-model/fuzz/run.sh $(or $(SECONDS),300)
 
 clean: ## delete everything that was built
 	@$(CARGO) clean -q

@@ -62,6 +62,8 @@ pub(crate) struct Device {
     pub(crate) msi_count: u64,
     /// State of "master enabled and a cause pending" when last looked at.
     line: bool,
+    /// A rising edge of the line has not become a message yet, because MSI or bus mastering was off.
+    msi_held: bool,
     /// Registers outside the documented image list that render contexts wrote, with the values before.
     pub(crate) render_registers: BTreeMap<u32, u32>,
     /// PAT index 0 was written since it was last lost.
@@ -95,6 +97,7 @@ impl Device {
             msis: VecDeque::new(),
             msi_count: 0,
             line: false,
+            msi_held: false,
             render_registers: BTreeMap::new(),
             pat_written: false,
             written_by_client: false,
@@ -218,7 +221,16 @@ impl Device {
         let edge = asserted && !self.line;
         self.line = asserted;
         self.config.show_intx(asserted && self.config.intx_enabled());
+        self.msi_held &= asserted;
         if edge {
+            self.send_msi();
+        }
+    }
+
+    /// The configuration may have changed: sends the message of a cause that is still pending, if MSI has just been enabled
+    /// or if nobody could be told so far.
+    pub(crate) fn send_held_msi(&mut self, enabled: bool) {
+        if self.line && (enabled || self.msi_held) {
             self.send_msi();
         }
     }
@@ -227,9 +239,11 @@ impl Device {
     pub(crate) fn send_msi(&mut self) {
         if !self.config.msi_ready() || !self.config.bus_master() {
             self.config.set_msi_pending(true);
+            self.msi_held = true;
             return;
         }
         self.config.set_msi_pending(false);
+        self.msi_held = false;
         let msi = self.config.msi();
         if msi.address == 0 {
             self.violation(Rule::MsiProgrammed, "MSI capability", "address 0");

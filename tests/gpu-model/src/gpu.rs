@@ -121,9 +121,7 @@ impl Gpu {
         if changes.power_up {
             self.device.wake_from_d3();
         }
-        if changes.msi && self.device.line() {
-            self.device.send_msi();
-        }
+        self.device.send_held_msi(changes.msi);
         self.device.update_line();
         self.work();
         self.note(|recorder| recorder.config(true, offset, len, value));

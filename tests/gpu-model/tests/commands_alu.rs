@@ -169,7 +169,7 @@ fn impossible_alu_instructions_hang() {
 }
 
 #[test]
-fn the_short_increment_of_hardware_md_increments() {
+fn an_increment_without_operands_increments_a_dword_or_a_qword() {
     let [low, high] = split(DATA);
     for (header, expected) in [(0x1780_0501, 1_u64), (0x1788_2501, 0x1_0000_0000)] {
         let mut machine = Machine::new(Generation::Gen9, BCS);

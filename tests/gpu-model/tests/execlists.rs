@@ -375,6 +375,52 @@ fn indirect_and_per_context_batches_run_at_a_restore() {
     }
 }
 
+/// What a context finds in MI_PREDICATE_SRC0 (kept in the render pages), GPR 0 and GPR 1 (in the register page), which it had
+/// filled with 0x11, 0x22 and 0x33, after a restore whose indirect batch, at that cache line, wrote 0xaa and 0xbb to the
+/// first two and whose per-context batch wrote 0xcc to the third.
+fn found_after_context_batches(name: &str, line: u32) -> [Option<u32>; 3] {
+    let mut rig = Rig::new(name);
+    let mut context = rig.context("rcs0");
+    let registers = [0x2400, 0x2600, 0x2608];
+    for (register, value) in registers.into_iter().zip([0x11, 0x22, 0x33]) {
+        rig.emit(&mut context, &mi::lri(register, value));
+    }
+    rig.submit(&mut context);
+    let (ggtt, memory) = rig.ggtt_pages(1);
+    let mut indirect = [mi::lri(0x2400, 0xaa), mi::lri(0x2600, 0xbb)].concat();
+    indirect.resize(16, mi::NOOP);
+    put(&rig, memory, &indirect);
+    put(&rig, memory + 0x100, &[&mi::lri(0x2608, 0xcc)[..], &[mi::BATCH_END]].concat());
+    let (at_per_context, at_indirect, at_offset) =
+        if rig.is_gen12() { (0x13, 0x15, 0x17) } else { (0x19, 0x1b, 0x1d) };
+    let restored = if rig.is_legacy() { 0x000f_0008 } else { 0x0009_0008 };
+    for (at, value) in
+        [(3, restored), (at_per_context, (ggtt + 0x100) | 1), (at_indirect, ggtt | 1), (at_offset, line << 6)]
+    {
+        rig.set_image_dword(&context, at, value);
+    }
+    let status = rig.status_ggtt("rcs0");
+    for (n, register) in (0..).zip(registers) {
+        rig.emit(&mut context, &[0x1240_0002, register, status + MARK + 4 * n, 0]);
+    }
+    context.submitted = false;
+    rig.submit(&mut context);
+    rig.assert_clean();
+    let page = rig.status_page("rcs0") + u64::from(MARK);
+    [0, 4, 8].map(|at| rig.memory.get_u32(page + at))
+}
+
+#[test]
+fn an_indirect_batch_runs_where_its_offset_says_and_a_per_context_batch_at_the_end() {
+    // The offsets that i915 gives (i915: intel_lrc.c, lrc_ring_indirect_offset_default): behind the documented registers
+    // and before what only the render pages hold.
+    for (name, line) in [("bdw", 0x17), ("skl", 0x26), ("icl", 0x1a), ("tgl", 0x0d)] {
+        assert_eq!(found_after_context_batches(name, line), [Some(0x11), Some(0xbb), Some(0xcc)], "{name}");
+        // Dword 0x40: before the general purpose registers.
+        assert_eq!(found_after_context_batches(name, 4), [Some(0x11), Some(0x22), Some(0xcc)], "{name}");
+    }
+}
+
 #[test]
 fn a_context_batch_costs_its_engine_what_its_commands_cost() {
     for name in ["skl", "tgl"] {

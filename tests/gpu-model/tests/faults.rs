@@ -493,6 +493,31 @@ fn stop_ring_holds_the_engine_at_ring_level() {
     assert_eq!(rig.memory.get_u32(rig.status_page("bcs0") + u64::from(MARK)), Some(99));
 }
 
+#[test]
+fn without_bus_mastering_engines_stand_before_their_next_access_and_go_on_when_it_is_back() {
+    for name in ["skl", "tgl"] {
+        let mut rig = Rig::deferred(name);
+        let mut context = rig.context("bcs0");
+        let status = rig.status_ggtt("bcs0");
+        for n in 0..100 {
+            rig.emit(&mut context, &mi::store_ggtt(status + MARK, n));
+        }
+        rig.submit(&mut context);
+        rig.gpu.step(50);
+        // The command register: memory decoding without bus mastering, and with it.
+        rig.gpu.config_write(4, 2, 2);
+        let mark = |rig: &Rig| rig.memory.get_u32(rig.status_page("bcs0") + u64::from(MARK));
+        let reached = mark(&rig);
+        assert!(reached.is_some_and(|reached| (1..99).contains(&reached)), "{name}: {reached:?}");
+        assert_eq!((rig.gpu.step(1000), mark(&rig)), (0, reached), "{name}");
+        assert!(rig.gpu.is_busy(), "{name}: it waits");
+        rig.gpu.config_write(4, 2, 6);
+        assert!(rig.gpu.run_until_idle(1000));
+        assert_eq!(mark(&rig), Some(99), "{name}");
+        rig.assert_clean();
+    }
+}
+
 /// MI_MODE's value in an image of Gen12 (PRM vol 2c: dword 0x60 of the register state context).
 const IMAGE_MI_MODE: u64 = 0x61;
 

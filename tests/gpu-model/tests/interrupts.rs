@@ -116,6 +116,26 @@ fn enabling_msi_with_a_pending_cause_sends_it() {
 }
 
 #[test]
+fn a_message_waits_for_bus_mastering_and_is_sent_once() {
+    for (name, master) in [("skl", 0x4_4200), ("tgl", 0x19_0010)] {
+        let mut rig = Rig::new(name);
+        rig.write(master, 0);
+        let mut context = interrupter(&mut rig);
+        rig.submit(&mut context);
+        // The command register: memory decoding without bus mastering, and with it.
+        rig.gpu.config_write(4, 2, 2);
+        rig.write(master, 0x8000_0000);
+        assert_eq!(rig.gpu.take_msi(), None, "{name}: a message is a write to memory");
+        rig.gpu.config_write(4, 2, 6);
+        assert_eq!(rig.gpu.take_msi(), Some(MSI), "{name}");
+        rig.gpu.config_write(4, 2, 2);
+        rig.gpu.config_write(4, 2, 6);
+        assert_eq!(rig.gpu.take_msi(), None, "{name}: it was sent already");
+        rig.assert_clean();
+    }
+}
+
+#[test]
 fn a_masked_message_waits_with_its_pending_bit() {
     let mut rig = Rig::new("rkl");
     rig.gpu.config_write(0xac + 0xc, 4, 1);

@@ -113,6 +113,7 @@ pub(crate) const RESETS_ON_PURPOSE: &[ResetOnPurpose] = &[
     ResetOnPurpose::always("gem_ctx_persistence", "engines-hang", COMMAND),
     ResetOnPurpose::always("gem_ctx_persistence", "saturated-hostile", PREEMPTION),
     ResetOnPurpose::always("gem_ctx_isolation", "preservation-reset", BY_HAND),
+    ResetOnPurpose::always("gem_reset_stats", "shared-reset-domain", PREEMPTION),
     // Only the whole GPU is reset (the tests' own setting), which waits for heartbeats.
     ResetOnPurpose::always("gem_reset_stats", "reset-count", HEARTBEAT),
     ResetOnPurpose::always("gem_reset_stats", "unrelated", HEARTBEAT),

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Context images: restore and save.
 //!
-//! A restore executes the register list of the image's second page. With restore inhibit (CTX_SR_CTL bit 0) only
-//! the ring and page-directory registers are loaded and the rest keeps the engine's present state. A context that
+//! A restore executes the register list of the image's second page, then loads the render pages. In the midst of that, where
+//! INDIRECT_CTX_OFFSET says, it runs the indirect-context batch, and at its end the per-context batch: what the first
+//! writes to registers that come later is overwritten by the context's own values. With restore inhibit (CTX_SR_CTL bit 0)
+//! only the ring and page-directory registers are loaded and the rest keeps the engine's present state. A context that
 //! is still in the engine, because it was the last to run, is not read again unless the descriptor forces it:
 //! only its tail is. A save writes the complete list back, except the values that belong to the driver (tail,
 //! start, control and CTX_SR_CTL).
@@ -11,7 +13,7 @@ use super::bus::EngineBus;
 use super::descriptor::Descriptor;
 use super::layout::{self, dword, hidden};
 use crate::commands::{
-    Access, Batch, CommandFault, EngineClass, Fault, FaultKind, Generation, Outcome, Space, StreamState,
+    Access, CommandFault, EngineClass, Fault, FaultKind, Generation, Outcome, Space, StreamState,
 };
 use crate::device::Device;
 use crate::ppgtt::Root;
@@ -20,6 +22,9 @@ use crate::report::Rule;
 
 /// Dwords of the register page.
 pub(crate) type Page = [u32; 1024];
+
+/// Dwords of a cache line, the unit of INDIRECT_CTX_OFFSET (PRM vol 2c, INDIRECT_CTX_OFFSET, bits [15:6]).
+const CACHE_LINE_DWORDS: usize = 16;
 
 /// Commands that an indirect-context or per-context batch may have.
 const CONTEXT_BATCH_LIMIT: u32 = 4096;
@@ -197,22 +202,40 @@ impl Device {
         if control & control >> 16 & 0x8 == 0 {
             self.violation(Rule::ContextControl, subject.clone(), format!("CTX_SR_CTL = {control:#x}"));
         }
-        for slot in slots.iter().filter(|slot| slot.essential || !inhibit) {
+        let (essential, rest): (Vec<_>, Vec<_>) = slots.into_iter().partition(|slot| slot.essential);
+        self.load_slots(index, &subject, &essential);
+        self.check_page_directories(index, descriptor);
+        self.update_root(index);
+        // Both registers are essential ones.
+        let offset = (self.engine_register(index, 0x1c8) >> 6 & 0x3ff) as usize * CACHE_LINE_DWORDS;
+        let (before, after): (Vec<_>, Vec<_>) = rest.into_iter().partition(|slot| slot.at < offset);
+        if !inhibit {
+            self.load_slots(index, &subject, &before);
+        }
+        self.indirect_batch(index)?;
+        if !inhibit {
+            self.load_slots(index, &subject, &after);
+            // Where in these pages a real part keeps a register is not documented; no offset in use reaches into them.
+            if class == EngineClass::Render {
+                self.load_render_state(index, descriptor);
+            }
+        }
+        // The list or the batch may have named page directories too.
+        self.update_root(index);
+        self.per_context_batch(index, false)
+    }
+
+    fn load_slots(&mut self, index: usize, subject: &str, slots: &[Slot]) {
+        for slot in slots {
             match self.image_register(index, slot) {
                 Some(relative) => self.load_register(index, relative, slot.value),
                 None => self.violation(
                     Rule::ImageForeignRegister,
-                    subject.clone(),
+                    subject,
                     format!("dword {:#x} names register {:#x}", slot.at, slot.offset),
                 ),
             }
         }
-        if class == EngineClass::Render && !inhibit {
-            self.load_render_state(index, descriptor);
-        }
-        self.check_page_directories(index, descriptor);
-        self.update_root(index);
-        self.context_batches(index, false)
     }
 
     /// A register of an image, without the side effects that a write of the CPU has.
@@ -382,31 +405,32 @@ impl Device {
         }
     }
 
-    /// Runs the indirect-context batch and the per-context batch of the loaded context.
-    pub(crate) fn context_batches(&mut self, index: usize, lite: bool) -> Result<(), LoadError> {
+    /// Runs the indirect-context batch of the context that is being loaded.
+    fn indirect_batch(&mut self, index: usize) -> Result<(), LoadError> {
         let indirect = self.engine_register(index, 0x1c4);
-        let per_context = self.engine_register(index, 0x1c0);
-        if indirect & 0x3f != 0 && !lite {
-            let start = indirect & 0xffff_ffc0;
-            self.context_batch(index, start, Some(start.saturating_add((indirect & 0x3f) * 64)))?;
+        let (start, lines) = (indirect & 0xffff_ffc0, indirect & 0x3f);
+        if lines == 0 {
+            return Ok(());
         }
-        if per_context & 1 != 0 && (!lite || per_context & 4 != 0) {
-            self.context_batch(index, per_context & 0xffff_ffc0, None)?;
-        }
-        Ok(())
+        self.context_batch(index, start, Some(lines * 64))
     }
 
-    fn context_batch(&mut self, index: usize, start: u32, end: Option<u32>) -> Result<(), LoadError> {
-        let mut stream = StreamState::new();
-        stream.control = 1;
-        stream.batch = Batch { valid: true, address: u64::from(start), space: Space::Ggtt };
+    /// Runs the per-context batch of the loaded context; at a lite restore only one that asks for it.
+    pub(crate) fn per_context_batch(&mut self, index: usize, lite: bool) -> Result<(), LoadError> {
+        let per_context = self.engine_register(index, 0x1c0);
+        if per_context & 1 == 0 || lite && per_context & 4 == 0 {
+            return Ok(());
+        }
+        self.context_batch(index, per_context & 0xffff_ffc0, None)
+    }
+
+    /// Runs the batch at a GGTT address, which ends after so many bytes or with MI_BATCH_BUFFER_END.
+    fn context_batch(&mut self, index: usize, start: u32, bytes: Option<u32>) -> Result<(), LoadError> {
+        let mut stream = StreamState::context_batch(start, bytes);
         if let Some(engine) = self.engines.get_mut(index) {
             engine.was_reset = false;
         }
         for _ in 0..CONTEXT_BATCH_LIMIT {
-            if end.is_some_and(|end| stream.batch.address >= u64::from(end)) {
-                return Ok(());
-            }
             let step = stream.step(&mut EngineBus::new(self, index), 1);
             if let Some(engine) = self.engines.get_mut(index) {
                 engine.restore_work += 1;

@@ -297,7 +297,7 @@ impl Device {
             self.trace.instant(now, crate::trace::Track::Engine(index), || {
                 ("lite restore".to_owned(), serde_json::Value::Null)
             });
-            let result = self.lite_restore(index, to).and_then(|()| self.context_batches(index, true));
+            let result = self.lite_restore(index, to).and_then(|()| self.per_context_batch(index, true));
             self.entered(index, to, result)
         } else {
             let now = self.now();
