@@ -39,12 +39,14 @@ pub(crate) enum Expected {
 /// A program with its arguments.
 #[derive(Clone, Debug)]
 pub(crate) struct Job {
-    /// Without spaces, its own.
+    /// Without spaces, its own; begins with the program's up to an `@`.
     pub(crate) name: String,
     pub(crate) seconds: u32,
     /// How often it is tried. A test of IGT may fail because the emulated machine, on a busy host, is too slow for the
     /// times that are written in it.
     pub(crate) attempts: u32,
+    /// i915 records hangs.
+    pub(crate) recorded: bool,
     pub(crate) root: &'static str,
     pub(crate) program: Program,
     pub(crate) arguments: Vec<String>,
@@ -125,10 +127,11 @@ pub(crate) const RESETS_ON_PURPOSE: &[ResetOnPurpose] = &[
     ResetOnPurpose::always("i915_hangman", "error-state-basic", BY_HAND),
 ];
 
-/// The programs that look at what i915 records of a hang, or see to it themselves. For others it shall not record any
-/// (its parameter `error_capture`): it holds a hung request until that is done, which takes an emulated processor longer
-/// than some tests wait.
-const RECORDED: &[&str] = &["checks", "gem_exec_capture", "i915_hangman"];
+/// The programs that look at what i915 records of a hang, or see to it themselves, and what those of their subtests that do
+/// so start with. For others it shall not record any (its parameter `error_capture`): it holds a hung request, and what
+/// waits for it, until that is done, which takes an emulated processor longer than some tests and i915 itself wait.
+const RECORDED: &[(&str, &str)] =
+    &[("checks", ""), ("gem_exec_capture", ""), ("i915_hangman", "error-state")];
 
 impl Job {
     /// The program that its tests are named after.
@@ -154,7 +157,7 @@ impl Job {
             Program::Shipped(name) => format!("/{}/{name}", crate::PROGRAMS),
         };
         let Self { name, attempts, seconds, root, .. } = self;
-        let capture = if RECORDED.contains(&self.tests_of()) { 'Y' } else { 'N' };
+        let capture = if self.recorded { 'Y' } else { 'N' };
         let mut line = format!("{name}\t{attempts}\t{seconds}\t{capture}\t{root}\t{program}");
         for argument in &self.arguments {
             line.push('\t');
@@ -171,6 +174,7 @@ pub(crate) fn checks() -> Job {
         name: "checks".into(),
         seconds: 300,
         attempts: 1,
+        recorded: true,
         root: "/",
         program: Program::Checks,
         arguments: vec!["checks".into()],
@@ -204,6 +208,7 @@ pub(crate) fn benchmarks() -> Vec<Job> {
         name: format!("benchmark-{}-{program}", number + 1),
         seconds: 60,
         attempts: 1,
+        recorded: false,
         root: "/",
         program: Program::Shipped(format!("benchmarks/{program}")),
         arguments: arguments.split_whitespace().map(str::to_owned).collect(),
@@ -216,20 +221,25 @@ pub(crate) fn benchmarks() -> Vec<Job> {
 /// engine's are the ones that count.
 pub(crate) const ONLY_ON: &[(&str, &str)] = &[("gem_ctx_isolation", "rcs0")];
 
-/// One job for each program that the tests are in.
+/// One job for each program that the tests are in; two for one of whose tests only some want hangs recorded.
 pub(crate) fn tests(names: &[String]) -> Result<Vec<Job>> {
     let mut jobs: Vec<Job> = vec![];
     for name in names {
         let mut parts = name.split('@');
         let program = parts.next().unwrap_or_default();
         ensure!(!program.is_empty() && !name.contains([' ', '\t']), "not PROGRAM@SUBTEST: {name:?}");
-        let known = jobs.iter().position(|job| job.name == program);
+        let subtest = parts.next();
+        let mut recorded = RECORDED.iter().filter(|(known, _)| *known == program).peekable();
+        let some_are = recorded.peek().is_some();
+        let recorded = recorded.any(|(_, start)| subtest.unwrap_or_default().starts_with(start));
+        let job_name = if some_are && !recorded { format!("{program}@unrecorded") } else { program.into() };
+        let known = jobs.iter().position(|job| job.name == job_name);
         let at = known.unwrap_or_else(|| {
-            jobs.push(test_job(program));
+            jobs.push(Job { name: job_name, recorded, ..test_job(program) });
             jobs.len() - 1
         });
         let Some(job) = jobs.get_mut(at) else { continue };
-        if let Some(subtest) = parts.next() {
+        if let Some(subtest) = subtest {
             job.add_subtest(subtest);
         }
         if let Expected::Tests(tests) = &mut job.expected {
@@ -260,6 +270,7 @@ fn test_job(program: &str) -> Job {
         name: program.into(),
         seconds: 60,
         attempts: 2,
+        recorded: false,
         root: TESTS_ROOT,
         program: Program::Shipped(program.into()),
         arguments: vec![],
@@ -306,6 +317,25 @@ mod unit {
         assert_eq!(lines[1], format!("b\t2\t60\tN\t/sid\t{}\n", program("b")));
         assert_eq!(jobs[0].expected, Expected::Tests(names[..3].iter().cloned().collect()));
         assert!(tests(&["two words".into()]).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn hangs_are_recorded_for_the_tests_that_look_at_records_and_for_no_others() -> Result<()> {
+        let names =
+            ["i915_hangman@error-state-basic", "i915_hangman@engine-engine-hang@rcs0", "gem_busy@hang"];
+        let jobs = tests(&names.map(str::to_owned))?;
+        let found: Vec<_> =
+            jobs.iter().map(|job| (job.name.as_str(), job.tests_of(), job.recorded)).collect();
+        let expected = [
+            ("i915_hangman", "i915_hangman", true),
+            ("i915_hangman@unrecorded", "i915_hangman", false),
+            ("gem_busy", "gem_busy", false),
+        ];
+        assert_eq!(found, expected);
+        let captures: Vec<_> = jobs.iter().map(|job| job.line().split('\t').nth(3) == Some("Y")).collect();
+        assert_eq!(captures, [true, false, false]);
+        assert_eq!(checks().line().split('\t').nth(3), Some("Y"));
         Ok(())
     }
 }

@@ -240,7 +240,7 @@ impl Judgement {
                 }
             }
             Expected::Tests(listed) => {
-                let passed = successes(&job.name, lines);
+                let passed = successes(job.tests_of(), lines);
                 self.listed += listed.len();
                 let mut failed = listed.difference(&passed).peekable();
                 // Its tests are judged one by one, but a program that died or did not come to its end is no good one,
@@ -256,7 +256,7 @@ impl Judgement {
                     ));
                 }
                 if let Some(earlier) = running.earlier {
-                    let at_once = successes(&job.name, lines.get(..earlier).unwrap_or_default());
+                    let at_once = successes(job.tests_of(), lines.get(..earlier).unwrap_or_default());
                     self.flaky.extend(
                         listed.intersection(&passed).filter(|test| !at_once.contains(*test)).cloned(),
                     );
