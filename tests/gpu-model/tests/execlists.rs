@@ -567,3 +567,29 @@ fn semaphores_synchronise_two_engines() {
     assert_eq!(mark(&rig), 5);
     rig.assert_clean();
 }
+
+#[test]
+fn a_wait_in_signal_mode_looks_again_when_another_engine_signals_its_context() {
+    for name in ["skl", "tgl"] {
+        let mut rig = Rig::new(name);
+        let status = rig.status_ggtt("bcs0");
+        let mut waiter = rig.context("bcs0");
+        let mut wait = mi::wait_ggtt(rig.is_gen12(), status + FLAG, 1);
+        // Not the polling mode.
+        wait[0] &= !(1 << 15);
+        rig.emit(&mut waiter, &wait);
+        rig.emit(&mut waiter, &mi::store_ggtt(status + MARK, 5));
+        rig.submit(&mut waiter);
+        let mut setter = rig.context("vcs0");
+        // MI_SEMAPHORE_SIGNAL to the copy engine.
+        let signal = |context: u32| [0x0d81_0000, context];
+        rig.emit(&mut setter, &mi::store_ggtt(status + FLAG, 1));
+        rig.emit(&mut setter, &signal(waiter.id + 1));
+        rig.submit(&mut setter);
+        assert_eq!(mark(&rig), 0, "{name}: another context was meant");
+        rig.emit(&mut setter, &signal(waiter.id));
+        rig.submit(&mut setter);
+        assert_eq!(mark(&rig), 5, "{name}");
+        rig.assert_clean();
+    }
+}

@@ -114,6 +114,10 @@ pub(crate) const RESETS_ON_PURPOSE: &[ResetOnPurpose] = &[
     ResetOnPurpose::always("gem_ctx_persistence", "engines-hostile", PREEMPTION),
     ResetOnPurpose::always("gem_ctx_persistence", "engines-hang", COMMAND),
     ResetOnPurpose::always("gem_ctx_persistence", "saturated-hostile", PREEMPTION),
+    // Contexts with a full ring, which are closed; IGT sets a preemption timeout of 50 ms (gem_ctx_persistence.c, do_test),
+    // which the emulated processor does not always keep.
+    ResetOnPurpose::sometimes("gem_ctx_persistence", "engines-queued", PREEMPTION),
+    ResetOnPurpose::sometimes("gem_ctx_persistence", "legacy-engines-queued", PREEMPTION),
     ResetOnPurpose::always("gem_ctx_isolation", "preservation-reset", BY_HAND),
     ResetOnPurpose::always("gem_reset_stats", "shared-reset-domain", PREEMPTION),
     // Only the whole GPU is reset (the tests' own setting), which waits for heartbeats.
