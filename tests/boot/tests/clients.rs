@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Clients of the driver domain, on the real kernel with the device model attached.
 
-use anyhow::{Result, ensure};
-use boot::{Gpu, Kernel, Outcome, Pieces, Timing};
-use boot_tests::{System, workspace};
+use anyhow::{Context as _, Result, ensure};
+use boot::{Demo, Gpu, Kernel, Machine, Outcome, Pieces, Timing};
+use boot_tests::{DEADLINE, System, workspace};
 
 /// The driver domain and others.
 fn pieces(packages: &[&str]) -> Result<Pieces> {
@@ -23,6 +23,19 @@ fn boots(system: System, gpu: Gpu) -> Result<Outcome> {
 fn a_client_with_a_full_ring_sleeps_until_its_last_batch_is_done() -> Result<()> {
     let system = System::of(&pieces(&["gpu-driver", "boot-domains"])?, "rings")?;
     boots(system, Gpu { timing: Timing::Realtime, ..Gpu::new("tgl") }).map(drop)
+}
+
+/// Each of them reads what the description gives it, and sees that it is so; their budgets are from one request a turn on.
+#[test]
+fn four_clients_with_rings_budgets_and_ceilings_of_their_own_are_all_served() -> Result<()> {
+    let system = System::of(&pieces(&["gpu-driver", "boot-domains"])?, "ring_crowd")?;
+    let outcome = boots(system, Gpu { timing: Timing::Realtime, ..Gpu::new("tgl") })?;
+    for (client, ceiling) in [0, 10, 20, 1022].into_iter().enumerate() {
+        let told =
+            format!("ring_crowd: client {client} is done with 128 batches, priorities up to {ceiling}");
+        ensure!(outcome.line(&told).is_some(), "nothing says {told:?}:\n{}", outcome.tail());
+    }
+    Ok(())
 }
 
 /// Every page is taken back in every way there is, every lie refused; the kernel counts what the driver holds.
@@ -52,6 +65,34 @@ fn the_smallest_client_lets_the_gpu_greet() -> Result<()> {
     let source = workspace()?.root().join("components/hello-gpu/src/main.rs");
     let lines = std::fs::read_to_string(source)?.lines().count();
     ensure!(lines < 60, "{lines} lines are not the smallest client");
+    Ok(())
+}
+
+/// Its program is C, built by a Makefile and linked with the client library's archive; it checks every pixel.
+#[test]
+fn a_client_in_c_paints_its_picture() -> Result<()> {
+    let pieces = pieces(&["gpu-driver", "hello-c"])?;
+    for part in ["tgl", "skl"] {
+        let demo = Demo::named("hello-c")?;
+        let folder = workspace()?.target().join("boot-tests").join(format!("hello-c-{part}"));
+        let description = workspace()?.root().join("examples/hello-c/system.xml");
+        let image = pieces.image(&workspace()?, &description, &folder.join("image"))?;
+        let machine = Machine::new(folder.join("run")).deadline(DEADLINE);
+        let machine = machine.gpu(Gpu::new(part), boot::build_model(&workspace()?)?);
+        let outcome = demo.run(&machine, &image, |_| {})?;
+        let shown = demo.judge(&image, &outcome)?;
+        ensure!(outcome.line("hello-c: every pixel is right").is_some(), "{}", outcome.tail());
+        // What the host finds in guest memory is what the program says that it has painted: a tile of the upper half,
+        // and its copy.
+        let frame = image.region("frame")?;
+        for (x, y, colour) in
+            [(0, 0, 0xff00_0020_u32), (17, 16, 0xff0c_1020), (16, 0, 0xff0c_00c0), (16, 128, 0xff0c_00c0)]
+        {
+            let pixel = outcome.ram.read(frame.paddr + (y * 320 + x) * 4, 4).context("the picture")?;
+            ensure!(pixel == colour.to_le_bytes(), "pixel {x}, {y} is {pixel:x?}");
+        }
+        ensure!(shown.png.metadata()?.len() > 0);
+    }
     Ok(())
 }
 

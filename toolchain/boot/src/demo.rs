@@ -63,6 +63,14 @@ const DEMOS: &[Demo] = &[
         timing: Timing::Realtime,
         picture: "frame: 128x256 stride=512 format=XRGB8888",
     },
+    // A client in C.
+    Demo {
+        name: "hello-c",
+        description: "examples/hello-c/system.xml",
+        packages: &["gpu-driver", "hello-c"],
+        timing: Timing::Instant,
+        picture: "frame: 320x256 stride=1280 format=XRGB8888",
+    },
 ];
 
 /// What a successful run of a demonstration shows.

@@ -62,11 +62,10 @@ impl Pieces {
         workspace.step(&format!("domains: {}, initialiser", packages.join(", ")));
         let mut cargo = workspace.domain_cargo("build", kernel);
         cargo.args(["-q", "-p", "initialiser"]);
-        for package in packages {
-            cargo.args(["-p", package]);
-        }
+        select(workspace, &mut cargo, packages);
         workspace.run("domains", &mut cargo)?;
         let programs = workspace.domain_dir(kernel);
+        build_c_programs(workspace, packages, &programs)?;
         name_programs(&programs)
             .with_context(|| format!("cannot name programs in {}", programs.display()))?;
         Ok(Self { kernel: kernel_image, initialiser: programs.join("initialiser"), programs })
@@ -130,11 +129,10 @@ impl SdkPieces {
         ));
         let mut cargo = workspace.sdk_cargo("build", sdk);
         cargo.arg("-q");
-        for package in packages {
-            cargo.args(["-p", package]);
-        }
+        select(workspace, &mut cargo, packages);
         workspace.run("domains", &mut cargo)?;
         let programs = workspace.sdk_dir(sdk);
+        build_c_programs(workspace, packages, &programs)?;
         name_programs(&programs)
             .with_context(|| format!("cannot name programs in {}", programs.display()))?;
         Ok(Self { sdk: sdk.clone(), programs })
@@ -163,6 +161,41 @@ impl SdkPieces {
         workspace.step(&format!("image: {}", workspace.shown(&built.image)));
         finish(workspace, built.kernel, built.image, &built.report, &built.warnings, folder)
     }
+}
+
+/// The folder of a program in C, which is built by its Makefile and linked with the client library's archive.
+fn c_program(workspace: &Workspace, package: &str) -> Option<PathBuf> {
+    let folder = workspace.root().join("examples").join(package);
+    folder.join("main.c").is_file().then_some(folder)
+}
+
+/// Lets cargo build `packages`, and for those in C the archive that they are linked with.
+fn select(workspace: &Workspace, cargo: &mut Command, packages: &[&str]) {
+    let (in_c, in_rust): (Vec<&str>, Vec<&str>) =
+        packages.iter().partition(|package| c_program(workspace, package).is_some());
+    for package in in_rust {
+        cargo.args(["-p", package]);
+    }
+    if !in_c.is_empty() {
+        cargo.args(["-p", "gpu-client-c", "--features", "gpu-client-c/runtime"]);
+    }
+}
+
+/// Builds the programs in C among `packages`, beside the others.
+fn build_c_programs(workspace: &Workspace, packages: &[&str], programs: &Path) -> Result<()> {
+    for folder in packages.iter().filter_map(|package| c_program(workspace, package)) {
+        let variable = |name: &str, value: &Path| format!("{name}={}", value.display());
+        let mut make = Command::new("make");
+        make.arg("-s").arg("-C").arg(&folder).args([
+            variable("OUT", programs),
+            variable("ROOT", workspace.root()),
+            variable("ARCHIVE", &programs.join("libgpu_client_c.a")),
+        ]);
+        // What a surrounding make hands down is not meant for this one.
+        make.env_remove("MAKEFLAGS").env_remove("MAKELEVEL").env_remove("MFLAGS");
+        workspace.run("programs in C", &mut make)?;
+    }
+    Ok(())
 }
 
 /// The board that QEMU is.

@@ -84,6 +84,7 @@ pub(crate) fn test(workspace: &Workspace) -> Result<Closing> {
             "gpu-driver",
             "gpu-trace",
             "hello-gpu",
+            "hello-c",
             "paint",
             "recover",
             "memory-server",
