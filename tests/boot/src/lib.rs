@@ -17,6 +17,9 @@ use boot::{Ending, Image, Kernel, Line, Machine, Outcome, Pieces, SdkPieces, Ver
 /// A run takes two seconds. The rest is for a machine that is busy with other tests.
 pub const DEADLINE: Duration = Duration::from_secs(40);
 
+/// The same on the kernel of a Microkit SDK, whose boot alone takes as long as a whole run here.
+pub const SDK_DEADLINE: Duration = Duration::from_secs(120);
+
 /// The sources and where results go.
 ///
 /// # Errors
@@ -113,7 +116,7 @@ impl System {
         let board = boot::board_file(&workspace, boot::DEFAULT_BOARD)?;
         let image =
             pieces.image_on(&workspace, &board, &description(&workspace, name), &folder.join("image"))?;
-        Ok(Self { machine: Machine::new(folder.join("run")).deadline(DEADLINE), image })
+        Ok(Self { machine: Machine::new(folder.join("run")).deadline(SDK_DEADLINE), image })
     }
 
     /// A system that is described elsewhere: `description` is a path from the top of the tree.

@@ -4,6 +4,7 @@
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use boot::{Demo, Ending, Gpu, Image, Kernel, Machine, Outcome, Pieces, Workspace};
@@ -25,6 +26,14 @@ enum Builder {
 }
 
 impl Builder {
+    fn deadline(self) -> Duration {
+        match self {
+            Self::Embedded => DEADLINE,
+            #[cfg(microkit_sdk)]
+            Self::Sdk => boot_tests::SDK_DEADLINE,
+        }
+    }
+
     fn image(self, workspace: &Workspace, board: &Path, description: &Path, folder: &Path) -> Result<Image> {
         let packages = ["gpu-driver", "gpu-trace", "paint"];
         match self {
@@ -74,7 +83,7 @@ fn run(
     let (board, board_text) = edited("toolchain/image/boards/qemu-q35.toml", Box::new(board))?;
     let (description, _) = edited("system.xml", Box::new(description))?;
     let image = builder.image(&workspace, &board, &description, &folder.join("image"))?;
-    let machine = Machine::new(folder.join("run")).deadline(DEADLINE);
+    let machine = Machine::new(folder.join("run")).deadline(builder.deadline());
     let machine = machine.gpu(gpu, boot::build_model(&workspace)?);
     let outcome = machine.run(&image, |line| {
         if line.text.contains(enough) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use boot::{Ending, Gpu, Image, Kernel, Machine, Outcome};
-use boot_tests::{DEADLINE, workspace};
+use boot_tests::{DEADLINE, SDK_DEADLINE, workspace};
 
 /// Builds an example with its own Makefile, for the embedded kernel or for an SDK, and boots it.
 fn run(example: &str, sdk: Option<(&Path, &str)>) -> Result<Outcome> {
@@ -33,7 +33,9 @@ fn run(example: &str, sdk: Option<(&Path, &str)>) -> Result<Outcome> {
     ensure!(output.status.success(), "make in examples/{example}:\n{said}");
 
     let (system, report) = (build.join("loader.img"), build.join("report.json"));
-    let machine = Machine::new(folder.join("run")).deadline(DEADLINE).silent();
+    let machine = Machine::new(folder.join("run"))
+        .deadline(if sdk.is_some() { SDK_DEADLINE } else { DEADLINE })
+        .silent();
     let machine = machine.gpu(Gpu::new("tgl"), boot::build_model(&workspace)?);
     let outcome = machine.run(&Image { kernel, system, report, regions: vec![] }, |line| {
         if line.tells_of_a_break() {

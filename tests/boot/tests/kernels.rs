@@ -30,7 +30,7 @@ fn paints_its_picture_on_microkits_kernel(config: &str) -> Result<()> {
     let demo = Demo::named("paint")?;
     let board = boot::board_file(&workspace, boot::DEFAULT_BOARD)?;
     let image = demo.build_with_sdk(&workspace, &sdk, &board, &folder.join("image"))?;
-    let machine = Machine::new(folder.join("run")).deadline(DEADLINE);
+    let machine = Machine::new(folder.join("run")).deadline(boot_tests::SDK_DEADLINE);
     let machine = if config == "release" { machine.silent() } else { machine };
     let machine = machine.gpu(Gpu::new("tgl"), boot::build_model(&workspace)?);
     let outcome = demo.run(&machine, &image, |_| {})?;
