@@ -26,6 +26,7 @@ mod given;
 mod hardware;
 mod heap;
 mod ports;
+mod top;
 mod tracer;
 
 use core::ptr::NonNull;
@@ -45,6 +46,7 @@ use clock::Tsc;
 use frames::Frames;
 use hardware::Machine;
 use ports::{PciPorts, Timer};
+use top::Top;
 use tracer::Tracer;
 
 /// Alarms without a sign of the GPU's interrupt before that is said: a second.
@@ -58,6 +60,8 @@ struct GpuDriver {
     driver: Option<Driver<Machine>>,
     /// Who may ask what the driver holds, if system.xml names a channel for it (`audit_channel`).
     auditor: Option<Channel>,
+    /// Who watches what it does.
+    top: Option<Top>,
     interrupt: Channel,
     alarm: Alarm,
     /// Whether a client has called.
@@ -189,6 +193,9 @@ impl GpuDriver {
         if driver.tick(&mut self.clients) {
             self.alarm.set();
         }
+        if let Some(top) = &mut self.top {
+            top.tick(driver.gpu().now_ns());
+        }
         let lost = driver.gpu().statistics().lost_interrupts;
         // The first one, and then each time that there are twice as many.
         if lost >= self.lost_interrupts.saturating_mul(2).max(1) {
@@ -231,6 +238,9 @@ impl GpuDriver {
     fn answer(&mut self, channel: Channel, message: &MessageInfo) -> Reply {
         if self.auditor.is_some_and(|auditor| auditor.index() == channel.index()) {
             return self.audit();
+        }
+        if let Some(top) = self.top.as_mut().filter(|top| top.is(channel)) {
+            return top.answer(self.driver.as_mut());
         }
         let Some(client) = self.clients.of_channel(channel) else {
             return Reply::error(Errno::Perm);
@@ -299,6 +309,7 @@ fn init() -> GpuDriver {
         clients: Clients::new(links, Frames::new()),
         driver,
         auditor: auditor(),
+        top: Top::given(),
         interrupt: irq_channel(*var!(gpu_irq_id: usize = usize::MAX)),
         alarm: Alarm::new(timer_port(), irq_channel(*var!(timer_irq_id: usize = usize::MAX))),
         lost_interrupts: 0,

@@ -3,7 +3,7 @@
 //! a log in memory of its own, which whoever has the memory reads ([`gpu_protocol::TraceLog`]). It runs
 //! between the driver and the clients, so that the ring is empty again before they go on.
 //!
-//! A log that is full keeps its beginning and counts what it lost.
+//! A log that is full keeps its beginning and counts what it lost; then it is woken only when half the ring is full.
 #![no_std]
 #![no_main]
 
@@ -26,6 +26,8 @@ struct Drain {
     log: Window,
     records: u64,
     lost: u64,
+    /// Half of the records that the ring has room for.
+    half: u64,
 }
 
 #[allow(unsafe_code)]
@@ -36,7 +38,7 @@ fn region(base: NonNull<u8>, bytes: usize) -> Window {
 }
 
 impl Drain {
-    /// Empties the ring and asks to be woken by the next record.
+    /// Empties the ring and asks to be woken by the next record that there is room for.
     fn drain(&mut self) {
         loop {
             while let Ok(Some(record)) = self.ring.pop(&self.shared) {
@@ -47,7 +49,8 @@ impl Drain {
             if self.ring.release(&self.shared) {
                 DRIVER.notify();
             }
-            match self.ring.arm(&self.shared, 1) {
+            let enough = if self.lost > 0 { self.half } else { 1 };
+            match self.ring.arm(&self.shared, enough) {
                 Ok(false) => {}
                 Ok(true) => return,
                 Err(error) => {
@@ -90,7 +93,8 @@ fn init() -> Drain {
     let layout =
         Layout::in_region(bytes, TRACE_RECORD_WORDS).expect("system.xml: gpu_trace_ring is too small");
     log.write(0, TraceLog::MAGIC);
-    let mut drain = Drain { ring: Consumer::new(layout), shared, log, records: 0, lost: 0 };
+    let half = (layout.capacity() / 2).max(1);
+    let mut drain = Drain { ring: Consumer::new(layout), shared, log, records: 0, lost: 0, half };
     // The driver has higher priority and may have begun.
     drain.drain();
     drain

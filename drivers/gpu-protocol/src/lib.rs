@@ -36,6 +36,7 @@ mod operation;
 mod pages;
 mod param;
 mod rings;
+mod statistics;
 mod submit;
 mod trace;
 
@@ -55,6 +56,9 @@ pub use pages::{
 };
 pub use param::{GetParam, Param};
 pub use rings::{RING_ANSWER_WORDS, RING_REQUEST_WORDS, RingAnswer, RingFlags, RingRequest};
+pub use statistics::{
+    ClientStatistics, EngineStatistics, STATISTICS_CLIENTS, STATISTICS_ENGINES, Statistics,
+};
 pub use submit::{
     CompletedPoints, Fence, MAX_OBJECTS, ObjectFlags, Submit, SubmitFlags, SubmitObject, TIMELINES_PER_CLIENT,
 };

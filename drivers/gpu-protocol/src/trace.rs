@@ -64,11 +64,15 @@ pub enum TraceKind {
     PagesReleased = 11,
     /// Translations were invalidated on the engines.
     TlbsInvalidated = 12,
+    /// A page fault has stopped an engine: it wanted the page at `a`, and nothing is bound there.
+    Fault = 13,
+    /// An owner takes pages back: address `a`, bytes `b`.
+    Invalidated = 14,
 }
 
 impl TraceKind {
     /// Every kind, by its number.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Lost,
         Self::Accepted,
         Self::Submitted,
@@ -82,6 +86,8 @@ impl TraceKind {
         Self::PagesGranted,
         Self::PagesReleased,
         Self::TlbsInvalidated,
+        Self::Fault,
+        Self::Invalidated,
     ];
 
     /// The kind of a number.
@@ -130,6 +136,6 @@ mod tests {
             assert_eq!(kind as u16, number);
             assert_eq!(TraceKind::from_number(number), Some(kind));
         }
-        assert_eq!(TraceKind::from_number(13), None);
+        assert_eq!(TraceKind::from_number(15), None);
     }
 }

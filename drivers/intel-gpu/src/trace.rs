@@ -68,6 +68,13 @@ pub enum Event {
         /// Which.
         engine: EngineId,
     },
+    /// A page fault has stopped an engine.
+    Fault {
+        /// Which.
+        engine: EngineId,
+        /// The page that it wanted.
+        address: u64,
+    },
     /// An engine is reset.
     EngineReset {
         /// Which.
@@ -92,6 +99,15 @@ pub enum Event {
         address: u64,
         /// How many.
         pages: u32,
+    },
+    /// An owner takes pages back.
+    Invalidated {
+        /// Whose they are lent for.
+        client: ClientId,
+        /// First byte.
+        address: u64,
+        /// Bytes.
+        bytes: u64,
     },
     /// Pages were given back.
     PagesReleased {
@@ -143,6 +159,9 @@ impl Event {
                 record(TraceKind::Finished, where_is(engine), NONE, context.index(), timeline, b)
             }
             Self::Hang { engine } => record(TraceKind::Hang, where_is(engine), NONE, 0, 0, 0),
+            Self::Fault { engine, address } => {
+                record(TraceKind::Fault, where_is(engine), NONE, 0, address, 0)
+            }
             Self::EngineReset { engine } => record(TraceKind::EngineReset, where_is(engine), NONE, 0, 0, 0),
             Self::GpuReset => record(TraceKind::GpuReset, NONE, NONE, 0, 0, 0),
             Self::PagesAsked { client, address, bytes } => {
@@ -150,6 +169,9 @@ impl Event {
             }
             Self::PagesGranted { client, address, pages } => {
                 record(TraceKind::PagesGranted, NONE, whose(client), 0, address, pages.into())
+            }
+            Self::Invalidated { client, address, bytes } => {
+                record(TraceKind::Invalidated, NONE, whose(client), 0, address, bytes)
             }
             Self::PagesReleased { client, pages } => {
                 record(TraceKind::PagesReleased, NONE, whose(client), 0, 0, pages.into())
@@ -160,7 +182,7 @@ impl Event {
 }
 
 /// An engine in one byte: i915's class and the physical instance.
-fn where_is(engine: EngineId) -> u8 {
+pub(crate) fn where_is(engine: EngineId) -> u8 {
     let class = u8::try_from(engine.class.uapi()).unwrap_or(0xf);
     class << 4 | engine.instance & 0xf
 }

@@ -64,6 +64,9 @@ pub(crate) struct Engine {
     pub(crate) stopped: bool,
     /// Counts full TLB invalidations, from 1.
     pub(crate) tlb_generation: u64,
+    /// Time that it has executed something, and until when that is counted.
+    pub(crate) busy_ns: u64,
+    pub(crate) counted_ns: u64,
 }
 
 impl Engine {
@@ -88,6 +91,8 @@ impl Engine {
             progress: Progress::new(),
             stopped: false,
             tlb_generation: 1,
+            busy_ns: 0,
+            counted_ns: 0,
         }
     }
 

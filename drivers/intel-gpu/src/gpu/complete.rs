@@ -22,13 +22,14 @@ impl<H: Hardware> Gpu<H> {
     pub(super) fn process_engine(&mut self, engine: usize) -> bool {
         let mut found = false;
         while let Some(event) = self.engines[engine].status.next(&mut self.bus) {
+            let now = self.bus.hw.now_ns();
+            self.count_busy(engine, now);
             let ports = &mut self.engines[engine].ports;
             let since_ns = ports.running_since_ns;
             match event {
                 Event::Acknowledged => match ports.acknowledge() {
                     Some(old) => {
                         found = true;
-                        let now = self.bus.hw.now_ns();
                         if let Some(context) = old[0].and_then(|id| self.contexts.get_mut(id)) {
                             let used_ns = now.saturating_sub(since_ns);
                             context.slice_ns = if context.yielded { 0 } else { used_ns };
@@ -49,7 +50,6 @@ impl<H: Hardware> Gpu<H> {
                         }
                         self.left(id, Left::Completed);
                         if self.engines[engine].ports.active[0].is_some() {
-                            let now = self.bus.hw.now_ns();
                             self.begin_slice(engine, now);
                         }
                     }

@@ -37,6 +37,8 @@ pub(super) enum Place {
 pub struct Context {
     /// Index of the engine.
     pub(super) engine: usize,
+    /// Whose it is.
+    pub(super) account: AccountId,
     pub(super) vm: VmId,
     pub(super) timeline: TimelineId,
     pub(super) priority: i16,
@@ -172,6 +174,7 @@ impl<H: Hardware> Gpu<H> {
             Ring::new(ring_memory, range.at(image_pages << PAGE_SHIFT), self.config.ring_pages << PAGE_SHIFT);
         let context = Context {
             engine: engine.get(),
+            account,
             vm,
             timeline,
             priority,

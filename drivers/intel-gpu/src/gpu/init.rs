@@ -11,7 +11,7 @@ use super::error_state::ErrorState;
 use super::power::Power;
 use super::query::Statistics;
 use super::submit::RequestList;
-use super::{Config, EngineIndex, Gpu, Health, MAX_ENGINES};
+use super::{Config, Consumed, EngineIndex, Gpu, Health, MAX_ENGINES};
 use crate::address::DmaPage;
 use crate::device::{EngineId, Fuses, Generation, PciIdentity, Platform};
 use crate::engine::emit::Payload;
@@ -160,6 +160,7 @@ impl<H: Hardware> Gpu<H> {
             power: Power::Awake { idle_since_ns: None },
             seen_ns: 0,
             completed: RequestList::default(),
+            consumed: alloc::vec![Consumed::default(); config.accounts as usize + 1],
             statistics: Statistics::default(),
             error: ErrorState::new(),
             own_population: [0; 4],

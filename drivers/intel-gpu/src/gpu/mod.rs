@@ -4,6 +4,7 @@
 
 mod address_space;
 mod balance;
+mod busy;
 mod cancel;
 mod complete;
 mod config;
@@ -25,6 +26,7 @@ mod timeline;
 mod wait;
 
 pub use address_space::{Vm, VmId};
+pub use busy::Consumed;
 pub use config::Config;
 pub use context::{Context, ContextId};
 pub(crate) use error_state::{BATCH_BYTES, ErrorState as ErrorText, Hang};
@@ -77,6 +79,8 @@ pub struct Gpu<H> {
     health: Health,
 
     pool: Pool,
+    /// What each account has had of the engines, by its place in the pool.
+    consumed: Vec<Consumed>,
     ggtt: Ggtt,
     /// Scratch that all address spaces share, where they may.
     shared_scratch: Option<Scratch>,

@@ -69,6 +69,8 @@ pub struct Statistics {
     pub engine_resets: u64,
     /// Resets of the whole GPU.
     pub gpu_resets: u64,
+    /// Page faults that have stopped an engine.
+    pub faults: u64,
 }
 
 impl<H: Hardware> Gpu<H> {

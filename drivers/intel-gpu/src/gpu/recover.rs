@@ -59,6 +59,7 @@ impl<H: Hardware> Gpu<H> {
     /// Stops what an engine is executing, blames it, and lets the others go on.
     fn stop_hung(&mut self, engine: usize) {
         self.bus.hw.note(trace::Event::Hang { engine: self.engines[engine].id });
+        let faulted = self.count_fault(engine);
         if let Some(id) = self.guilty(engine)
             && let Some(context) = self.contexts.get(id)
             && let Some(request) = context.first
@@ -67,6 +68,9 @@ impl<H: Hardware> Gpu<H> {
             self.blame(request);
             let now = self.bus.hw.now_ns();
             self.ban_for_hang(id, now);
+        }
+        if faulted {
+            self.clear_fault();
         }
         self.reset_engine(engine);
         self.run_scheduler();
@@ -240,6 +244,8 @@ impl<H: Hardware> Gpu<H> {
 
     /// Takes everything off an engine that was reset, and queues it again.
     fn unwind(&mut self, engine: usize) {
+        let now = self.bus.hw.now_ns();
+        self.count_busy(engine, now);
         let ports = &mut self.engines[engine].ports;
         let running = ports.active[0];
         let active = core::mem::take(&mut ports.active);

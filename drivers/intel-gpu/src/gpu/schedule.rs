@@ -198,6 +198,7 @@ impl<H: Hardware> Gpu<H> {
         }
         let now = self.bus.now_ns();
         let descriptors = elements.map(|id| id.and_then(|id| self.prepare(engine, id)));
+        self.count_busy(engine, now);
         let found = &mut self.engines[engine];
         found.ports.pending = Some((elements, now));
         self.statistics.port_writes += 1;

@@ -33,6 +33,8 @@ pub struct Usage {
     pub used: u32,
     /// Limit; allocations beyond it are refused with [`Error::Quota`].
     pub limit: u32,
+    /// Those in use that are page tables.
+    pub tables: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,6 +57,8 @@ struct Page {
     /// Free to use by the owner of an allocated block: live entries of a page table.
     live: u16,
     account: AccountId,
+    /// It is a page table.
+    table: bool,
 }
 
 /// Allocated blocks linked through their own bookkeeping: no memory, constant time.
@@ -92,9 +96,16 @@ impl Pool {
     /// besides the driver's own, which has no limit.
     pub(crate) fn new(base: DeviceAddress, count: u32, accounts: u32) -> Option<Self> {
         let mut slab = Slab::new(accounts.checked_add(1)?);
-        let driver = slab.insert(Account { usage: Usage { used: 0, limit: u32::MAX } }).ok()?;
-        let page =
-            Page { next: NONE, previous: NONE, state: State::Inside, order: 0, live: 0, account: driver };
+        let driver = slab.insert(Account { usage: Usage { used: 0, limit: u32::MAX, tables: 0 } }).ok()?;
+        let page = Page {
+            next: NONE,
+            previous: NONE,
+            state: State::Inside,
+            order: 0,
+            live: 0,
+            account: driver,
+            table: false,
+        };
         let mut pages = Vec::new();
         pages.resize(count as usize, page);
         let mut pool = Self {
@@ -124,7 +135,9 @@ impl Pool {
     }
 
     pub(crate) fn create_account(&mut self, limit: u32) -> Result<AccountId, Error> {
-        self.accounts.insert(Account { usage: Usage { used: 0, limit } }).map_err(|_| Error::NoMemory)
+        self.accounts
+            .insert(Account { usage: Usage { used: 0, limit, tables: 0 } })
+            .map_err(|_| Error::NoMemory)
     }
 
     pub(crate) fn destroy_account(&mut self, account: AccountId) -> Result<(), Error> {
@@ -183,11 +196,24 @@ impl Pool {
         page.live = 0;
         page.next = NONE;
         page.account = account;
+        page.table = false;
         self.free_pages -= count;
         if let Some(account) = self.accounts.get_mut(account) {
             account.usage.used += count;
         }
         Ok(DmaPage(block))
+    }
+
+    /// Allocates a page for a page table.
+    pub(crate) fn allocate_table(&mut self, account: AccountId) -> Result<DmaPage, Error> {
+        let page = self.allocate(0, account)?;
+        if let (Some(place), Some(account)) =
+            (self.pages.get_mut(page.0 as usize), self.accounts.get_mut(account))
+        {
+            place.table = true;
+            account.usage.tables += 1;
+        }
+        Ok(page)
     }
 
     /// Gives a block back. A page that is not the start of an allocated block is left alone: a bug, but
@@ -198,10 +224,11 @@ impl Pool {
             debug_assert!(false, "freed page {} twice", block.0);
             return;
         }
-        let (order, account) = (page.order, page.account);
+        let (order, account, table) = (page.order, page.account, page.table);
         self.free_pages += 1 << order;
         if let Some(account) = self.accounts.get_mut(account) {
             account.usage.used -= 1 << order;
+            account.usage.tables -= u32::from(table);
         }
         let mut start = block.0;
         let mut order = order;
@@ -360,8 +387,25 @@ mod tests {
         assert!(pool.allocate(0, rich).is_ok());
         assert_eq!(pool.destroy_account(poor), Err(Error::Busy));
         pool.free(page);
-        assert_eq!(pool.usage(poor), Some(Usage { used: 0, limit: 1 }));
+        assert_eq!(pool.usage(poor), Some(Usage { used: 0, limit: 1, tables: 0 }));
         assert_eq!(pool.destroy_account(poor), Ok(()));
+    }
+
+    #[test]
+    fn page_tables_are_counted_among_the_pages_of_their_account_while_they_live() {
+        let mut pool = pool(0, 64);
+        let account = pool.create_account(10).expect("room");
+        let (page, table) =
+            (pool.allocate(1, account).expect("room"), pool.allocate_table(account).expect("room"));
+        assert_eq!(pool.usage(account), Some(Usage { used: 3, limit: 10, tables: 1 }));
+        pool.free(page);
+        assert_eq!(pool.usage(account), Some(Usage { used: 1, limit: 10, tables: 1 }));
+        pool.free(table);
+        // The page's next life is another one.
+        let again = pool.allocate(0, account).expect("room");
+        assert_eq!(pool.usage(account), Some(Usage { used: 1, limit: 10, tables: 0 }));
+        pool.free(again);
+        assert_eq!(pool.usage(account), Some(Usage { used: 0, limit: 10, tables: 0 }));
     }
 
     #[test]

@@ -99,6 +99,10 @@ pub(crate) struct Client {
     pub(crate) last_hang_ns: u64,
     /// The context that handle 0 names.
     pub(crate) default_context: Option<Id<Context>>,
+    /// Batches of it that were stopped.
+    pub(crate) hangs: u64,
+    /// Page requests for its objects that its owner has fetched.
+    pub(crate) page_requests: u64,
     /// How often it has connected.
     pub(crate) connections: u64,
     /// Its rings, if it has them and they are in order.
@@ -151,6 +155,8 @@ impl Client {
             ban_score: 0,
             last_hang_ns: 0,
             default_context: None,
+            hangs: 0,
+            page_requests: 0,
             connections: 0,
             rings: None,
             ring_turn: Turn::default(),

@@ -58,6 +58,8 @@ impl<H: Hardware> Driver<H> {
         let interval = Interval::new(invalidate.start, invalidate.end - 1).ok_or(Errno::Inval)?;
         let deadline_ns = self.gpu.now_ns().saturating_add(self.invalidate_ns);
         let number = self.clients[space].ledger.begin(interval, deadline_ns).ok_or(Errno::Again)?;
+        let (address, bytes) = (invalidate.start, invalidate.end - invalidate.start);
+        self.note(Event::Invalidated { client: space, address, bytes });
         if self.withdraw_range(space, interval, number) {
             // What is in the way may only wait for a completion that nobody has looked at.
             self.gpu.retire_finished();

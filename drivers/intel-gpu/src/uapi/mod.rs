@@ -18,6 +18,7 @@
 //!     └─ submit.rs, job.rs          submission, completion, what a request keeps alive
 //!   Driver::serve_rings ─ rings.rs  submissions out of shared memory, answers into it
 //!   Driver::census ─ census.rs      counts of everything, for leak checks
+//!   Driver::statistics              what the domain that watches the driver is shown
 //!   Domain ─ domain.rs              what the domain around the core supplies
 //! ```
 //!
@@ -49,6 +50,7 @@ mod placing;
 mod rings;
 mod space;
 mod spaces;
+mod statistics;
 mod submit;
 
 pub use census::{Census, ClientCensus};

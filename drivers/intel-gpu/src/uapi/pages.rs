@@ -79,6 +79,7 @@ impl<H: Hardware> Driver<H> {
             object.queued = false;
             // One that was withdrawn meanwhile is not asked for.
             let Some(sequence) = object.lending.deliver() else { continue };
+            self.clients[object.client].page_requests += 1;
             // CAST: channels have small numbers.
             let space = u32::try_from(self.clients[object.client].channel).unwrap_or(u32::MAX);
             let request = PageRequest {

@@ -75,6 +75,14 @@ impl Trace {
         self.events.iter().any(|event| event.kind == kind)
     }
 
+    /// The clients that there are events of a kind of, in order.
+    #[must_use]
+    pub fn clients(&self, kind: TraceKind) -> Vec<u8> {
+        let of_kind = self.events.iter().filter(|event| event.kind == kind);
+        let clients: std::collections::BTreeSet<_> = of_kind.filter_map(|event| event.client).collect();
+        clients.into_iter().collect()
+    }
+
     fn parse(bytes: &[u8]) -> Result<Self> {
         let (header, rest) = TraceLog::read_from_prefix(bytes).ok().context("the trace has no header")?;
         ensure!(header.magic == TraceLog::MAGIC, "the trace's memory holds something else");
@@ -140,6 +148,8 @@ pub(crate) fn details(event: &Event) -> String {
             format!("context {context}: request {} of timeline {a}, {how}", b & (u64::MAX >> 2))
         }
         TraceKind::PagesAsked => format!("{b:#x} bytes at {a:#x}"),
+        TraceKind::Invalidated => format!("{b:#x} bytes at {a:#x}"),
+        TraceKind::Fault => format!("nothing is bound at {a:#x}"),
         TraceKind::PagesGranted => format!("{b} pages at {a:#x}"),
         TraceKind::PagesReleased => format!("{b} pages"),
         TraceKind::Hang | TraceKind::EngineReset | TraceKind::GpuReset | TraceKind::TlbsInvalidated => {
@@ -158,6 +168,8 @@ pub(crate) const fn name(kind: TraceKind) -> &'static str {
         TraceKind::Left => "left",
         TraceKind::Finished => "finished",
         TraceKind::Hang => "hang",
+        TraceKind::Fault => "page fault",
+        TraceKind::Invalidated => "pages taken back",
         TraceKind::EngineReset => "engine reset",
         TraceKind::GpuReset => "GPU reset",
         TraceKind::PagesAsked => "pages asked for",
@@ -209,6 +221,7 @@ pub(crate) mod tests {
         assert_eq!(times, [0, 0, 1_000, 4_000, 4_500, 5_000]);
         assert_eq!(trace.events[3].client, Some(1), "its context was accepted for client 1");
         assert!(trace.has(TraceKind::Left) && !trace.has(TraceKind::Hang));
+        assert_eq!((trace.clients(TraceKind::Finished), trace.clients(TraceKind::Hang)), (vec![1], vec![]));
     }
 
     #[test]

@@ -71,8 +71,10 @@ pub(crate) fn picture(trace: &Trace) -> String {
             kind => {
                 let row = rows.get(&engine).copied().unwrap_or(rows.len());
                 let at = x(event.ns);
-                let colour = if matches!(kind, TraceKind::Hang | TraceKind::EngineReset | TraceKind::GpuReset)
-                {
+                let colour = if matches!(
+                    kind,
+                    TraceKind::Hang | TraceKind::Fault | TraceKind::EngineReset | TraceKind::GpuReset
+                ) {
                     "#cc0000"
                 } else {
                     "#555555"

@@ -17,7 +17,7 @@ pub(crate) fn log(trace: &Trace) -> String {
         let _ = writeln!(text, "{whole:8}.{part:03}  {client:>6}  {engine:>6}  {}", line.trim_end());
     }
     if trace.lost > 0 {
-        let _ = writeln!(text, "({} more, for which the log had no room)", trace.lost);
+        let _ = writeln!(text, "(at least {} more, for which the log had no room)", trace.lost);
     }
     text
 }

@@ -49,7 +49,7 @@ impl Scratch {
         let mut scratch = Self { pages: [None; 4], entries: [0; 4] };
         let levels = if format.four_level() { 4 } else { 3 };
         for level in 0..levels {
-            let page = match pool.allocate(0, account) {
+            let page = match pool.allocate_table(account) {
                 Ok(page) => page,
                 Err(error) => {
                     scratch.free(pool);
@@ -129,7 +129,7 @@ impl Ppgtt {
         let (level, count) = if format.four_level() { (Level::PML4, 1) } else { (Level::PD, 4) };
         let mut tables = [DmaPage(0); 4];
         for index in 0..count {
-            match pool.allocate(0, account) {
+            match pool.allocate_table(account) {
                 Ok(page) => tables[index] = page,
                 Err(error) => {
                     tables[..index].iter().for_each(|table| pool.free(*table));
@@ -191,7 +191,7 @@ impl Ppgtt {
         let needed = self.tables_needed(bus, pool, range)?;
         let mut tables = PageList::new();
         while u64::from(tables.len()) < needed {
-            match pool.allocate(0, self.account) {
+            match pool.allocate_table(self.account) {
                 Ok(page) => pool.push(&mut tables, page),
                 Err(error) => {
                     pool.free_list(&mut tables);

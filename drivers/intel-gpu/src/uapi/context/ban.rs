@@ -84,6 +84,7 @@ impl<H: Hardware> Driver<H> {
         if completion.status != Status::Hang {
             return;
         }
+        self.clients[context.client].hangs += 1;
         if let Some(banned) = context.mark_guilty(completion.banned, now) {
             context.banned |= banned;
             self.clients[context.client].mark_guilty(banned, now);
