@@ -60,3 +60,8 @@ pub use ranges::{FreeError, Range, Ranges};
 pub use sseu::{Place, Sseu};
 pub use submission::{Access, After, Fence, UsedObject};
 pub use transport::{Frames, Lendable, Transport};
+
+/// The code in the guide's chapter about hangs is compiled as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide/src/hangs.md")]
+struct GuideAboutHangs;

@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
 use boot::{Demo, Ending, Gpu, Image, Kernel, Machine, Outcome, Timing, Trace};
 use boot_tests::{DEADLINE, line_with, workspace};
 use gpu_protocol::TraceKind;
+use pictures::stream;
 
 struct Run {
     demo: &'static Demo,
@@ -73,6 +74,16 @@ fn seen_from_inside(image: &Image, outcome: &Outcome) -> Result<()> {
     Ok(())
 }
 
+/// The driver's trace has events of these kinds. Returns what its files say: Perfetto's, the log, the picture.
+fn seen(image: &Image, outcome: &Outcome, kinds: &[TraceKind]) -> Result<Vec<String>> {
+    let Some(trace) = Trace::take(image, outcome)? else { bail!("the system has no trace") };
+    for kind in kinds {
+        ensure!(trace.has(*kind), "no event of kind {kind:?} among {}", trace.len());
+    }
+    let read = |file: &std::path::PathBuf| Ok(std::fs::read_to_string(file)?);
+    trace.write(outcome)?.iter().map(read).collect()
+}
+
 #[test]
 fn the_demonstration_paints_its_picture_on_tiger_lake() -> Result<()> {
     paints_its_picture("tgl")
@@ -137,6 +148,76 @@ fn with_an_unknown_gpu_the_demonstration_ends_with_an_error_that_names_it() -> R
     gave_up(&run("demo-unknown-gpu", Some(gpu))?, "8086:fffe")
 }
 
+/// The numbers of a line.
+fn numbers(line: &str) -> Vec<u64> {
+    line.split(|c: char| !c.is_ascii_digit()).filter_map(|word| word.parse().ok()).collect()
+}
+
+/// The picture is compared with what the host computes, and with the one in the README.
+#[test]
+fn a_client_composes_a_picture_of_what_another_one_has_exported_to_it() -> Result<()> {
+    let Run { demo, image, outcome } = run_demo(Demo::named("share")?, "share", Some(Gpu::new("tgl")))?;
+    let shown = demo.judge(&image, &outcome)?;
+    let documented = workspace()?.root().join("docs/share.png");
+    ensure!(std::fs::read(&shown.png)? == std::fs::read(&documented)?, "{} differs", documented.display());
+    let Some(trace) = Trace::take(&image, &outcome)? else { bail!("the system has no trace") };
+    ensure!(trace.clients(TraceKind::Finished) == [0, 1], "both have let the GPU work");
+    let (tile, picture) = (image.mapped("tile")?, image.mapped("frame")?);
+    ensure!(tile == ["artist"] && picture.is_empty(), "{tile:?} and {picture:?} map the pictures");
+    Ok(())
+}
+
+/// No domain maps the picture, so that no CPU has copied anything into it; the count is of the loop that copies, which the
+/// comparison uses.
+#[test]
+fn frames_that_the_cpu_draws_in_its_own_pages_are_composed_without_a_copy() -> Result<()> {
+    let demo = Demo::named("stream")?;
+    let Run { demo, image, outcome } = run_demo(demo, "stream", Some(demo.gpu("tgl")))?;
+    demo.judge(&image, &outcome)?;
+    let source = u64::from(stream::SOURCE_WIDTH * stream::SOURCE_HEIGHT * 4);
+    for (how, frames, copied) in [("with a copy", 24, 24 * source), ("in place", stream::FRAMES.into(), 0)] {
+        let line = line_with(&outcome, &["stream: ", how, " frames per second"])?;
+        let [told, whole, tenths, bytes, _] = numbers(line)[..] else { bail!("{line}") };
+        ensure!(told == frames && bytes == copied, "{line}");
+        ensure!(whole * 10 + tenths > 0, "{line}");
+    }
+    let drawn = (u64::from(stream::FRAMES) + 24) * source;
+    line_with(&outcome, &[&format!("stream: {drawn} bytes drawn by the CPU")])?;
+    ensure!(image.mapped("frame")?.is_empty(), "{:?} map the picture", image.mapped("frame")?);
+    shown_by_gpu_top(&image, &outcome)
+}
+
+/// The last thing that `gpu-top` says of a stream is what the stream has done.
+fn shown_by_gpu_top(image: &Image, outcome: &Outcome) -> Result<()> {
+    let lent = ["stream_frames", "stream_staging", "frame", "stream_code"];
+    let lent: Vec<_> = lent.into_iter().map(|name| image.region(name)).collect::<Result<_>>()?;
+    let pages: u64 = lent.iter().map(|region| region.size / 4096).sum();
+    // Two buffers of each kind, the picture, the commands and the times.
+    let done = stream::FRAMES + 24;
+    let line =
+        format!("gpu-top: client 0: {done} done, 0 hangs, 0 faults, 7 page requests, {pages} pages lent");
+    line_with(outcome, &[&line])?;
+    let last = |text: &str| {
+        let line = outcome.lines.iter().rev().find(|line| line.text.contains(text));
+        line.map(|line| numbers(&line.text))
+            .ok_or_else(|| anyhow!("nothing says {text:?}:\n{}", outcome.tail()))
+    };
+    let [_, _, _, engine_us, queued] = last("gpu-top: bcs0: busy ")?[..] else { bail!("{}", outcome.tail()) };
+    let [_, _, _, client_us, _] = last("gpu-top:   client 0: busy ")?[..] else {
+        bail!("{}", outcome.tail())
+    };
+    ensure!(queued == 0, "everything was done");
+    ensure!(
+        0 < client_us && client_us <= engine_us,
+        "busy for {engine_us} us, {client_us} of them for the client"
+    );
+    ensure!(
+        u128::from(engine_us) < outcome.duration.as_micros(),
+        "busy for longer than the run was: {engine_us} us"
+    );
+    Ok(())
+}
+
 /// A memory server moves the pages of two painting clients 10,000 times: every pixel of every frame is right, and no word
 /// of an old frame is written.
 #[test]
@@ -147,11 +228,21 @@ fn clients_paint_on_while_their_pages_move_10_000_times() -> Result<()> {
     let Run { demo, image, outcome } = run_within(demo, "migrate", Some(gpu), 8 * DEADLINE)?;
     demo.judge(&image, &outcome)?;
     let line = line_with(&outcome, &["conductor: ", " pages moved", " frames are right"])?;
-    let numbers: Vec<u64> =
-        line.split(|c: char| !c.is_ascii_digit()).filter_map(|word| word.parse().ok()).collect();
-    let [moves, waited, a, b] = numbers[..] else { bail!("{line}") };
+    let [moves, waited, a, b] = numbers(line)[..] else { bail!("{line}") };
     ensure!(moves >= 10_000 && waited > 100 && a.min(b) > 500, "{line}");
     line_with(&outcome, &["conductor: no word of an old frame was written"])?;
+    let memory = [
+        TraceKind::PagesAsked,
+        TraceKind::PagesGranted,
+        TraceKind::Invalidated,
+        TraceKind::TlbsInvalidated,
+        TraceKind::PagesReleased,
+    ];
+    for file in seen(&image, &outcome, &memory)? {
+        for what in ["pages granted", "pages taken back", "TLBs invalidated", "pages released"] {
+            ensure!(file.contains(what), "a file does not tell of {what}");
+        }
+    }
     Ok(())
 }
 
@@ -167,6 +258,11 @@ fn recovers_with_a_clone(part: &str) -> Result<()> {
     ];
     for line in story {
         ensure!(outcome.line(line).is_some(), "nothing says {line:?}:\n{}", outcome.tail());
+    }
+    line_with(&outcome, &["gpu-top: client 0: ", " 1 hangs, 0 faults, 2 page requests"])?;
+    let files = seen(&image, &outcome, &[TraceKind::Hang, TraceKind::EngineReset, TraceKind::Left])?;
+    for (file, what) in files.iter().zip(["\"engine reset\"", " bcs0  engine reset", ">engine reset <"]) {
+        ensure!(file.contains(what), "a file does not tell of the reset");
     }
     Ok(())
 }

@@ -2,7 +2,8 @@
 //! The demonstration systems: the one in the root of the tree, and how a run of it is judged.
 //!
 //! A demonstration has succeeded when the domains say so (exit code 0), the device model saw nothing that a real part
-//! would have punished, and the picture that the serial port announced could be taken out of guest memory.
+//! would have punished, and the picture that the serial port announced could be taken out of guest memory; where its
+//! clients do not check it, because no CPU of the guest may touch it, the host does.
 
 use std::fs;
 use std::ops::ControlFlow;
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use image::sdk::Sdk;
+use pictures::{share, stream};
 
 use crate::frame::Frame;
 use crate::machine::{Ending, Machine, Outcome};
@@ -22,7 +24,7 @@ use crate::workspace::Workspace;
 const FRAME_REGION: &str = "frame";
 
 /// A demonstration system.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Demo {
     /// Its name.
     pub name: &'static str,
@@ -34,6 +36,8 @@ pub struct Demo {
     timing: Timing,
     /// The announcement of its picture, for kernels on which nobody can print it.
     picture: &'static str,
+    /// The host's own computation of its picture, for those whose clients do not check theirs.
+    expected: Option<fn() -> Vec<u32>>,
 }
 
 /// What paint and recover print when their picture is right.
@@ -47,21 +51,40 @@ const DEMOS: &[Demo] = &[
         packages: &["gpu-driver", "gpu-trace", "paint"],
         timing: Timing::Instant,
         picture: PICTURE,
+        expected: None,
     },
     // A batch without end has all the time there is to itself where work is done before it is asked after.
     Demo {
         name: "recover",
         description: "components/recover/system.xml",
-        packages: &["gpu-driver", "recover"],
+        packages: &["gpu-driver", "gpu-trace", "gpu-top", "recover"],
         timing: Timing::Realtime,
         picture: PICTURE,
+        expected: None,
     },
     Demo {
         name: "migrate",
         description: "components/memory-server/system.xml",
-        packages: &["gpu-driver", "memory-server", "repaint", "conductor"],
+        packages: &["gpu-driver", "gpu-trace", "memory-server", "repaint", "conductor"],
         timing: Timing::Realtime,
         picture: "frame: 128x256 stride=512 format=XRGB8888",
+        expected: None,
+    },
+    Demo {
+        name: "share",
+        description: "components/compositor/system.xml",
+        packages: &["gpu-driver", "gpu-trace", "artist", "compositor"],
+        timing: Timing::Instant,
+        picture: PICTURE,
+        expected: Some(shared),
+    },
+    Demo {
+        name: "stream",
+        description: "components/stream/system.xml",
+        packages: &["gpu-driver", "gpu-trace", "gpu-top", "stream"],
+        timing: Timing::Realtime,
+        picture: "frame: 320x480 stride=1280 format=XRGB8888",
+        expected: Some(streamed),
     },
     // A client in C.
     Demo {
@@ -70,8 +93,27 @@ const DEMOS: &[Demo] = &[
         packages: &["gpu-driver", "hello-c"],
         timing: Timing::Instant,
         picture: "frame: 320x256 stride=1280 format=XRGB8888",
+        expected: None,
     },
 ];
+
+/// What two clients compose.
+fn shared() -> Vec<u32> {
+    let pixels = |width: u32, height: u32| vec![0; width as usize * height as usize];
+    let mut picture = pixels(share::WIDTH, share::HEIGHT);
+    share::expected(&mut picture, &mut pixels(share::TILE_WIDTH, share::TILE_HEIGHT));
+    picture
+}
+
+/// The last frame in each of the two buffers.
+fn streamed() -> Vec<u32> {
+    let mut picture = vec![0; 2 * stream::WIDTH as usize * stream::HEIGHT as usize];
+    let half = picture.len() / 2;
+    for (number, pixels) in (stream::FRAMES - 2..).zip(picture.chunks_mut(half)) {
+        stream::expected(number, pixels);
+    }
+    picture
+}
 
 /// What a successful run of a demonstration shows.
 #[derive(Debug)]
@@ -193,14 +235,54 @@ impl Demo {
         let pixels = outcome.ram.read(region.paddr, frame.bytes()).context("the picture's memory")?;
         let png = outcome.folder.join("frame.png");
         frame.write_png(&pixels, &png)?;
+        if let Some(expected) = self.expected {
+            let found = frame.pixels(&pixels)?;
+            if let Some(difference) = difference(frame.width, &found, &expected()) {
+                bail!("the picture is not what the host computes: {difference}");
+            }
+        }
         fs::copy(&image.report, outcome.folder.join("report.json")).context("the image's report")?;
         Ok(Shown { frame, png })
     }
+}
+
+/// Where two pictures differ first, and in how many pixels.
+fn difference(width: u32, found: &[u32], expected: &[u32]) -> Option<String> {
+    if found.len() != expected.len() {
+        return Some(format!("{} pixels for {}", found.len(), expected.len()));
+    }
+    let differ = || found.iter().zip(expected).enumerate().filter(|(_, (found, expected))| found != expected);
+    let (index, (is, should)) = differ().next()?;
+    let (x, y) = (index % width as usize, index / width as usize);
+    Some(format!("pixel ({x}, {y}) is {is:#010x} and not {should:#010x}, one of {}", differ().count()))
 }
 
 fn count(reports: &[String]) -> String {
     match reports.len() {
         1 => "an access".into(),
         more => format!("{more} accesses"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_pixel_that_differs_is_told_and_how_many_there_are() {
+        assert_eq!(difference(2, &[1, 2, 3, 4], &[1, 2, 3, 4]), None);
+        let told = difference(2, &[1, 2, 3, 5], &[1, 9, 3, 4]);
+        assert_eq!(told.as_deref(), Some("pixel (1, 0) is 0x00000002 and not 0x00000009, one of 2"));
+        assert!(difference(2, &[1, 2], &[1]).is_some());
+    }
+
+    #[test]
+    fn what_the_host_computes_has_the_size_that_is_announced() -> Result<()> {
+        for demo in DEMOS {
+            let Some(expected) = demo.expected else { continue };
+            let frame = Frame::parse(demo.picture)?.context("an announcement")?;
+            assert_eq!(expected().len(), (frame.width * frame.height) as usize, "{}", demo.name);
+        }
+        Ok(())
     }
 }

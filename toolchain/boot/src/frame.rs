@@ -73,6 +73,18 @@ impl Frame {
         Ok(pixels.flat_map(|pixel| [pixel[2], pixel[1], pixel[0]]).collect())
     }
 
+    /// The pixels of `memory`, without the gaps between rows.
+    ///
+    /// # Errors
+    /// When there is less memory than the picture takes.
+    pub(crate) fn pixels(&self, memory: &[u8]) -> Result<Vec<u32>> {
+        ensure!(u64::try_from(memory.len())? >= self.bytes(), "{} bytes for a picture", memory.len());
+        let row = usize::try_from(self.width * BYTES_PER_PIXEL)?;
+        let rows = memory.chunks(usize::try_from(self.stride)?).take(usize::try_from(self.height)?);
+        let pixels = rows.flat_map(|bytes| bytes[..row].chunks_exact(4));
+        Ok(pixels.map(|pixel| u32::from_le_bytes([pixel[0], pixel[1], pixel[2], pixel[3]])).collect())
+    }
+
     /// Writes the picture in `memory` to a file.
     ///
     /// # Errors
@@ -126,6 +138,7 @@ mod tests {
         ];
         let expected = [0x30, 0x20, 0x10, 0x31, 0x21, 0x11, 0x32, 0x22, 0x12, 0x33, 0x23, 0x13];
         assert_eq!(frame.rgb(&memory)?, expected);
+        assert_eq!(frame.pixels(&memory)?, [0xff30_2010, 0xff31_2111, 0xff32_2212, 0xff33_2313]);
         assert!(frame.rgb(&memory[..19]).is_err());
         Ok(())
     }

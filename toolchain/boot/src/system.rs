@@ -254,6 +254,7 @@ fn finish(
         name: region.name.clone(),
         paddr: region.paddr,
         size: region.size,
+        mapped: region.maps.iter().map(|map| map.pd.clone()).collect(),
     };
     Ok(Image { kernel, system, report: json, regions: report.regions.iter().map(region).collect() })
 }
@@ -308,6 +309,8 @@ pub struct Region {
     pub paddr: u64,
     /// Its bytes.
     pub size: u64,
+    /// The domains that map it.
+    pub mapped: Vec<String>,
 }
 
 impl Image {
@@ -318,5 +321,13 @@ impl Image {
     pub fn region(&self, name: &str) -> Result<&Region> {
         let found = self.regions.iter().find(|region| region.name == name);
         found.with_context(|| format!("the system has no memory region {name}"))
+    }
+
+    /// The domains that map the region `name`.
+    ///
+    /// # Errors
+    /// When the system has no such region.
+    pub fn mapped(&self, name: &str) -> Result<&[String]> {
+        Ok(&self.region(name)?.mapped)
     }
 }

@@ -17,7 +17,7 @@ pub(crate) struct Options {
     /// The part that the device model is, such as tgl (Tiger Lake) or skl (Skylake)
     #[arg(long, default_value = "tgl")]
     gpu: String,
-    /// Which demonstration: paint, recover or migrate
+    /// Which demonstration: paint, recover, migrate, share or stream
     #[arg(long, default_value = "paint")]
     demo: String,
     /// Attach no GPU at all

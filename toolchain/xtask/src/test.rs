@@ -90,6 +90,10 @@ pub(crate) fn test(workspace: &Workspace) -> Result<Closing> {
             "memory-server",
             "repaint",
             "conductor",
+            "gpu-top",
+            "artist",
+            "compositor",
+            "stream",
         ],
     )?;
     boot::build_model(workspace)?;
