@@ -137,7 +137,6 @@ impl<H: Hardware> Driver<H> {
         // Memory is read and written by whole dwords, so that bytes around a short piece are written back as they were.
         let at = transfer.offset + done;
         // CAST: less than 4.
-        #[expect(clippy::cast_possible_truncation)]
         let skipped = (at % 4) as usize;
         let left = usize::try_from(transfer.size - done).unwrap_or(usize::MAX);
         let bytes = left.min(PIECE - skipped);
