@@ -30,8 +30,8 @@
 //!   page's number being the slot. It has 2^b slots, b at least 1 and as small as possible, and no guard; the
 //!   symbol receives b. The first domain with a writable one holds the frames' original capabilities: revoking
 //!   one takes the page from everybody else, but leaves that domain's own (first) mapping of it. The symbol of
-//!   `setvar_row` receives all ones; on a Microkit SDK, which gives no such capabilities, it receives the region's place
-//!   among the grants over the domain's channel, counted from 0.
+//!   `setvar_row` receives all ones; of a region that is granted as `mapped`, and on a Microkit SDK, which gives no such
+//!   capabilities, of every one, it receives the place among the grants over the domain's channel, counted from 0.
 //! - `<cap_cnode size_bits=>`: an empty CNode with 2^size_bits slots, without guard.
 //! - `<cap_cspace_root>`: the domain's own root CNode.
 //! - `<cap_io_space io_address_space=>`: the I/O address space capability of that element.
@@ -42,10 +42,11 @@
 //!
 //! In `<protection_domain>`:
 //!
-//! - `<grant_table symbol= count_symbol=>` with `<grant channel= mr= perms=>`: writes which physical ranges may be lent
+//! - `<grant_table symbol= count_symbol=>` with `<grant channel= mr= perms= mapped=>`: writes which physical ranges may be lent
 //!   to this domain over which channel. Each entry is four words: channel, physical address, size, and
 //!   rights (bit 0 read, bit 1 write) with log2 of the page size in bits 15 to 8. When the domain holds an
-//!   I/O address space, that one gets page tables for these ranges at equal I/O addresses. Before the grants stand the
+//!   I/O address space, that one gets page tables for these ranges at equal I/O addresses; what is `mapped="true"`, it
+//!   maps from the start (bit 2 of the rights), as everything is on a Microkit SDK. Before the grants stand the
 //!   rows of `<client channel= owner= privileged=>`: who lends for the client on a channel of this domain and takes pages
 //!   back. `owner` is the channel of a memory server, `none`, or left out: the client itself. Such a row is the client's
 //!   channel, the owner's (all ones: nobody), 1 if it is privileged, and bit 63 alone.

@@ -177,6 +177,8 @@ pub(crate) struct Grant {
     pub(crate) channel: Placed<u8>,
     pub(crate) region: RegionId,
     pub(crate) perms: Perms,
+    /// It is mapped for the device from the start, and lent by its name.
+    pub(crate) mapped: bool,
 }
 
 /// What a grant table says of a client itself: `<client>`.
@@ -305,15 +307,15 @@ impl System {
     }
 
     /// By which number a domain names a region that it may lend: counted from 0 in the order of the grant table, among
-    /// the rows of its channel.
-    pub(crate) fn grant_row(&self, lender: DomainId, region: RegionId) -> Option<u64> {
+    /// the rows of its channel; and that row.
+    pub(crate) fn grant_row(&self, lender: DomainId, region: RegionId) -> Option<(u64, &Grant)> {
         let directions = self.channels.iter().flat_map(Channel::directions);
         let mut taken_by = directions.filter(|(_, other)| other.domain == lender).map(|(end, _)| end);
         taken_by.find_map(|end| {
             let tables = &self.domains[end.domain].grant_tables;
             tables.iter().find_map(|table| {
-                let mut rows = table.grants.iter().filter(|grant| grant.channel.value == end.id);
-                rows.position(|grant| grant.region == region).map(|row| row as u64)
+                let rows = table.grants.iter().filter(|grant| grant.channel.value == end.id);
+                (0..).zip(rows).find(|(_, grant)| grant.region == region)
             })
         })
     }

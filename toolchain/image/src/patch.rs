@@ -6,7 +6,7 @@ use image_spec::place::BOARD_NAME;
 
 use crate::board::TOLD_KEYS;
 use crate::diagnostic::{Place, Sink};
-use crate::model::{DomainId, GrantTable, Owner, ProtectionDomain, SetvarValue, System};
+use crate::model::{DomainId, Grant, GrantTable, Owner, ProtectionDomain, SetvarValue, System};
 use crate::program::{Program, Symbols};
 
 /// Bytes of an entry of a grant table: four words.
@@ -74,8 +74,8 @@ pub(crate) fn patch(system: &System, id: DomainId, paddrs: &[u64], target: &mut 
 pub(crate) fn grant_rows(system: &System, id: DomainId, grants: Grants, target: &mut Target<'_>) {
     for (symbol, region) in &system.domains[id].grant_rows {
         // That there is a row was checked.
-        let row = system.grant_row(id, *region).filter(|_| grants == Grants::MappedFromTheStart);
-        target.word(&symbol.value, row.unwrap_or(u64::MAX), &symbol.place);
+        let row = system.grant_row(id, *region).filter(|(_, grant)| grants.are_mapped(grant));
+        target.word(&symbol.value, row.map_or(u64::MAX, |(row, _)| row), &symbol.place);
     }
 }
 
@@ -117,10 +117,16 @@ pub(crate) fn file_name(name: &str) -> [u8; BOARD_NAME] {
 /// When the device reaches what may be lent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Grants {
-    /// The domain maps each page when it is lent.
+    /// The domain maps each page when it is lent, but for what the description has `mapped`.
     MappedWhenLent,
     /// It is mapped from the start, at its physical address; bit 2 of the rights says so.
     MappedFromTheStart,
+}
+
+impl Grants {
+    fn are_mapped(self, grant: &Grant) -> bool {
+        self == Self::MappedFromTheStart || grant.mapped
+    }
 }
 
 /// Writes the grant tables of a domain.
@@ -158,7 +164,6 @@ fn runtime(system: &System, id: DomainId, target: &mut Target<'_>) {
 }
 
 fn grant_table(system: &System, table: &GrantTable, paddrs: &[u64], grants: Grants, target: &mut Target<'_>) {
-    let mapped = u64::from(grants == Grants::MappedFromTheStart) << 2;
     let mut bytes = Vec::new();
     for client in &table.clients {
         let channel = u64::from(client.channel.value);
@@ -172,6 +177,7 @@ fn grant_table(system: &System, table: &GrantTable, paddrs: &[u64], grants: Gran
     }
     for grant in &table.grants {
         let region = &system.regions[grant.region];
+        let mapped = u64::from(grants.are_mapped(grant)) << 2;
         let rights = u64::from(grant.perms.read) | u64::from(grant.perms.write) << 1 | mapped;
         let words = [
             u64::from(grant.channel.value),

@@ -11,7 +11,7 @@ use std::cmp::Reverse;
 
 use crate::board::Board;
 use crate::diagnostic::Sink;
-use crate::model::System;
+use crate::model::{PageSize, System};
 
 /// The physical address of each region; 0 for those that found no place, which the sink tells.
 pub(crate) fn place(system: &System, board: &Board, sink: &Sink<'_>) -> Vec<u64> {
@@ -44,7 +44,7 @@ pub(crate) fn place(system: &System, board: &Board, sink: &Sink<'_>) -> Vec<u64>
     open.sort_by_key(|&id| (Reverse(system.regions[id].page_size), Reverse(system.regions[id].size)));
     for id in open {
         let region = &system.regions[id];
-        match highest_gap(board, &taken, region.size, region.page_size.bytes()) {
+        match highest_gap(board, &taken, region.size, alignment(system, id)) {
             Some(start) => {
                 addresses[id] = start;
                 let range = (start, start + region.size);
@@ -65,6 +65,16 @@ pub(crate) fn place(system: &System, board: &Board, sink: &Sink<'_>) -> Vec<u64>
         }
     }
     addresses
+}
+
+/// What the start of a region is a multiple of. Pages that may be lent become large entries of a device's page tables
+/// where they lie side by side and aligned, whatever their own size is.
+fn alignment(system: &System, id: usize) -> u64 {
+    let region = &system.regions[id];
+    let tables = system.domains.iter().flat_map(|domain| &domain.grant_tables);
+    let lent = tables.flat_map(|table| &table.grants).any(|grant| grant.region == id);
+    let large = PageSize::Large.bytes();
+    if lent && region.size >= large { large } else { region.page_size.bytes() }
 }
 
 /// The highest start of a free range. `taken` is ascending.

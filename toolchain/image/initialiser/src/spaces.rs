@@ -3,7 +3,7 @@
 
 use image_spec::{IoMap, IoRange, Map, Object, PagingLevel};
 use sel4::cap::{Frame, IoPageTable, IoSpace, PageDirectory, PageTable, Pdpt, Pml4};
-use sel4::{CPtr, Cacheability, CapRights, Error, FrameSize, initial};
+use sel4::{CPtr, Cacheability, CapRights, Error, initial};
 
 use crate::failure::{During, Failure};
 use crate::memory;
@@ -60,34 +60,35 @@ fn copy(objects: &mut Objects<'_>, source: u64, name: &'static str) -> Result<u6
 /// Builds the address spaces of the devices.
 pub(crate) fn build_io(objects: &mut Objects<'_>) -> Result<(), Failure> {
     let spec = objects.spec;
-    if !spec.io_ranges().is_empty() {
-        let slot = objects.pool.slot()?;
-        objects.pool.make(sel4::Object::Frame(FrameSize::Small), slot, 1, "initialiser: probe")?;
-        let probe = Frame::from_cptr(CPtr::new(slot));
-        spec.io_ranges().iter().try_for_each(|range| io_tables(objects, &range, probe))?;
-    }
+    spec.io_ranges().iter().try_for_each(|range| io_tables(objects, &range))?;
     spec.io_maps().iter().try_for_each(|map| map_io(objects, &map))
 }
 
-/// Bytes that the lowest I/O page table covers: 512 pages.
-const IO_TABLE_BYTES: u64 = 1 << 21;
+/// Entries of an I/O page table: the lowest covers so many small pages, the one above as many large ones.
+const IO_TABLE_ENTRIES: u64 = 512;
 
 /// Hangs in the tables that lead to a range.
-fn io_tables(objects: &mut Objects<'_>, range: &IoRange, probe: Frame) -> Result<(), Failure> {
+fn io_tables(objects: &mut Objects<'_>, range: &IoRange) -> Result<(), Failure> {
+    let name = objects.name(range.frames);
+    let (size, _) = objects.frames(range.frames);
+    let first = objects.slot_of(range.frames, 0);
+    let slot = copy(objects, first, name)?;
+    let table_bytes = size.bytes() * IO_TABLE_ENTRIES;
     let end = range.iova + range.size;
-    let mut address = range.iova / IO_TABLE_BYTES * IO_TABLE_BYTES;
+    let mut address = range.iova / table_bytes * table_bytes;
     while address < end {
-        io_path(objects, range.io_space, address, probe)?;
-        address += IO_TABLE_BYTES;
+        io_path(objects, range.io_space, address.max(range.iova), Frame::from_cptr(CPtr::new(slot)))?;
+        address += table_bytes;
     }
-    Ok(())
+    memory::slot(slot).delete().during("delete the trial's capability", name)
 }
 
 /// Hangs in the tables that lead to one address, as far as they are not there: from another range, or because
 /// the firmware asked the kernel for them.
 ///
 /// The kernel puts a table into the highest place that is empty on the way. It must not be given one too many: it
-/// would take that for a page and map it for the device. So a page is mapped on trial before each.
+/// would take that for a page and map it for the device. So a page of the size that will be mapped is mapped on trial
+/// before each.
 fn io_path(objects: &mut Objects<'_>, io_space: u32, address: u64, probe: Frame) -> Result<(), Failure> {
     let name = objects.name(io_space);
     let space = IoSpace::from_cptr(objects.cptr(io_space));
@@ -110,11 +111,11 @@ fn io_path(objects: &mut Objects<'_>, io_space: u32, address: u64, probe: Frame)
 fn map_io(objects: &mut Objects<'_>, map: &IoMap) -> Result<(), Failure> {
     let name = objects.name(map.frames);
     let space = IoSpace::from_cptr(objects.cptr(map.io_space));
-    let (_, count) = objects.frames(map.frames);
+    let (size, count) = objects.frames(map.frames);
     for number in 0..count {
         let own = objects.slot_of(map.frames, number);
         let slot = copy(objects, own, name)?;
-        let iova = map.iova + u64::from(number) * FrameSize::Small.bytes();
+        let iova = map.iova + u64::from(number) * size.bytes();
         Frame::from_cptr(CPtr::new(slot))
             .map_io(space, iova, rights(map.rights))
             .during("map it for a device", name)?;

@@ -403,9 +403,11 @@ record! {
     pub struct IoRange {
         /// Object index of the I/O address space.
         pub io_space: u32,
-        /// First address, aligned to a small page.
+        /// Object index of the frames: large ones need no tables of the lowest level.
+        pub frames: u32,
+        /// First address, aligned to a page of that size.
         pub iova: u64,
-        /// Bytes, a multiple of a small page.
+        /// Bytes, a multiple of a page of that size.
         pub size: u64,
     }
 }

@@ -83,7 +83,7 @@ fn everything() -> Builder {
     for irq in [irq, msi] {
         spec.irqs.push(IrqBinding { irq, notification, badge: 4 });
     }
-    spec.io_ranges.push(IoRange { io_space, iova: 0x1000, size: 0x3000 });
+    spec.io_ranges.push(IoRange { io_space, frames: io_space, iova: 0x1000, size: 0x3000 });
     spec.io_maps.push(IoMap { io_space, frames, iova: 0x1000, rights: Rights::READ_WRITE });
     let name = spec.name("driver").unwrap();
     spec.threads.push(Thread {

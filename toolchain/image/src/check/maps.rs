@@ -3,7 +3,7 @@
 
 use crate::diagnostic::{Place, Sink};
 use crate::layout;
-use crate::model::{ExtraCap, PageSize, RegionId, System};
+use crate::model::{PageSize, RegionId, System};
 
 pub(super) fn check(system: &System, sink: &Sink<'_>) {
     for domain in &system.domains {
@@ -78,25 +78,25 @@ impl<'s> AddressSpace<'s> {
     }
 }
 
-/// The kernel maps nothing but small pages for devices (seL4: `decodeX86IOMapInvocation`).
-fn small_pages(system: &System, sink: &Sink<'_>, region: RegionId, place: &Place) {
+/// What is mapped for a device from the start has small pages, as on a kernel that maps no others (seL4:
+/// `decodeX86IOMapInvocation`). Pages that are lent one by one may be large: the embedded kernel maps those, too.
+pub(crate) fn small_pages(system: &System, sink: &Sink<'_>, region: RegionId, place: &Place) {
     let region = &system.regions[region];
     if region.page_size != PageSize::Small {
         sink.error(
             place,
-            format!("an I/O address space has pages of 0x1000 bytes; \"{}\" has larger ones", region.name),
+            format!(
+                "what an I/O address space has from the start has pages of 0x1000 bytes; \"{}\" has larger ones",
+                region.name
+            ),
         );
     }
 }
 
-/// Granted pages are mapped for a device by the domain that holds its I/O address space.
 fn grants(system: &System, sink: &Sink<'_>) {
-    for domain in &system.domains {
-        if domain.caps.iter().any(|slot| matches!(slot.cap, ExtraCap::IoSpace(_))) {
-            for grant in domain.grant_tables.iter().flat_map(|table| &table.grants) {
-                small_pages(system, sink, grant.region, &grant.channel.place);
-            }
-        }
+    let tables = system.domains.iter().flat_map(|domain| &domain.grant_tables);
+    for grant in tables.flat_map(|table| &table.grants).filter(|grant| grant.mapped) {
+        small_pages(system, sink, grant.region, &grant.channel.place);
     }
 }
 

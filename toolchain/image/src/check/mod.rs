@@ -8,6 +8,8 @@ mod maps;
 
 use std::collections::HashMap;
 
+pub(crate) use maps::small_pages;
+
 use crate::diagnostic::{Place, Sink};
 use crate::layout;
 use crate::model::System;

@@ -3,7 +3,8 @@
 //!
 //! Besides the `<iomap>`s, a domain that holds a device's I/O address space maps pages there itself, when they
 //! are lent to it: at the I/O address that equals the physical one. The tables for that stand ready from the
-//! start for all that its grant tables allow, so mapping a page never needs memory.
+//! start for all that its grant tables allow, so mapping a page never needs memory. What is granted as `mapped` is
+//! mapped there from the start.
 
 use image_spec::{Builder, IoMap, IoRange};
 
@@ -49,17 +50,21 @@ pub(crate) fn check(system: &System, paddrs: &[u64], sink: &Sink<'_>) {
 }
 
 pub(super) fn lower(spec: &mut Builder, system: &System, paddrs: &[u64], objects: &Objects) {
-    for (id, io_space) in system.io_spaces.iter().enumerate() {
-        let object = objects.io_spaces[id];
-        for map in &io_space.maps {
+    for (id, space) in system.io_spaces.iter().enumerate() {
+        let io_space = objects.io_spaces[id];
+        for map in &space.maps {
             let (iova, size) = (map.iova.value, system.regions[map.region].size);
-            spec.io_ranges.push(IoRange { io_space: object, iova, size });
             let frames = objects.regions[map.region];
-            spec.io_maps.push(IoMap { io_space: object, frames, iova, rights: map.perms.rights() });
+            spec.io_ranges.push(IoRange { io_space, frames, iova, size });
+            spec.io_maps.push(IoMap { io_space, frames, iova, rights: map.perms.rights() });
         }
         for grant in grants(system, id) {
             let (iova, size) = (paddrs[grant.region], system.regions[grant.region].size);
-            spec.io_ranges.push(IoRange { io_space: object, iova, size });
+            let frames = objects.regions[grant.region];
+            spec.io_ranges.push(IoRange { io_space, frames, iova, size });
+            if grant.mapped {
+                spec.io_maps.push(IoMap { io_space, frames, iova, rights: grant.perms.rights() });
+            }
         }
     }
 }

@@ -280,7 +280,7 @@ fn grant_table<'d>(context: Context<'d>, node: Node<'d, 'd>) -> Option<GrantTabl
 
 fn grant<'d>(context: Context<'d>, node: Node<'d, 'd>) -> Option<Grant> {
     let xml = context.xml;
-    xml.attributes(node, &["channel", "mr", "perms"]);
+    xml.attributes(node, &["channel", "mr", "perms", "mapped"]);
     xml.no_children(node);
     let channel = xml.required(node, "channel").and_then(|attr| {
         let id = xml.number_in(&attr, 0..=layout::MAX_CHANNEL)?;
@@ -288,7 +288,8 @@ fn grant<'d>(context: Context<'d>, node: Node<'d, 'd>) -> Option<Grant> {
     });
     let region = context.names.region(xml, node, "mr");
     let perms = xml.perms(node, "rw", true);
-    Some(Grant { channel: channel?, region: region?, perms: perms? })
+    let mapped = xml.boolean(node, "mapped", false);
+    Some(Grant { channel: channel?, region: region?, perms: perms?, mapped: mapped? })
 }
 
 fn grant_client<'d>(context: Context<'d>, node: Node<'d, 'd>) -> Option<GrantClient> {

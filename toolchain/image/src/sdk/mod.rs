@@ -121,12 +121,21 @@ fn prepare(
 ) -> Result<Prepared, Vec<Diagnostic>> {
     let text = &crate::fill_in(text, board, sink)?;
     let (system, paddrs) = crate::place_system(text, &request.search_paths, board, sink)?;
+    check_grants(&system, sink);
     let (programs, files) = program::load(&system, &request.search_paths, &paddrs, sink);
     sink.finish_stage()?;
     let paths: Vec<_> = files.iter().map(|file| &*file.path).collect();
     let description = description::for_sdk(text, &system, &paddrs, &paths);
     let report = Report::new(&system, &programs, &paddrs, board, None);
     Ok(Prepared { description, programs: files, report })
+}
+
+/// What is granted is mapped for the device from the start.
+fn check_grants(system: &System, sink: &Sink<'_>) {
+    let tables = system.domains.iter().flat_map(|domain| &domain.grant_tables);
+    for grant in tables.flat_map(|table| &table.grants) {
+        crate::check::small_pages(system, sink, grant.region, &grant.channel.place);
+    }
 }
 
 /// The description as the SDK's tool would be given it if no two domains had one program, for tests and for those who

@@ -9,7 +9,7 @@ use image_spec::{
     Spec, Thread,
 };
 
-use crate::common::{Bench, DATA, Elf, domain, golden, table};
+use crate::common::{Bench, DATA, Elf, domain, golden, golden_bench, table};
 
 /// A segment of an image: address and bytes as the kernel loads them.
 struct Segment {
@@ -392,6 +392,34 @@ fn io_address_spaces_have_tables_for_maps_and_for_grants() {
             ("memory region table", 0x10_0020_0000, Rights::READ)
         ]
     );
+}
+
+#[test]
+fn what_is_granted_as_mapped_is_in_the_io_address_space_and_lent_by_its_row() {
+    let text = include_str!("golden/system.xml");
+    let row = "<grant channel=\"0\" mr=\"lent\" />";
+    let mapped = text.replace(row, "<grant channel=\"0\" mr=\"lent\" mapped=\"true\" />");
+    assert_ne!(mapped, text);
+    let image = golden_bench().build_whole(&mapped).unwrap();
+    let spec = spec(&image);
+    let lent = image.report.regions.iter().find(|region| region.name == "lent").unwrap();
+    let last = spec.io_maps().iter().last().unwrap();
+    assert_eq!((spec.object_name(last.frames), last.iova), ("memory region lent", lent.paddr));
+    assert_eq!(last.rights, Rights::READ_WRITE);
+    let (_, grants, _) = a_elf().symbols.into_iter().find(|(name, ..)| name == "grants").unwrap();
+    assert_eq!(word(&memory(&spec, "driver", grants, 32), 24), 0b111 | 12 << 8, "bit 2 says so");
+    assert_eq!(variable(&spec, "client", &b_elf(), "z"), 0, "setvar_row");
+}
+
+#[test]
+fn what_may_be_lent_lies_so_that_large_entries_fit() {
+    let text = include_str!("golden/system.xml");
+    let region = "<memory_region name=\"lent\" size=\"0x5000\" page_size=\"0x1000\" />";
+    let larger = text.replace(region, &region.replace("0x5000", "0x201000"));
+    assert_ne!(larger, text);
+    let image = golden_bench().build_whole(&larger).unwrap();
+    let lent = image.report.regions.iter().find(|region| region.name == "lent").unwrap();
+    assert!(lent.paddr.is_multiple_of(0x20_0000), "{:#x}", lent.paddr);
 }
 
 #[test]
