@@ -80,7 +80,7 @@ impl Domain for Clients {
         self.frames.take(source, slot, write)
     }
 
-    fn adopt_frame(&mut self, slot: u32, _device: DeviceAddress) {
+    fn adopt_frames(&mut self, slot: u32, _device: DeviceAddress, _pages: u32) {
         self.frames.adopt(slot);
     }
 

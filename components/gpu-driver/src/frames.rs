@@ -38,20 +38,26 @@ pub(crate) struct Frames {
     io_space: IoSpace,
     /// A bit for each number of the core's pool that is a frame without capability.
     adopted: [u64; 1 << (KEPT_BITS - 6)],
+    /// Invocations of frame capabilities and of places for them since the start.
+    pub(crate) invocations: u64,
 }
 
 impl Frames {
     /// Makes ready to receive.
     pub(crate) fn new() -> Self {
         cap::set_receive_slot(Self::received());
-        Self { io_space: IoSpace::from_cptr(cap::slot(IO_SPACE_SLOT)), adopted: [0; 1 << (KEPT_BITS - 6)] }
+        Self {
+            io_space: IoSpace::from_cptr(cap::slot(IO_SPACE_SLOT)),
+            adopted: [0; 1 << (KEPT_BITS - 6)],
+            invocations: 0,
+        }
     }
 
     fn adopted(&self, slot: u32) -> bool {
         self.adopted.get(slot as usize / 64).is_some_and(|word| word & 1 << (slot % 64) != 0)
     }
 
-    /// See [`intel_gpu::uapi::Domain::adopt_frame`].
+    /// See [`intel_gpu::uapi::Domain::adopt_frames`].
     pub(crate) fn adopt(&mut self, slot: u32) {
         if let Some(word) = self.adopted.get_mut(slot as usize / 64) {
             *word |= 1 << (slot % 64);
@@ -76,7 +82,7 @@ impl Frames {
 
     /// See [`intel_gpu::uapi::Domain::take_frame`].
     pub(crate) fn take(&mut self, source: Source, slot: u32, write: bool) -> Result<Frame, FrameError> {
-        let (place, _) = Self::kept(slot).ok_or(FrameError::NotAFrame)?;
+        let (place, cap) = Self::kept(slot).ok_or(FrameError::NotAFrame)?;
         let from = match source {
             Source::CNode { bits, index } => {
                 let depth = u8::try_from(bits).map_err(|_| FrameError::NoCnode)?;
@@ -84,8 +90,11 @@ impl Frames {
             }
             Source::Message => Self::received(),
         };
+        self.invocations += 1;
         place.copy_from(from, CapRights::new(true, write, false)).map_err(|_| FrameError::NotAFrame)?;
-        match Self::address_of(place) {
+        // Nobody can be called by a copy that cannot be written to either.
+        let address = if write { self.address_of(place) } else { self.address(cap) };
+        match address {
             Ok(physical) => Ok(Frame { slot, physical }),
             Err(_) => {
                 self.release(slot);
@@ -97,20 +106,28 @@ impl Frames {
     /// The physical address of what may be a frame. To call an endpoint that somebody sent in a frame's place would be to
     /// wait for its owner, for ever if that one likes; so what is asked is a copy that can only be read from, which no
     /// endpoint can be called by.
-    fn address_of(kept: Slot) -> Result<u64, cap::Error> {
+    fn address_of(&mut self, kept: Slot) -> Result<u64, cap::Error> {
         let asked = Slot::new(cap::cnode(ROOT_SLOT), ASKED, WORD_BITS);
+        self.invocations += 2;
         asked.copy_from(kept, CapRights::READ)?;
-        let answer = FrameCap::from_cptr(CPtr::new(ASKED)).address();
+        let answer = self.address(FrameCap::from_cptr(CPtr::new(ASKED)));
         asked.delete()?;
         answer
     }
 
+    fn address(&mut self, frame: FrameCap) -> Result<u64, cap::Error> {
+        self.invocations += 1;
+        frame.address()
+    }
+
     /// See [`intel_gpu::uapi::Domain::is_held`]: revoking a capability deletes all copies of it, so that its slot
     /// is empty, and takes the frame out of the I/O space.
-    pub(crate) fn is_held(&self, slot: u32, device: DeviceAddress) -> bool {
-        self.adopted(slot)
-            || Self::kept(slot)
-                .is_some_and(|(_, frame)| frame.address().is_ok_and(|address| address == device.get()))
+    pub(crate) fn is_held(&mut self, slot: u32, device: DeviceAddress) -> bool {
+        if self.adopted(slot) {
+            return true;
+        }
+        let address = Self::kept(slot).map(|(_, frame)| self.address(frame));
+        address == Some(Ok(device.get()))
     }
 
     /// How many capabilities are kept: asks the kernel about every place.
@@ -129,8 +146,9 @@ impl Frames {
 
     /// See [`intel_gpu::uapi::Domain::map_frame`]: the I/O virtual address of a lent page is its physical
     /// one; the image tool has made page tables for what may be lent.
-    pub(crate) fn map(&self, frame: Frame, write: bool) -> Result<DeviceAddress, FrameError> {
+    pub(crate) fn map(&mut self, frame: Frame, write: bool) -> Result<DeviceAddress, FrameError> {
         let (_, cap) = Self::kept(frame.slot).ok_or(FrameError::NotMappable)?;
+        self.invocations += 1;
         cap.map_io(self.io_space, frame.physical, CapRights::new(true, write, false))
             .map_err(|_| FrameError::NotMappable)?;
         Ok(DeviceAddress::new(frame.physical))
@@ -141,6 +159,7 @@ impl Frames {
         if self.adopted(slot) {
             self.adopted[slot as usize / 64] &= !(1 << (slot % 64));
         } else if let Some((place, _)) = Self::kept(slot) {
+            self.invocations += 1;
             // A capability that its owner has revoked meanwhile is gone already.
             let _ = place.delete();
         }

@@ -229,15 +229,19 @@ impl GpuDriver {
         }
     }
 
-    /// What the driver holds of others: frame capabilities as the kernel counts them, and pages as its own books do.
-    fn audit(&self) -> Reply {
+    /// What the driver holds of others: frame capabilities as the kernel counts them, and pages as its own books do. To
+    /// a message labelled 1: how many invocations of frame capabilities it has made.
+    fn audit(&self, label: u64) -> Reply {
+        if label == 1 {
+            return Reply::ok(&[self.clients.frames.invocations]);
+        }
         let lent = self.driver.as_ref().map_or(0, Driver::lent_pages);
         Reply::ok(&[self.clients.frames.held(), lent.into()])
     }
 
     fn answer(&mut self, channel: Channel, message: &MessageInfo) -> Reply {
         if self.auditor.is_some_and(|auditor| auditor.index() == channel.index()) {
-            return self.audit();
+            return self.audit(message.label());
         }
         if let Some(top) = self.top.as_mut().filter(|top| top.is(channel)) {
             return top.answer(self.driver.as_mut());

@@ -305,10 +305,12 @@ impl intel_gpu::uapi::Domain for Domain {
         Ok(intel_gpu::uapi::Frame { slot, physical: frame.physical })
     }
 
-    fn adopt_frame(&mut self, slot: u32, device: DeviceAddress) {
-        assert!(self.iommu.allows(device.get(), false), "mapped from the start");
+    fn adopt_frames(&mut self, slot: u32, device: DeviceAddress, pages: u32) {
+        let pages = u64::from(pages);
+        let mut each = (0..pages).map(|page| device.get() + page * PAGE_SIZE);
+        assert!(each.all(|page| self.iommu.allows(page, false)), "mapped from the start");
         let frame = Frame { physical: device.get(), writable: true };
-        let held = Held { frame, pages: 1, mapped: false, revoked: false, adopted: true };
+        let held = Held { frame, pages, mapped: false, revoked: false, adopted: true };
         assert!(self.held.insert(slot, held).is_none(), "slot {slot} is not free");
     }
 

@@ -90,9 +90,9 @@ pub trait Domain {
     /// [`FrameError`]; nothing is kept.
     fn take_frame(&mut self, source: Source, slot: u32, write: bool) -> Result<Frame, FrameError>;
 
-    /// Counts a frame as number `slot` (free until now) that is mapped for the device from the start, without a
-    /// capability.
-    fn adopt_frame(&mut self, slot: u32, device: DeviceAddress);
+    /// Counts pages of 4 KiB, side by side, as number `slot` (free until now) that are mapped for the device from the
+    /// start, without capabilities.
+    fn adopt_frames(&mut self, slot: u32, device: DeviceAddress, pages: u32);
 
     /// Whether the capability of number `slot` is still there; its owner may have revoked it. Always true for
     /// a frame without a capability.

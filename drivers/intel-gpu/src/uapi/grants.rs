@@ -38,28 +38,39 @@ impl Regions {
         Self { rows: mapped.map(|row| (row.paddr, alloc::vec![0; words(row)])).collect() }
     }
 
-    fn bit(&mut self, device: u64) -> Option<(&mut u64, u64)> {
-        self.rows.iter_mut().find_map(|(start, words)| {
-            let page = device.checked_sub(*start)? / PAGE_SIZE;
-            let word = words.get_mut(usize::try_from(page / 64).ok()?)?;
-            Some((word, 1 << (page % 64)))
-        })
+    /// The words with the bits of pages that are side by side, and which bits of each they are.
+    fn bits(&mut self, device: u64, pages: u32) -> Option<impl Iterator<Item = (&mut u64, u64)>> {
+        let mut rows = self.rows.iter_mut();
+        let (first, words) = rows.find_map(|(start, words)| {
+            let first = device.checked_sub(*start)? / PAGE_SIZE;
+            let end = usize::try_from((first + u64::from(pages)).div_ceil(64)).ok()?;
+            let words = words.get_mut(usize::try_from(first / 64).ok()?..end)?;
+            Some((first, words))
+        })?;
+        let mut before = first % 64;
+        let mut left = u64::from(pages);
+        Some(words.iter_mut().map(move |word| {
+            let count = left.min(64 - before);
+            let bits = u64::MAX >> (64 - count) << before;
+            (before, left) = (0, left - count);
+            (word, bits)
+        }))
     }
 
-    /// Lends a page. False if it is lent, or in no such range.
-    fn take(&mut self, device: u64) -> bool {
-        self.bit(device).is_some_and(|(word, bit)| {
-            let free = *word & bit == 0;
-            *word |= bit;
-            free
-        })
-    }
-
-    /// A page is lent no more. Pages that came as capabilities are none of these.
-    pub(crate) fn give_back(&mut self, device: u64) {
-        if let Some((word, bit)) = self.bit(device) {
-            *word &= !bit;
+    /// Lends pages that are side by side, one at least. False, and nothing has changed, if one of them is lent, or in no
+    /// such range.
+    fn take(&mut self, device: u64, pages: u32) -> bool {
+        let free =
+            self.bits(device, pages).is_some_and(|mut words| words.all(|(word, bits)| *word & bits == 0));
+        if free {
+            self.bits(device, pages).into_iter().flatten().for_each(|(word, bits)| *word |= bits);
         }
+        free
+    }
+
+    /// Pages are lent no more. Those that came as capabilities are none of these.
+    pub(crate) fn give_back(&mut self, device: u64, pages: u32) {
+        self.bits(device, pages).into_iter().flatten().for_each(|(word, bits)| *word &= !bits);
     }
 }
 
@@ -79,6 +90,8 @@ struct Offer {
     frames: u32,
     page_bits: u32,
     flags: u32,
+    /// Numbers of the pool that they take.
+    places: u32,
 }
 
 /// What was checked before the first frame is taken.
@@ -107,7 +120,7 @@ impl<H: Hardware> Driver<H> {
             return Err(Errno::Inval);
         }
         let Grant { address, sequence, count: frames, page_bits, flags, .. } = *grant;
-        let offer = Offer { address, sequence, frames, page_bits, flags };
+        let offer = Offer { address, sequence, frames, page_bits, flags, places: frames };
         let accepted = self.check_offer(domain, lender, &offer)?;
         self.keep(domain, &accepted, |driver, domain, taken| {
             for frame in 0..grant.count {
@@ -137,7 +150,7 @@ impl<H: Hardware> Driver<H> {
             return Err(Errno::Inval);
         }
         let GrantRegion { address, sequence, count: frames, flags, .. } = *grant;
-        let offer = Offer { address, sequence, frames, page_bits: SMALL_BITS, flags };
+        let offer = Offer { address, sequence, frames, page_bits: SMALL_BITS, flags, places: 1 };
         let accepted = self.check_offer(domain, lender, &offer)?;
         let channel = self.clients[lender].channel;
         let mut rows = self.grants.iter().filter(|row| row.client().is_none() && row.channel == channel);
@@ -148,16 +161,19 @@ impl<H: Hardware> Driver<H> {
             return Err(Errno::Perm);
         }
         self.keep(domain, &accepted, |driver, domain, taken| {
-            for page in 0..u64::from(grant.count) {
-                let slot = driver.lent.next_slot().ok_or(Errno::NoMem)?;
-                let device = start + page * PAGE_SIZE;
-                if !driver.regions.take(device) {
-                    return Err(Errno::Fault);
-                }
-                domain.adopt_frame(slot, DeviceAddress::new(device));
-                driver.lent.append(taken, DeviceAddress::new(device), 1);
+            // Side by side as they are, they are kept as one.
+            let slot = driver.lent.next_slot().ok_or(Errno::NoMem)?;
+            if !driver.regions.take(start, grant.count) {
+                return Err(Errno::Fault);
             }
-            Ok(())
+            let device = DeviceAddress::new(start);
+            domain.adopt_frames(slot, device, grant.count);
+            if driver.lent.append(taken, device, grant.count) {
+                return Ok(());
+            }
+            driver.regions.give_back(start, grant.count);
+            domain.release_frame(slot);
+            Err(Errno::NoMem)
         })?;
         Ok(Reply::ok(&[u64::from(grant.count)]))
     }
@@ -191,7 +207,7 @@ impl<H: Hardware> Driver<H> {
         let small_pages = u32::try_from(bytes / PAGE_SIZE).map_err(|_| Errno::Inval)?;
         let state = &self.clients[object.client];
         let allowed = state.limits.lent_pages.saturating_sub(state.lent);
-        if small_pages > allowed || offer.frames > self.lent.free_pages() {
+        if small_pages > allowed || offer.places > self.lent.free_pages() {
             return Err(Errno::NoMem);
         }
         Ok(Accepted { id, write, small_pages })
@@ -257,5 +273,65 @@ impl<H: Hardware> Driver<H> {
                 Err(other.err().unwrap_or(Errno::NoMem))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// First pages and lengths of two ranges that are mapped from the start.
+    const ROWS: [(u64, u64); 2] = [(1000, 200), (2000, 64)];
+
+    fn regions() -> Regions {
+        let row = |(first, pages)| {
+            let (paddr, size) = (first * PAGE_SIZE, pages * PAGE_SIZE);
+            GrantEntry { channel: 1, paddr, size, rights: 7 | 12 << 8 }
+        };
+        Regions::new(&ROWS.map(row))
+    }
+
+    proptest! {
+        #[test]
+        fn a_page_is_lent_once_until_it_is_given_back(
+            steps in prop::collection::vec((any::<bool>(), 0_u64..264, 1_u32..140, any::<prop::sample::Index>()), 1..200),
+        ) {
+            let mut regions = regions();
+            let mut lent: Vec<(u64, u32)> = Vec::new();
+            for (take, place, pages, which) in steps {
+                if take {
+                    let first = if place < 200 { 1000 + place } else { 2000 + place - 200 };
+                    let end = first + u64::from(pages);
+                    // A row is told by whole words; the grant table, which is asked before, by pages.
+                    let inside = ROWS.iter().any(|(start, pages)| first >= *start && end <= start + pages);
+                    let free = lent.iter().all(|(other, pages)| end <= *other || other + u64::from(*pages) <= first);
+                    if inside {
+                        prop_assert_eq!(regions.take(first * PAGE_SIZE, pages), free, "{} {}", first, pages);
+                        if free {
+                            lent.push((first, pages));
+                        }
+                    }
+                } else if !lent.is_empty() {
+                    let (first, pages) = lent.swap_remove(which.index(lent.len()));
+                    regions.give_back(first * PAGE_SIZE, pages);
+                }
+                let set: u32 = regions.rows.iter().flat_map(|(_, words)| words).map(|word| word.count_ones()).sum();
+                prop_assert_eq!(set, lent.iter().map(|(_, pages)| pages).sum::<u32>());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_mapped_nowhere_is_not_lent() {
+        let mut regions = regions();
+        assert!(!regions.take(0, 1));
+        assert!(!regions.take(999 * PAGE_SIZE, 2));
+        assert!(!regions.take(2000 * PAGE_SIZE, 65));
+        assert!(!regions.take(5000 * PAGE_SIZE, 1));
+        assert!(regions.rows.iter().all(|(_, words)| words.iter().all(|word| *word == 0)));
     }
 }

@@ -6,22 +6,25 @@ use alloc::vec::Vec;
 
 use crate::handle::Id;
 
-/// Which places of a table are in use. Finding the lowest free one looks at 64 places at a time.
+/// Which places of a table are in use. Finding the lowest free one looks at 64 places at a time, and at none of the full
+/// ones at the start.
 #[derive(Debug)]
 pub(crate) struct Places {
     words: Vec<u64>,
+    /// All words before this one are full.
+    full: usize,
     capacity: usize,
 }
 
 impl Places {
     /// `capacity` free places.
     pub(crate) fn with_capacity(capacity: usize) -> Self {
-        Self { words: vec![0; capacity.div_ceil(64)], capacity }
+        Self { words: vec![0; capacity.div_ceil(64)], full: 0, capacity }
     }
 
     /// The first place that is not in use.
     pub(crate) fn lowest_free(&self) -> Option<usize> {
-        let word = self.words.iter().position(|word| *word != u64::MAX)?;
+        let word = self.full + self.words.get(self.full..)?.iter().position(|word| *word != u64::MAX)?;
         let place = word * 64 + self.words.get(word)?.trailing_ones() as usize;
         (place < self.capacity).then_some(place)
     }
@@ -31,12 +34,16 @@ impl Places {
         if let Some(word) = self.words.get_mut(place / 64) {
             *word |= 1 << (place % 64);
         }
+        while self.words.get(self.full) == Some(&u64::MAX) {
+            self.full += 1;
+        }
     }
 
     /// Gives a place back.
     pub(crate) fn clear(&mut self, place: usize) {
         if let Some(word) = self.words.get_mut(place / 64) {
             *word &= !(1 << (place % 64));
+            self.full = self.full.min(place / 64);
         }
     }
 }
@@ -105,6 +112,8 @@ impl<T> Handles<T> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn id(number: u64) -> Id<u8> {
@@ -124,6 +133,23 @@ mod tests {
         assert_eq!(handles.insert(id(11)), Some(2));
         assert_eq!(handles.get(0), None);
         assert_eq!(handles.get(u32::MAX), None);
+    }
+
+    proptest! {
+        #[test]
+        fn the_lowest_free_place_is_the_one_that_a_look_at_all_finds(
+            steps in prop::collection::vec((any::<bool>(), 0_usize..150), 1..400),
+        ) {
+            let mut places = Places::with_capacity(150);
+            let mut taken = [false; 150];
+            for (take, place) in steps {
+                // Most of the time the lowest, as handles are.
+                let place = places.lowest_free().filter(|_| take && place > 20).unwrap_or(place);
+                if take { places.set(place) } else { places.clear(place) }
+                taken[place] = take;
+                prop_assert_eq!(places.lowest_free(), taken.iter().position(|taken| !taken));
+            }
+        }
     }
 
     #[test]

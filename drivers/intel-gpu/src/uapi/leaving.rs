@@ -244,8 +244,8 @@ impl<H: Hardware> Driver<H> {
         if !pages.is_empty() {
             self.note(Event::PagesReleased { client, pages: pages.small_pages() });
         }
-        while let Some((slot, device)) = self.lent.pop(&mut pages) {
-            self.regions.give_back(device.get());
+        while let Some((slot, device, count)) = self.lent.pop(&mut pages) {
+            self.regions.give_back(device.get(), count);
             domain.release_frame(slot);
         }
     }

@@ -2,7 +2,7 @@
 //! The pool of lent pages. The number of a page in the pool is also the number under which the domain
 //! keeps its capability, so one number names both. An object's pages are a chain through the pool in
 //! the order of their addresses: nothing is allocated to link them. A page of the pool is a frame as it was
-//! lent, of 4 KiB or 2 MiB.
+//! lent, of 4 KiB or 2 MiB; or, where frames are lent by the name of their region, all of one grant.
 
 use alloc::vec::Vec;
 
@@ -86,7 +86,8 @@ impl LentPages {
     /// does nothing, when the pool is exhausted.
     pub(crate) fn append(&mut self, chain: &mut Chain, device: DeviceAddress, small_pages: u32) -> bool {
         let slot = self.free;
-        let Some(page) = self.pages.get_mut(slot as usize) else {
+        let page = self.pages.get_mut(slot as usize).filter(|_| !crate::fail::point());
+        let Some(page) = page else {
             return false;
         };
         self.free = page.next;
@@ -120,21 +121,22 @@ impl LentPages {
         })
     }
 
-    /// Takes the first page off a chain and frees its place; returns its number and its address.
-    pub(crate) fn pop(&mut self, chain: &mut Chain) -> Option<(u32, DeviceAddress)> {
+    /// Takes the first page off a chain and frees its place; returns its number, its address and its size in pages of
+    /// 4 KiB.
+    pub(crate) fn pop(&mut self, chain: &mut Chain) -> Option<(u32, DeviceAddress, u32)> {
         let slot = chain.first;
         let page = self.pages.get_mut(slot as usize)?;
         chain.first = page.next;
         chain.len -= 1;
         chain.small_pages -= page.small_pages;
-        let device = page.device;
+        let Page { device, small_pages, .. } = *page;
         if chain.first == END {
             chain.last = END;
         }
         page.next = self.free;
         self.free = slot;
         self.free_count += 1;
-        Some((slot, device))
+        Some((slot, device, small_pages))
     }
 
     /// The number of the frame with the page of 4 KiB at `index` of a chain, and which page of the frame it is.

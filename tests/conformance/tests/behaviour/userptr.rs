@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Objects made of clients' pages: creation, and the life of their pages.
 
-use conformance::wire::{reads, writes};
+use conformance::wire::{handle, reads, whole_grant, writes};
 use conformance::{Rig, Settings, batch};
 use gpu_model::Timing;
 use gpu_protocol::{Errno, Operation, UserptrCreate};
+use intel_gpu::fail;
 use intel_gpu::uapi::ClientLimits;
 
 const PAGE: u64 = 4096;
@@ -247,4 +248,55 @@ fn pages_stay_lent_while_the_gpu_does_not_confirm_that_it_forgot_them() {
     rig.close(0, objects[1]).unwrap();
     assert_eq!(rig.driver.census().spaces, spaces - 1);
     assert_eq!(rig.domain.held(), 0);
+}
+
+/// Every allocation of what `act` does fails once, in turn; returns how many there are.
+fn each_allocation_fails(rig: &mut Rig, mut act: impl FnMut(&mut Rig) -> Result<(), Errno>) -> u32 {
+    let before = rig.snapshot();
+    for count in 0.. {
+        fail::fail_after(count);
+        let done = act(rig);
+        if !fail::succeed() {
+            done.unwrap();
+            return count;
+        }
+        assert_eq!(done, Err(Errno::NoMem), "allocation {count}");
+        assert_eq!(rig.snapshot(), before, "allocation {count}");
+    }
+    unreachable!("it succeeds at last")
+}
+
+#[test]
+fn a_creation_a_grant_and_a_use_in_which_the_nth_allocation_fails_are_enomem_and_leave_no_trace() {
+    let mut rig = Rig::new("tgl");
+    let context = rig.context_create(0, 0, &[]).unwrap();
+    let (code, data) = (rig.region(0, 1), rig.region(0, 3));
+    rig.poke(code.physical, &batch::store(DATA, 4));
+    let code_object = rig.userptr(0, code);
+    // Logical state and timeline are there before anything is counted.
+    rig.run(0, context, BLITTER, &[reads(code_object, CODE)], &[], &[code]).unwrap();
+    rig.settle();
+    // Object, range, handle.
+    let wanted = create(data.address, data.size, 0);
+    let mut object = 0;
+    let made = each_allocation_fails(&mut rig, |rig| {
+        rig.op(0, Operation::UserptrCreate, &wanted).map(|words| object = handle(words))
+    });
+    assert_eq!(made, 3);
+    let list = [writes(object, DATA), reads(code_object, CODE)];
+    assert_eq!(rig.submit(0, context, BLITTER, &list, &[]), Err(Errno::Again));
+    // A place for each page.
+    let grant = whole_grant(rig.next_request(0).unwrap(), data);
+    let lent = each_allocation_fails(&mut rig, |rig| rig.grant(0, &grant, data.cnode).map(drop));
+    assert_eq!(lent, 3);
+    // The binding, its range, a page table, the request and what it uses, at least.
+    let used = each_allocation_fails(&mut rig, |rig| {
+        // What is exhausted for a while is to be tried again.
+        let submitted = rig.submit(0, context, BLITTER, &list, &[]).map(drop);
+        submitted.map_err(|errno| if errno == Errno::Again { Errno::NoMem } else { errno })
+    });
+    assert!(used >= 5, "{used}");
+    rig.settle();
+    assert_eq!(rig.peek(data.physical), 4);
+    rig.check();
 }

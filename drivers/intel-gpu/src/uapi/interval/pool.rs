@@ -139,6 +139,9 @@ impl<V: Copy> IntervalPool<V> {
 
     /// Puts a node and its value into a free slot.
     pub(super) fn take(&mut self, node: Node, value: V) -> Result<Link, Full> {
+        if crate::fail::point() {
+            return Err(Full);
+        }
         let free = self.free;
         let link = if let Some(slot) = self.nodes.get_mut(free.0 as usize)
             && let Some(slot_value) = self.values.get_mut(free.0 as usize)

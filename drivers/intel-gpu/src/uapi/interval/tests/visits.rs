@@ -49,7 +49,12 @@ fn lookups(n: u64, overlapping: bool) -> [f64; 3] {
 fn a_lookup_among_100_000_ranges_visits_less_than_4_times_the_nodes_of_one_among_10() {
     for overlapping in [false, true] {
         let [few, many] = [10, 100_000].map(|n| lookups(n, overlapping));
-        std::println!("10: {few:?}, 100,000: {many:?}");
+        for (n, found) in [(10, few), (1_000, lookups(1_000, overlapping)), (100_000, many)] {
+            let how = if overlapping { "overlapping" } else { "adjacent" };
+            for (what, visits) in ["first", "all", "any"].into_iter().zip(found) {
+                std::println!("bench: interval-{what}-overlap-among-{n}-{how} {visits:.1} nodes");
+            }
+        }
         for (few, many) in few.into_iter().zip(many) {
             // log2(100,000 / 10) levels more, and a little for what is not perfectly balanced.
             assert!(many - few < 1.1 * 10_000_f64.log2(), "{many} against {few}, {overlapping}");
