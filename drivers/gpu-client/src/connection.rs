@@ -3,7 +3,7 @@
 
 use gpu_protocol::{
     Connect, ContextDestroy, Errno, GemClose, GetParam, Operation, Param, ReadErrorState, Reply,
-    UserptrCreate, UserptrFlags, VERSION, VmCreate, VmDestroy,
+    UserptrFlags, VERSION, VmCreate, VmDestroy,
 };
 use zerocopy::{Immutable, IntoBytes};
 
@@ -318,32 +318,6 @@ impl<T: Transport> Gpu<T> {
     /// outside the user half of the address space, `ENOMEM` when the client's quota is exhausted.
     pub fn create_userptr(&mut self, lendable: Lendable) -> Result<Object, Error> {
         self.create_userptr_with(lendable, UserptrFlags::empty())
-    }
-
-    /// As [`Self::create_userptr`], with flags: how the GPU caches its accesses, whether it may write.
-    ///
-    /// ```
-    /// # let (shared, mut gpu) = conformance::client("tgl");
-    /// # let memory: gpu_client::Lendable = shared.rig().region(0, 4).into();
-    /// use gpu_client::{Errno, Error, UserptrFlags};
-    ///
-    /// let both = UserptrFlags::UNCACHED | UserptrFlags::WRITE_THROUGH;
-    /// assert_eq!(gpu.create_userptr_with(memory, both), Err(Error::Refused(Errno::Inval)));
-    /// let object = gpu.create_userptr_with(memory, UserptrFlags::UNCACHED)?;
-    /// # Ok::<(), gpu_client::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// As [`Self::create_userptr`], and those of each of the flags; `EINVAL` for two cache policies.
-    pub fn create_userptr_with(&mut self, lendable: Lendable, flags: UserptrFlags) -> Result<Object, Error> {
-        let create = UserptrCreate {
-            user_ptr: lendable.address,
-            user_size: lendable.size,
-            flags: flags.bits(),
-            handle: 0,
-        };
-        let handle = self.ask(Operation::UserptrCreate, &create)?;
-        Ok(Object { handle: to_handle(handle)?, lendable })
     }
 
     /// Makes an object out of a part of the client's own memory, given in bytes from its start.

@@ -44,6 +44,7 @@ mod submission;
 #[cfg(feature = "microkit")]
 pub mod symbols;
 mod transport;
+mod userptr;
 
 pub use buffer::Usage;
 pub use connection::{Context, Error, Gpu, Object, Vm};

@@ -54,7 +54,8 @@ pub fn memory(address: usize, size: usize, bits: u64, slot: usize, row: u64) -> 
             cnode: cap::cnode(slot).cptr().bits(),
             // A radix that cannot be is refused by the driver.
             bits: u32::try_from(bits).unwrap_or(u32::MAX),
-            page_bits: 12,
+            // As many frames as the CNode has room for are all of it; if pages of 4 KiB would be more, they are larger.
+            page_bits: if (size as u64) >> 12 > 1 << bits.min(63) { 21 } else { 12 },
         },
     };
     let lendable = Lendable { address: address as u64, size: size as u64, frames };

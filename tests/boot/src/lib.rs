@@ -144,6 +144,12 @@ impl System {
         self
     }
 
+    /// What is booted.
+    #[must_use]
+    pub fn image(&self) -> &Image {
+        &self.image
+    }
+
     /// Where a run leaves its files.
     #[must_use]
     pub fn folder(&self) -> PathBuf {

@@ -53,6 +53,49 @@ fn a_lender_gets_its_pages_back_and_its_lies_are_refused() -> Result<()> {
     Ok(())
 }
 
+/// What the GPU's page tables in the driver's memory have of a range of physical memory: entries of 2 MiB, and others.
+fn entries(image: &boot::Image, outcome: &Outcome, region: &str) -> Result<(usize, usize)> {
+    let (tables, lent) = (image.region("gpu_dma")?, image.region(region)?);
+    let bytes = outcome.ram.read(tables.paddr, tables.size)?;
+    let words =
+        bytes.chunks_exact(8).map(|word| word.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte)));
+    // Present and writable, address in bits 12 to 47; in a page directory bit 7 is the size (PRM vol 5, page walk).
+    let leads_there = |word: &u64| {
+        let address = word & 0xffff_ffff_f000;
+        word & 3 == 3 && (lent.paddr..lent.paddr + lent.size).contains(&address)
+    };
+    let (large, small): (Vec<u64>, Vec<u64>) = words
+        .filter(leads_there)
+        .partition(|word| word & 1 << 7 != 0 && (word & 0xffff_ffff_f000).is_multiple_of(2 << 20));
+    Ok((large.len(), small.len()))
+}
+
+/// Read-only, unsynchronised and probed objects; and frames of 2 MiB, which are one entry of the page tables where the part
+/// has such entries.
+#[test]
+fn objects_have_what_their_flags_say_and_large_frames_become_large_entries() -> Result<()> {
+    for (part, read_only) in [("tgl", "are not to be had"), ("skl", "the GPU does not write read-only pages")]
+    {
+        let system = System::variant_of(&pieces(&["gpu-driver", "boot-domains"])?, "lending_flags", part)?;
+        let image = system.image().clone();
+        let outcome = boots(system, Gpu { timing: Timing::Realtime, ..Gpu::new(part) })?;
+        for told in [
+            read_only,
+            "a probe has the pages or an error",
+            "keeps its pages until it is exported",
+            "frames of 2 MiB were lent and taken back",
+            "an unprivileged client gets no unsynchronised object",
+        ] {
+            ensure!(outcome.line(told).is_some(), "nothing says {told:?}:\n{}", outcome.tail());
+        }
+        let (large, small) = entries(&image, &outcome, "large")?;
+        // Tables that are free again keep what was in them last, so that there may be more small ones.
+        let right = if part == "tgl" { (large, small) == (2, 0) } else { large == 0 && small >= 1024 };
+        ensure!(right, "{part}: {large} large entries and {small} small ones");
+    }
+    Ok(())
+}
+
 /// The README and the guide show it.
 #[test]
 fn the_smallest_client_lets_the_gpu_greet() -> Result<()> {
