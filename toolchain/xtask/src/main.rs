@@ -39,7 +39,7 @@ enum Verb {
     /// Check format and lints
     Lint,
     /// Measure in guest instructions and in wall time
-    Bench,
+    Bench(bench::Options),
     /// Compare the registers that Linux's i915 leaves written with this driver's
     Parity,
     /// Let Linux's i915 and its tests judge the device model
@@ -109,7 +109,7 @@ fn perform(verb: &Verb, workspace: &Workspace) -> (&'static str, Result<Closing>
         Verb::Image(options) => ("image", image::image(workspace, options).map(Closing::from)),
         Verb::Test => ("test", test::test(workspace)),
         Verb::Lint => ("lint", lint::lint(workspace).map(Closing::from)),
-        Verb::Bench => ("bench", bench::bench(workspace).map(Closing::from)),
+        Verb::Bench(options) => ("bench", bench::bench(workspace, options).map(Closing::from)),
         Verb::Parity => ("parity", parity::parity(workspace).map(Closing::from)),
         Verb::Oracle(options) => ("oracle", oracle::oracle(workspace, options).map(|(closing, _)| closing)),
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What the driver core does of its own above the device model, counted on the host: register accesses, writes to memory that
-//! the GPU reads, page-table entries. The tests that hold it to its bounds print what they counted.
+//! the GPU reads, page-table entries, nodes of a search for ranges. The tests that hold it to its bounds print what they counted.
 
 use anyhow::{Context as _, Result, ensure};
 use boot::Workspace;
@@ -20,7 +20,7 @@ const PEERS: &[Peer] = &[
 pub(super) fn figures(workspace: &Workspace) -> Result<Vec<Row>> {
     workspace.step("bench: register accesses, memory writes and page tables, on the host");
     let mut rows = vec![];
-    for target in [&["--test", "cost"][..], &["--lib", "a_gibibyte"]] {
+    for target in [&["--test", "cost"][..], &["--lib", "a_gibibyte"], &["--lib", "a_lookup_among"]] {
         let mut cargo = workspace.cargo("test");
         cargo.args(["-q", "-p", "intel-gpu"]).args(target).args(["--", "--nocapture", "--test-threads=1"]);
         let output = cargo.output().context("cannot start cargo")?;

@@ -14,7 +14,9 @@
 mod call;
 mod context;
 mod costs;
+mod examples;
 mod gpu;
+mod lend;
 mod model;
 mod ring;
 
@@ -64,7 +66,8 @@ pub(crate) struct Peer {
 }
 
 /// The systems, the one that tells the counter's rate first.
-const SUBJECTS: &[Subject] = &[call::SUBJECT, gpu::START, gpu::SUBJECT, context::SUBJECT, ring::SUBJECT];
+const SUBJECTS: &[Subject] =
+    &[call::SUBJECT, gpu::START, gpu::SUBJECT, context::SUBJECT, ring::SUBJECT, lend::SUBJECT];
 
 /// One `bench:` line.
 #[derive(Clone, Debug, PartialEq)]
@@ -170,12 +173,38 @@ fn measure(machine: &Machine, image: &Image) -> Result<Vec<Value>> {
     }
 }
 
-pub(crate) fn bench(workspace: &Workspace) -> Result<String> {
+/// What to measure.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Only these subjects, by the names of their folders in target/bench, and nothing on the host
+    subjects: Vec<String>,
+}
+
+impl Options {
+    fn wants(&self, subject: &Subject) -> bool {
+        self.subjects.is_empty() || self.subjects.iter().any(|name| name == subject.name)
+    }
+
+    fn check(&self) -> Result<()> {
+        for name in &self.subjects {
+            let known: Vec<_> = SUBJECTS.iter().map(|subject| subject.name).collect();
+            ensure!(known.contains(&name.as_str()), "no subject {name}: there are {}", known.join(", "));
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn bench(workspace: &Workspace, options: &Options) -> Result<String> {
+    options.check()?;
     let folder = workspace.target().join("bench");
     let model = boot::build_model(workspace)?;
     let mut table_rows = vec![];
     let mut ticks_per_second = None;
-    for bench in SUBJECTS {
+    for (place, bench) in SUBJECTS.iter().enumerate() {
+        // The first one tells the counter's rate.
+        if place > 0 && !options.wants(bench) {
+            continue;
+        }
         let pieces = Pieces::build(workspace, bench.kernel, bench.packages)?;
         let image =
             pieces.image(workspace, &workspace.root().join(bench.description), &folder.join(bench.name))?;
@@ -202,8 +231,12 @@ pub(crate) fn bench(workspace: &Workspace) -> Result<String> {
         table_rows.extend(rows(&counted, &timed, rate, bench.peer)?);
     }
     ensure!(!table_rows.is_empty(), "nothing was measured");
-    table_rows.extend(costs::figures(workspace)?);
-    let text = table(&table_rows) + &context::memory(workspace)? + &model::figures(workspace)?;
+    let mut text = String::new();
+    if options.subjects.is_empty() {
+        table_rows.extend(costs::figures(workspace)?);
+        text = examples::figures(workspace)? + &model::figures(workspace)?;
+    }
+    let text = table(&table_rows) + &text;
     print!("{text}");
     let report = folder.join("report.txt");
     write(&report, &text)?;
@@ -278,6 +311,16 @@ mod tests {
         let unknown = [Peer { figure: "other", value: 1.0 }];
         assert!(super::rows(&lines, &lines, 1e9, &unknown).is_err(), "compared with nothing");
         Ok(())
+    }
+
+    #[test]
+    fn a_subject_is_measured_alone_by_its_name_and_an_unknown_one_refused() {
+        let only = |name: &str| Options { subjects: vec![name.into()] };
+        let all = Options { subjects: vec![] };
+        assert!(all.check().is_ok() && SUBJECTS.iter().all(|subject| all.wants(subject)));
+        assert!(only("lend").check().is_ok());
+        assert_eq!(SUBJECTS.iter().filter(|subject| only("lend").wants(subject)).count(), 1);
+        assert!(only("lent").check().is_err_and(|error| error.to_string().contains("lend")));
     }
 
     #[test]
