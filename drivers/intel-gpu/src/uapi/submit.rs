@@ -21,6 +21,10 @@ use crate::trace::Event;
 /// Objects of a list that is short.
 const SHORT_LIST: usize = 4;
 
+/// Of so many submissions, scattered among all so that no pattern of clients escapes, one is looked at for a page that its
+/// owner revoked: a look is a call of the kernel. What the GPU does meanwhile ends in the IOMMU.
+const LOOKED_AT: u64 = 8;
+
 /// Most fences that one submission can wait for.
 const MAX_FENCES: usize = 16;
 
@@ -118,10 +122,15 @@ impl<H: Hardware> Driver<H> {
         Ok(started)
     }
 
-    /// Looks at one of the objects, another one each time: see [`Driver::look_for_revoked`].
+    /// Looks at one of the objects, another one each time, of one submission in [`LOOKED_AT`]: see
+    /// [`Driver::look_for_revoked`].
     fn look_at_one<D: Domain>(&mut self, domain: &mut D, objects: &Objects) {
         self.looked = self.looked.wrapping_add(1);
-        let chosen = (scatter(self.looked) & 0xffff_ffff) % (objects.len() as u64).max(1);
+        let scattered = scatter(self.looked);
+        if scattered >> (u64::BITS - LOOKED_AT.ilog2()) != 0 {
+            return;
+        }
+        let chosen = (scattered & 0xffff_ffff) % (objects.len() as u64).max(1);
         let chosen = usize::try_from(chosen).ok().and_then(|chosen| objects.get(chosen));
         if let Some(id) = chosen.map(|listed| listed.id) {
             self.look_for_revoked(domain, id, false);

@@ -524,7 +524,7 @@ fn a_page_that_its_owner_revokes_is_noticed_and_asked_for_again() {
             client.rig.domain.revoke(physical + page * PAGE);
             assert_eq!(client.rig.domain.held(), 4);
             let mut noticed = false;
-            for _ in 0..64 {
+            for _ in 0..512 {
                 for _ in 0..page {
                     client
                         .rig
@@ -534,6 +534,9 @@ fn a_page_that_its_owner_revokes_is_noticed_and_asked_for_again() {
                 let list = [writes(client.data.0, DATA), reads(client.code.0, CODE)];
                 noticed |= client.rig.submit(0, client.context, BLITTER, &list, &[]) == Err(Errno::Again);
                 client.rig.settle();
+                if noticed {
+                    break;
+                }
             }
             assert!(noticed && client.rig.driver.revoked() == page, "{platform}, page {page}");
             let held = |rig: &Rig| (0..4).any(|page| rig.domain.holds(physical + page * PAGE));
