@@ -252,3 +252,39 @@ fn large_frames_become_large_entries_and_come_back_whole() {
         rig.check();
     }
 }
+
+/// A kernel that maps frames of 4 KiB for devices and no others, as published ones do.
+#[test]
+fn a_large_frame_that_the_kernel_does_not_map_is_efault_and_by_its_region_it_becomes_a_large_entry() {
+    let mut settings = Settings::new("tgl");
+    let physical = conformance::client_memory(1);
+    let row =
+        |rights| gpu_protocol::GrantEntry { channel: channel(0), paddr: physical, size: 2 << 20, rights };
+    // By capability, as frames of 2 MiB; and mapped from the start, the third row of the client.
+    settings.rows = vec![row(3 | 21 << 8), row(7 | 12 << 8)];
+    let mut rig = Rig::with(settings);
+    let context = rig.context_create(0, 0, &[]).unwrap();
+    let (cnode, cnode_bits) = rig.cnode(vec![Some(Capability::Large(Frame { physical, writable: true }))]);
+    let address = 1_u64 << 42;
+    let object = rig.userptr_create(0, address, 2 << 20).unwrap();
+    let list = [reads(object, 0x20_0000)];
+    rig.poke(physical, &batch::store(0x20_0000 + 0x12_3000, 9));
+    assert_eq!(rig.submit(0, context, BLITTER, &list, &[]), Err(Errno::Again));
+    let sequence = rig.next_request(0).unwrap().sequence;
+    let flags = GrantFlags::WRITE.bits();
+    let large = Grant { address, sequence, first: 0, count: 1, page_bits: 21, cnode_bits, flags, rsvd: 0 };
+    rig.limit_maps(0);
+    rig.refused_with(0, Operation::GrantCnode, &large, Some(cnode), Errno::Fault);
+    let by_name =
+        gpu_protocol::GrantRegion { address, sequence, offset: 0, region: 3, count: 512, flags, rsvd: 0 };
+    assert_eq!(rig.op(0, Operation::GrantRegion, &by_name), Ok([512, 0, 0, 0]));
+    rig.submit(0, context, BLITTER, &list, &[]).unwrap();
+    rig.settle();
+    assert_eq!(rig.peek(physical + 0x12_3000), 9);
+    let leaves = rig.model().translations(0x20_0000);
+    let ours = leaves.iter().filter(|leaf| leaf.page == physical);
+    assert_eq!(ours.map(|leaf| leaf.size).collect::<Vec<_>>(), [2 << 20]);
+    assert!(rig.invalidate(0, address, address + PAGE).unwrap().is_done());
+    assert_eq!(rig.domain.held(), 0);
+    rig.check();
+}

@@ -107,6 +107,27 @@ fn a_range_is_eagain_while_a_closed_object_waits_for_the_gpu() {
 }
 
 #[test]
+fn what_has_finished_unnoticed_is_noticed_before_ranges_are_compared() {
+    let mut rig = Rig::new("tgl");
+    rig.set_timing(Timing::Busy);
+    let context = rig.context_create(0, 0, &[]).unwrap();
+    let (code, data) = (rig.region(0, 1), rig.region(0, 2));
+    rig.poke(code.physical, &batch::store(DATA, 1));
+    let objects = [rig.userptr(0, data), rig.userptr(0, code)];
+    let list = [writes(objects[0], DATA), reads(objects[1], CODE)];
+    rig.run(0, context, BLITTER, &list, &[], &[code, data]).unwrap();
+    rig.close(0, objects[0]).unwrap();
+    rig.refused(0, Operation::UserptrCreate, &create(data.address, PAGE, 0), Errno::Again);
+    // The batch ends, and nobody tells the driver.
+    rig.set_timing(Timing::Instant);
+    rig.model().run_until_idle(10_000_000);
+    assert_eq!(rig.peek(data.physical), 1);
+    assert!(rig.userptr_create(0, data.address, PAGE).is_ok());
+    rig.settle();
+    rig.check();
+}
+
+#[test]
 fn a_dying_object_beside_a_live_one_is_einval_for_a_range_over_both() {
     let mut rig = Rig::new("tgl");
     rig.set_timing(Timing::Busy);
