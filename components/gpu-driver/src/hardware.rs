@@ -2,7 +2,7 @@
 //! The GPU and the driver's own memory as the core wants them: [`intel_gpu::Hardware`] over what
 //! system.xml maps.
 
-use intel_gpu::address::{DeviceAddress, DmaOffset};
+use intel_gpu::address::{DeviceAddress, DmaOffset, DmaPage};
 use intel_gpu::platform::{Clock, DmaMemory, Mmio};
 use intel_gpu::trace::Event;
 use pci::{Address, PortAccess};
@@ -84,6 +84,24 @@ impl DmaMemory for Machine {
 
     fn write_u64(&mut self, at: DmaOffset, value: u64) {
         self.dma.write(at.0, value);
+    }
+
+    fn write_dwords(&mut self, at: DmaOffset, dwords: &[u32]) {
+        self.dma.write_row(at.0, dwords.iter().copied());
+    }
+
+    fn write_u64_run(&mut self, at: DmaOffset, first: u64, step: u64, count: usize) {
+        let mut next = first;
+        let values = (0..count).map(|_| {
+            let value = next;
+            next = value.wrapping_add(step);
+            value
+        });
+        self.dma.write_row(at.0, values);
+    }
+
+    fn copy_page(&mut self, from: DmaPage, to: DmaPage) {
+        self.dma.copy_row(from.at(0).0, to.at(0).0, 4096);
     }
 
     fn flush(&mut self, at: DmaOffset, bytes: usize) {

@@ -58,9 +58,7 @@ impl<const N: usize> Consumer<N> {
         }
         let slot = self.layout.slot(self.head);
         let mut entry = [0; N];
-        for (word, value) in entry.iter_mut().enumerate() {
-            *value = words.load(slot + word, Relaxed);
-        }
+        words.load_row(slot, &mut entry);
         self.head += 1;
         Ok(Some(entry))
     }

@@ -82,9 +82,7 @@ impl<const N: usize> Producer<N> {
             return Err(PushError::Full);
         }
         let slot = self.layout.slot(self.tail);
-        for (word, value) in entry.iter().enumerate() {
-            words.store(slot + word, *value, Relaxed);
-        }
+        words.store_row(slot, entry);
         self.tail += 1;
         Ok(())
     }

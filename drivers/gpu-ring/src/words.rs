@@ -24,6 +24,20 @@ pub trait Words {
     /// Writes a word; nothing happens outside.
     fn store(&self, index: usize, value: u64, order: Ordering);
 
+    /// Reads words in a row, each by itself and without order; 0 outside.
+    fn load_row(&self, first: usize, values: &mut [u64]) {
+        for (index, value) in (first..).zip(values) {
+            *value = self.load(index, Ordering::Relaxed);
+        }
+    }
+
+    /// Writes words in a row, each by itself and without order; nothing happens outside.
+    fn store_row(&self, first: usize, values: &[u64]) {
+        for (index, value) in (first..).zip(values) {
+            self.store(index, *value, Ordering::Relaxed);
+        }
+    }
+
     /// A sequentially consistent fence.
     fn fence(&self) {
         atomic::fence(Ordering::SeqCst);
@@ -42,6 +56,19 @@ impl Words for Window {
     fn store(&self, index: usize, value: u64, order: Ordering) {
         if let Some(word) = self.atomic(index) {
             word.store(value, order);
+        }
+    }
+
+    // An entry of a ring lies inside as a whole, and is looked up once.
+    fn load_row(&self, first: usize, values: &mut [u64]) {
+        for (word, value) in self.atomics(first, values.len()).iter().zip(values) {
+            *value = word.load(Ordering::Relaxed);
+        }
+    }
+
+    fn store_row(&self, first: usize, values: &[u64]) {
+        for (word, value) in self.atomics(first, values.len()).iter().zip(values) {
+            word.store(*value, Ordering::Relaxed);
         }
     }
 }
@@ -73,6 +100,14 @@ impl<W: Words + ?Sized> Words for &W {
 
     fn store(&self, index: usize, value: u64, order: Ordering) {
         W::store(self, index, value, order);
+    }
+
+    fn load_row(&self, first: usize, values: &mut [u64]) {
+        W::load_row(self, first, values);
+    }
+
+    fn store_row(&self, first: usize, values: &[u64]) {
+        W::store_row(self, first, values);
     }
 
     fn fence(&self) {

@@ -36,6 +36,13 @@ pub trait DmaMemory {
     /// Writes 64 bits at a multiple of 8, in one access.
     fn write_u64(&mut self, at: DmaOffset, value: u64);
 
+    /// Writes 32-bit values in a row, at a multiple of 4, each in one access.
+    fn write_dwords(&mut self, at: DmaOffset, dwords: &[u32]) {
+        for (index, dword) in dwords.iter().enumerate() {
+            self.write_u32(at.add(index * 4), *dword);
+        }
+    }
+
     /// Writes `count` 64-bit values: `first`, `first + step`, `first + 2*step`, ...
     fn write_u64_run(&mut self, at: DmaOffset, first: u64, step: u64, count: usize) {
         let mut value = first;
@@ -185,6 +192,9 @@ impl<H: DmaMemory, T> DmaMemory for Traced<H, T> {
     }
     fn write_u64(&mut self, at: DmaOffset, value: u64) {
         self.hardware.write_u64(at, value);
+    }
+    fn write_dwords(&mut self, at: DmaOffset, dwords: &[u32]) {
+        self.hardware.write_dwords(at, dwords);
     }
     fn write_u64_run(&mut self, at: DmaOffset, first: u64, step: u64, count: usize) {
         self.hardware.write_u64_run(at, first, step, count);

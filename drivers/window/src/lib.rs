@@ -31,6 +31,11 @@ pub trait Word: Copy + sealed::Sealed {
 /// Bytes that the CPU's caches keep together.
 const CACHE_LINE: usize = 64;
 
+/// Bytes from an offset to the next multiple of 8.
+const fn to_quadword(offset: usize) -> usize {
+    offset.wrapping_neg() % size_of::<u64>()
+}
+
 /// All stores before are visible to devices before any store after.
 pub fn store_fence() {
     // SAFETY: MFENCE touches no memory. It orders CLFLUSH too, which SFENCE does only for CLFLUSHOPT.
@@ -123,45 +128,105 @@ impl Window {
         Some(unsafe { AtomicU64::from_ptr(self.base.add(offset).cast::<u64>().as_ptr()) })
     }
 
-    /// Copies bytes out. Returns false, with nothing copied, if the range is not inside.
+    /// `count` quadwords from the `index`th on as atomics. None if they do not all lie inside.
+    #[must_use]
+    pub fn atomics(&self, index: usize, count: usize) -> &[AtomicU64] {
+        let bytes = |words: usize| words.checked_mul(size_of::<u64>());
+        let (Some(offset), Some(len)) = (bytes(index), bytes(count)) else { return &[] };
+        if !self.contains(offset, len) {
+            return &[];
+        }
+        // SAFETY: as in `atomic`, for each of the words, which all lie inside.
+        unsafe { core::slice::from_raw_parts(self.base.as_ptr().add(offset).cast(), count) }
+    }
+
+    /// Writes words in a row, each in one access, from the first to the last. Unless all lie inside and the offset is
+    /// aligned nothing is written.
+    pub fn write_row<T: Word>(&mut self, offset: usize, values: impl ExactSizeIterator<Item = T>) {
+        let Some(len) = values.len().checked_mul(size_of::<T>()) else { return };
+        if !offset.is_multiple_of(size_of::<T>()) || !self.contains(offset, len) {
+            return;
+        }
+        let mut at = self.base.as_ptr().wrapping_add(offset).cast::<T>();
+        for value in values.take(len / size_of::<T>()) {
+            // SAFETY: one of the words that were found to lie inside; aligned because the base is and the offset is.
+            unsafe { at.write_volatile(value) };
+            at = at.wrapping_add(1);
+        }
+    }
+
+    /// Copies quadwords inside the window, each in one access, from the first to the last. Unless source and
+    /// destination lie inside and are aligned nothing is copied.
+    pub fn copy_row(&mut self, from: usize, to: usize, bytes: usize) {
+        let aligned = (from | to | bytes).is_multiple_of(size_of::<u64>());
+        if !aligned || !self.contains(from, bytes) || !self.contains(to, bytes) {
+            return;
+        }
+        let base = self.base.as_ptr();
+        let (mut source, mut destination) =
+            (base.wrapping_add(from).cast::<u64>(), base.wrapping_add(to).cast::<u64>());
+        for _ in 0..bytes / size_of::<u64>() {
+            // SAFETY: both words lie inside, and are aligned because the base and the offsets are.
+            unsafe { destination.write_volatile(source.read_volatile()) };
+            (source, destination) = (source.wrapping_add(1), destination.wrapping_add(1));
+        }
+    }
+
+    /// Copies bytes out, quadwords in one access each where the window's are aligned. Returns false, with nothing copied, if
+    /// the range is not inside.
     #[must_use]
     pub fn read_bytes(&self, offset: usize, bytes: &mut [u8]) -> bool {
         if !self.contains(offset, bytes.len()) {
             return false;
         }
-        let mut position = 0;
-        while position < bytes.len() {
-            let left = bytes.len() - position;
-            if left >= 8 && (offset + position).is_multiple_of(8) {
-                let word = self.read::<u64>(offset + position).to_le_bytes();
-                bytes[position..position + 8].copy_from_slice(&word);
-                position += 8;
-            } else {
-                bytes[position] = self.read(offset + position);
-                position += 1;
-            }
+        let (first, rest) = bytes.split_at_mut(to_quadword(offset).min(bytes.len()));
+        let mut from = self.base.as_ptr().wrapping_add(offset);
+        for byte in first {
+            // SAFETY: inside, as was found above, and so are all below.
+            *byte = unsafe { from.read_volatile() };
+            from = from.wrapping_add(1);
+        }
+        let mut quadwords = rest.chunks_exact_mut(size_of::<u64>());
+        for quadword in &mut quadwords {
+            // SAFETY: aligned: what was not has been read already.
+            quadword.copy_from_slice(&unsafe { from.cast::<u64>().read_volatile() }.to_le_bytes());
+            from = from.wrapping_add(size_of::<u64>());
+        }
+        for byte in quadwords.into_remainder() {
+            // SAFETY: as above.
+            *byte = unsafe { from.read_volatile() };
+            from = from.wrapping_add(1);
         }
         true
     }
 
-    /// Copies bytes in. Returns false, with nothing copied, if the range is not inside.
+    /// Copies bytes in, quadwords in one access each where the window's are aligned. Returns false, with nothing copied, if
+    /// the range is not inside.
     #[must_use]
     pub fn write_bytes(&mut self, offset: usize, bytes: &[u8]) -> bool {
         if !self.contains(offset, bytes.len()) {
             return false;
         }
-        let mut position = 0;
-        while position < bytes.len() {
-            let left = bytes.len() - position;
-            if left >= 8 && (offset + position).is_multiple_of(8) {
-                let mut word = [0; 8];
-                word.copy_from_slice(&bytes[position..position + 8]);
-                self.write(offset + position, u64::from_le_bytes(word));
-                position += 8;
-            } else {
-                self.write(offset + position, bytes[position]);
-                position += 1;
-            }
+        let (first, rest) = bytes.split_at(to_quadword(offset).min(bytes.len()));
+        let mut to = self.base.as_ptr().wrapping_add(offset);
+        for byte in first {
+            // SAFETY: inside, as was found above, and so are all below.
+            unsafe { to.write_volatile(*byte) };
+            to = to.wrapping_add(1);
+        }
+        let quadwords = rest.chunks_exact(size_of::<u64>());
+        let last = quadwords.remainder();
+        for quadword in quadwords {
+            let mut word = [0; size_of::<u64>()];
+            word.copy_from_slice(quadword);
+            // SAFETY: aligned: what was not has been written already.
+            unsafe { to.cast::<u64>().write_volatile(u64::from_le_bytes(word)) };
+            to = to.wrapping_add(size_of::<u64>());
+        }
+        for byte in last {
+            // SAFETY: as above.
+            unsafe { to.write_volatile(*byte) };
+            to = to.wrapping_add(1);
         }
         true
     }
@@ -247,6 +312,25 @@ mod tests {
         assert_eq!(window.read::<u64>(16), 9);
         assert!(window.atomic(3).is_none() && window.atomic(usize::MAX).is_none());
         assert!(window.atomic(usize::MAX / 8 + 1).is_none());
+    }
+
+    #[test]
+    fn rows_are_written_and_copied_as_a_whole_or_not_at_all() {
+        let mut memory = [0; 8];
+        let mut window = window(&mut memory);
+        window.write_row(4, [1_u32, 2, 3].into_iter());
+        window.write_row(16, [4_u64, 5].into_iter());
+        window.copy_row(16, 40, 16);
+        // The end is outside, the offset is not aligned, the end is beyond all addresses.
+        window.write_row(56, [9_u64, 9].into_iter());
+        window.write_row(2, [9_u32].into_iter());
+        window.write_row(usize::MAX - 7, [9_u64, 9].into_iter());
+        window.copy_row(0, 56, 16);
+        window.copy_row(4, 48, 8);
+        let words = window.atomics(0, 8).iter().map(|word| word.load(core::sync::atomic::Ordering::Relaxed));
+        assert_eq!(words.collect::<Vec<_>>(), [1 << 32, 3 << 32 | 2, 4, 5, 0, 4, 5, 0]);
+        assert!(window.atomics(7, 2).is_empty() && window.atomics(usize::MAX, 1).is_empty());
+        assert!(window.atomics(1, usize::MAX / 8).is_empty());
     }
 
     #[test]

@@ -40,14 +40,15 @@ impl<'a, M: DmaMemory> Writer<'a, M> {
     }
 
     fn put(&mut self, dword: u32) {
-        self.memory.write_u32(self.start.add(self.written as usize * 4), dword);
-        self.written += 1;
+        self.put_all(&[dword]);
     }
 
-    fn put_all(&mut self, dwords: &[u32]) {
-        for dword in dwords {
-            self.put(*dword);
-        }
+    fn put_all<const N: usize>(&mut self, dwords: &[u32; N]) {
+        self.memory.write_dwords(self.start.add(self.written as usize * 4), dwords);
+        // CAST: a few dwords.
+        #[expect(clippy::cast_possible_truncation)]
+        let count = const { N as u32 };
+        self.written += count;
     }
 
     /// Requests and tails are 8-byte aligned.
