@@ -4,7 +4,7 @@
 //! ```text
 //!   init       ports ─► PCI function ─► Machine ─► Gpu ─► Driver
 //!   protected  client's call ─► Driver::call ─► reply
-//!   notified   MSI   ─► Driver::interrupt ─► points published, clients notified ─► acknowledge
+//!   notified   MSI   ─► Driver::interrupt ─► points published, clients notified
 //!              client ─► Driver::serve_rings, as every time that the driver is woken
 //!              alarm ─► Driver::tick, while the GPU has work: what interrupts do not tell
 //! ```
@@ -208,11 +208,13 @@ impl GpuDriver {
 
     /// Says that a request has hung, once: its client can read the whole record.
     fn tell_of_hang(&mut self) {
+        if self.told_of_hang {
+            return;
+        }
         let state = self.driver.as_ref().and_then(Driver::error_state);
-        if let Some(first) = state.and_then(|state| state.lines().next())
-            && !core::mem::replace(&mut self.told_of_hang, true)
-        {
+        if let Some(first) = state.and_then(|state| state.lines().next()) {
             debug_println!("gpu_driver: {first}");
+            self.told_of_hang = true;
         }
     }
 
@@ -271,7 +273,8 @@ impl Handler for GpuDriver {
             if let Some(driver) = &mut self.driver {
                 driver.interrupt(&mut self.clients);
             }
-            acknowledge(self.interrupt);
+            // Not acknowledged: the kernel cannot mask a message, and comes with the next one all the same (seL4:
+            // plat/pc99/machine/interrupt.h, `maskInterrupt`).
         }
         if channels.contains(self.alarm.interrupt()) {
             self.alarm.expired();
