@@ -110,6 +110,29 @@ fn the_registers_in_it_are_the_engines() {
 }
 
 #[test]
+fn the_text_says_what_was_submitted_and_which_engine_and_context_hung_as_i915_does() {
+    // The engine's bit among i915's engines; the clock of the contexts' timestamps runs.
+    for (platform, class, bit) in [
+        ("tgl", EngineClass::Copy, 2),
+        ("skl", EngineClass::Video, 4),
+        ("icl", EngineClass::VideoEnhance, 0x40),
+    ] {
+        let (_, text) = hang(platform, class);
+        let generation = text.strip_prefix("GPU HANG: ecode ").and_then(|rest| rest.split(':').nth(1));
+        assert_eq!(generation.map(|mask| u32::from_str_radix(mask, 16)), Some(Ok(bit)), "{text}");
+        let line = |start: &str| text.lines().find(|line| line.starts_with(start));
+        assert!(line("  ELSP[0]:  pid 0, seqno ").is_some(), "{text}");
+        let context = line("  Active context: context").expect("a line of it");
+        let (_, runtime) = context.split_once("runtime total ").expect("as i915 has it");
+        let (total, average) = runtime.split_once("ns, avg ").expect("as i915 has it");
+        assert!(
+            total.parse::<u64>().is_ok() && average.trim_end_matches("ns").parse::<u64>().is_ok(),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn only_the_first_hang_is_recorded_until_the_record_is_cleared() {
     let (mut rig, first) = hang("tgl", EngineClass::Copy);
     let context = rig.context(EngineClass::Render);

@@ -13,8 +13,9 @@ use core::fmt::{self, Write};
 
 use super::{ContextId, Gpu, RequestId};
 use crate::address::{GpuVirtual, PAGE_SIZE};
-use crate::device::Generation;
+use crate::device::{EngineClass, EngineId, Generation};
 use crate::engine::commands::BATCH_START;
+use crate::engine::image::slot;
 use crate::mmio::EngineBase;
 use crate::mmio::regs::{
     FaultData0Gen8, FaultData0Gen12, FaultData1Gen8, FaultData1Gen12, FaultGen8, FaultGen12,
@@ -48,6 +49,11 @@ pub(crate) struct Hang {
 }
 
 impl ErrorState {
+    /// Bytes that it takes beside itself.
+    pub(crate) const fn bytes() -> usize {
+        BYTES
+    }
+
     pub(crate) fn new() -> Self {
         Self { text: Vec::with_capacity(BYTES), fresh: None }
     }
@@ -114,6 +120,17 @@ const LATER_REGISTERS: [(&str, u32, Option<u32>); 4] = [
     ("RC PSMI: ", 0x050, None),
     ("GFX_MODE: ", 0x29c, None),
 ];
+
+/// An engine's bit in the first line (i915: `intel_engine_id`).
+const fn engine_mask(engine: EngineId) -> u32 {
+    let first = match engine.class {
+        EngineClass::Render => 0,
+        EngineClass::Copy => 1,
+        EngineClass::Video => 2,
+        EngineClass::VideoEnhance => 6,
+    };
+    1 << (first + engine.instance)
+}
 
 impl<H: Hardware> Gpu<H> {
     /// The text of the first hang since the start or since it was cleared.
@@ -200,7 +217,7 @@ impl<H: Hardware> Gpu<H> {
         writeln!(
             out,
             "GPU HANG: ecode {version}:{:x}:{command:08x}, on {}",
-            1 << engine,
+            engine_mask(self.engines[engine].id),
             self.engines[engine].id.name()
         )?;
         writeln!(out, "Kernel: seL4")?;
@@ -212,6 +229,7 @@ impl<H: Hardware> Gpu<H> {
         writeln!(out, "Platform: {:?}", self.platform.name)?;
         writeln!(out, "PCI ID: 0x{:04x}", self.identity.device)?;
         writeln!(out, "PCI Revision: 0x{:02x}", self.identity.revision)?;
+        // The memory that the GPU reaches is what its I/O address space maps: there is no system without.
         writeln!(out, "IOMMU enabled?: 1")?;
         let (fault, data1, data0) = if generation == Generation::Gen12 {
             let fault: FaultGen12 = self.bus.read();
@@ -251,7 +269,11 @@ impl<H: Hardware> Gpu<H> {
             writeln!(out, "  PDP{index}: 0x{value:016x}")?;
         }
         writeln!(out, "  engine reset count: {}", self.statistics.engine_resets)?;
-        for (port, id) in self.engines[engine].ports.active.into_iter().enumerate() {
+        // What was submitted and not acknowledged comes behind what runs.
+        let ports = &self.engines[engine].ports;
+        let pending = ports.pending.map_or([None; 2], |(elements, _)| elements);
+        let submitted = ports.active.into_iter().chain(pending).filter(Option::is_some);
+        for (port, id) in submitted.enumerate() {
             let Some(context) = id.and_then(|id| self.contexts.get(id)) else { continue };
             let first = context.first.and_then(|first| self.requests.get(first));
             if let Some(first) = first {
@@ -267,10 +289,15 @@ impl<H: Hardware> Gpu<H> {
             }
         }
         let Some(found) = self.contexts.get(context) else { return Ok(()) };
+        // As of when it last left the hardware. The average is over the requests of its timeline.
+        let ticks = self.bus.hw.read_u32(found.state.at(slot::CONTEXT_TIMESTAMP * 4));
+        let total = u64::from(ticks) * 1_000_000_000 / u64::from(self.fuses.timestamp_hz.max(1));
         writeln!(
             out,
-            "  Active context: {context:?}[0] prio {}, guilty 1 active 1, seqno {seqno}",
-            found.priority
+            "  Active context: context{}[0] prio {}, guilty 1 active 1, runtime total {total}ns, avg {}ns",
+            context.index(),
+            found.priority,
+            total / seqno.max(1)
         )
     }
 

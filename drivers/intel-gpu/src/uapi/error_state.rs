@@ -12,16 +12,26 @@ use super::job::Job;
 use super::space::Binding;
 use crate::gpu::{BATCH_BYTES, ErrorText, Hang};
 use crate::handle::Id;
+use crate::memory::Cache;
 use crate::platform::Hardware;
 
 impl<H: Hardware> Driver<H> {
     /// Adds to the record of a hang, if there is a new one. To be done before the request is forgotten.
     pub(crate) fn describe_hang<D: Domain>(&mut self, domain: &mut D) {
-        let Some(hang) = self.gpu.take_hang() else { return };
+        if let Some(hang) = self.gpu.take_hang() {
+            self.describe(domain, &hang);
+        }
+    }
+
+    /// By itself, so that the way past it needs no room for a page.
+    #[cold]
+    #[inline(never)]
+    fn describe<D: Domain>(&mut self, domain: &mut D, hang: &Hang) {
         let Some(job) = self.jobs.get(Id::from_raw(hang.cookie)).copied() else { return };
         self.hung = Some(job.client);
         let mut page = [0; BATCH_BYTES];
-        let batch = self.read_batch(domain, &job, &hang, &mut page);
+        let batch = self.read_batch(domain, &job, hang, &mut page);
+        let llc = self.gpu.platform().has_llc;
         let text = self.gpu.error_text();
         if let (Some(len), Some(at)) = (batch, hang.batch) {
             let dwords = page.get(..len).unwrap_or(&[]).chunks_exact(4);
@@ -31,10 +41,17 @@ impl<H: Hardware> Driver<H> {
         let count = uses(&self.uses, &job).count();
         let _ = writeln!(text, "Active ({}) [{count}]:", hang.engine);
         for used in uses(&self.uses, &job) {
-            // Every mapping is coherent.
-            let lent = self.objects.get(used.object).is_some_and(|object| object.memory.is_none());
-            if let Some(binding) = self.bindings.get(used.binding) {
-                let _ = write_binding(text, binding, if lent { " userptr" } else { "" });
+            let object = self.objects.get(used.object);
+            if let (Some(binding), Some(object)) = (self.bindings.get(used.binding), object) {
+                // i915: `i915_cache_level_str`.
+                let cached = match object.cache {
+                    Cache::Coherent if llc => " LLC",
+                    Cache::Coherent => " snooped",
+                    Cache::Uncached => " uncached",
+                    Cache::WriteThrough => " WT",
+                };
+                let marks = if object.memory.is_none() { " userptr" } else { "" };
+                let _ = write_binding(text, binding, marks, cached);
             }
         }
     }
@@ -118,8 +135,8 @@ fn uses<'a>(
 }
 
 /// One line of the list of buffers: address, bytes, domains that read and that write it, marks.
-fn write_binding(out: &mut ErrorText, binding: &Binding, marks: &str) -> core::fmt::Result {
+fn write_binding(out: &mut ErrorText, binding: &Binding, marks: &str, cached: &str) -> core::fmt::Result {
     let at = binding.range.start().canonical();
     let (high, low, bytes) = (at >> 32, at & 0xffff_ffff, binding.range.bytes());
-    writeln!(out, "    {high:08x}_{low:08x} {bytes:8} 02 02{marks} snooped or LLC")
+    writeln!(out, "    {high:08x}_{low:08x} {bytes:8} 02 02{marks}{cached}")
 }

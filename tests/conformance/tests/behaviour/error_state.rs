@@ -72,8 +72,8 @@ fn the_text_lists_what_was_bound_marked_as_userptr_and_holds_the_batch() {
         let mut rig = hung(platform);
         let text = text(&mut rig, 0);
         assert!(text.contains("Active (bcs0) [2]:\n"), "{text}");
-        assert!(text.contains("    00000005_00000000    12288 02 02 userptr snooped or LLC\n"), "{text}");
-        assert!(text.contains("    00000000_00100000     4096 02 02 userptr snooped or LLC\n"), "{text}");
+        assert!(text.contains("    00000005_00000000    12288 02 02 userptr LLC\n"), "{text}");
+        assert!(text.contains("    00000000_00100000     4096 02 02 userptr LLC\n"), "{text}");
         let mut decoder = Command::new("intel_error_decode")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
