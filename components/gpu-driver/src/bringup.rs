@@ -4,12 +4,14 @@
 use gpu_protocol::GrantEntry;
 use intel_gpu::address::DeviceAddress;
 use intel_gpu::device::PciIdentity;
-use intel_gpu::uapi::{ClientConfig, Driver, DriverConfig};
-use intel_gpu::{Config, Error, Gpu, InitError};
+use intel_gpu::platform::DmaMemory as _;
+use intel_gpu::uapi::{ClientConfig, Driver, Sizes};
+use intel_gpu::{Error, Gpu, InitError};
 use pci::{Bar, Command, ConfigSpace, Function, Message};
 
 use crate::board::{Board, Mismatch, NoFunction, NoMemory};
 use crate::hardware::Machine;
+use crate::heap;
 
 /// Configuration register GGC (PRM: "GMCH Graphics Control", offset 0x50).
 const GGC: u8 = 0x50;
@@ -30,6 +32,13 @@ pub(crate) enum BringUpError {
     Init(InitError),
     /// The clients' part could not be set up.
     Clients(Error),
+    /// The pools for what the clients may have do not fit into the domain's memory.
+    Memory {
+        /// Bytes that they need.
+        needed: usize,
+        /// Bytes that there are.
+        free: usize,
+    },
 }
 
 impl From<pci::Error> for BringUpError {
@@ -50,6 +59,13 @@ impl core::fmt::Display for BringUpError {
             }
             Self::Init(error) => error.fmt(f),
             Self::Clients(error) => write!(f, "clients: {error}"),
+            Self::Memory { needed, free } => write!(
+                f,
+                "what system.xml lets the clients have takes {} KiB of the driver's memory, and there are {} KiB: lower \
+                 their limits, or map a region of that size as `gpu_heap`",
+                needed.div_ceil(1024),
+                free >> 10
+            ),
         }
     }
 }
@@ -95,10 +111,15 @@ pub(crate) fn start(
     clients: &[ClientConfig],
     grants: &[GrantEntry],
 ) -> Result<Driver<Machine>, BringUpError> {
-    let mut gpu = Gpu::init(machine, identity, Config::default()).map_err(BringUpError::Init)?;
+    let mut sizes = Sizes::of(clients);
+    sizes.driver.lent_pages = 1 << crate::frames::KEPT_BITS;
+    let (needed, free) = (sizes.bytes(machine.page_count(), clients, grants), heap::free());
+    if needed > free {
+        return Err(BringUpError::Memory { needed, free });
+    }
+    let mut gpu = Gpu::init(machine, identity, sizes.gpu).map_err(BringUpError::Init)?;
     gpu.test_interrupt().map_err(BringUpError::Clients)?;
-    let config = DriverConfig { lent_pages: 1 << crate::frames::KEPT_BITS, ..DriverConfig::DEFAULT };
-    Driver::new(gpu, config, clients, grants).map_err(BringUpError::Clients)
+    Driver::new(gpu, sizes.driver, clients, grants).map_err(BringUpError::Clients)
 }
 
 /// Takes the GPU off the bus: it accesses no memory and sends no interrupt any more.

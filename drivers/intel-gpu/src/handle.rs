@@ -6,13 +6,22 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::marker::PhantomData;
+use core::num::NonZeroU32;
 
 /// Handle of a `T` in the slab that it lives in. Never reused while 2^32 others have not lived in its slot.
+///
+/// It is one word, and so is the absence of one: most of what is stored, compared and handed on are handles.
+#[repr(align(8))]
 pub struct Id<T> {
     index: u32,
-    generation: u32,
+    generation: NonZeroU32,
     of: PhantomData<fn() -> T>,
 }
+
+const _: () = assert!(size_of::<Option<Id<()>>>() == 8, "a handle that may be none is one word");
+
+/// What a slot begins with.
+const FIRST: NonZeroU32 = NonZeroU32::MIN;
 
 impl<T> Id<T> {
     /// Position in the pool: dense, smaller than the pool's capacity, reused after removal.
@@ -24,7 +33,7 @@ impl<T> Id<T> {
     /// The handle as one number, for tables that store many kinds.
     #[must_use]
     pub fn to_raw(self) -> u64 {
-        u64::from(self.generation) << 32 | u64::from(self.index)
+        u64::from(self.generation.get()) << 32 | u64::from(self.index)
     }
 
     /// The handle of a number made by [`Self::to_raw`]; any other number names nothing.
@@ -32,7 +41,12 @@ impl<T> Id<T> {
     pub const fn from_raw(raw: u64) -> Self {
         // CAST: the two halves of the number.
         #[expect(clippy::cast_possible_truncation)]
-        Self { index: raw as u32, generation: (raw >> 32) as u32, of: PhantomData }
+        let (index, generation) = (raw as u32, (raw >> 32) as u32);
+        match NonZeroU32::new(generation) {
+            Some(generation) => Self { index, generation, of: PhantomData },
+            // No slot has that position.
+            None => Self { index: END, generation: FIRST, of: PhantomData },
+        }
     }
 }
 
@@ -44,7 +58,7 @@ impl<T> Clone for Id<T> {
 impl<T> Copy for Id<T> {}
 impl<T> PartialEq for Id<T> {
     fn eq(&self, other: &Self) -> bool {
-        self.index == other.index && self.generation == other.generation
+        self.to_raw() == other.to_raw()
     }
 }
 impl<T> Eq for Id<T> {}
@@ -63,7 +77,7 @@ const END: u32 = u32::MAX;
 
 #[derive(Debug)]
 struct Slot<T> {
-    generation: u32,
+    generation: NonZeroU32,
     content: Content<T>,
 }
 
@@ -85,11 +99,17 @@ impl<T> Slab<T> {
     pub(crate) fn new(capacity: u32) -> Self {
         let slots = (0..capacity)
             .map(|index| Slot {
-                generation: 1,
+                generation: FIRST,
                 content: Content::Free { next: if index + 1 < capacity { index + 1 } else { END } },
             })
             .collect();
         Self { slots, free: if capacity == 0 { END } else { 0 }, used: 0 }
+    }
+
+    /// Bytes that a pool takes.
+    pub(crate) const fn bytes(capacity: u32) -> usize {
+        // CAST: widening on every target of this driver.
+        capacity as usize * size_of::<Slot<T>>()
     }
 
     /// Puts `value` in; gives it back when the pool is full.
@@ -109,6 +129,21 @@ impl<T> Slab<T> {
             }
             _ => Err(value),
         }
+    }
+
+    /// Puts in what `make` gives, unless the pool is full: it is made where it stays.
+    #[inline]
+    pub(crate) fn insert_with(&mut self, make: impl FnOnce() -> T) -> Option<Id<T>> {
+        if crate::fail::point() {
+            return None;
+        }
+        let index = self.free;
+        let slot = self.slots.get_mut(index as usize)?;
+        let Content::Free { next } = slot.content else { return None };
+        self.free = next;
+        slot.content = Content::Used(make());
+        self.used += 1;
+        Some(Id { index, generation: slot.generation, of: PhantomData })
     }
 
     pub(crate) fn get(&self, id: Id<T>) -> Option<&T> {
@@ -134,7 +169,7 @@ impl<T> Slab<T> {
         if slot.generation != id.generation || matches!(slot.content, Content::Free { .. }) {
             return None;
         }
-        slot.generation = slot.generation.wrapping_add(1);
+        slot.generation = slot.generation.checked_add(1).unwrap_or(FIRST);
         let content = core::mem::replace(&mut slot.content, Content::Free { next: self.free });
         self.free = id.index;
         self.used -= 1;
@@ -196,6 +231,8 @@ mod tests {
         assert_eq!(new.index(), old.index());
         assert_eq!(slab.get(old), None);
         assert_eq!(slab.get(Id::from_raw(new.to_raw())), Some(&2));
+        assert_eq!(slab.get(Id::from_raw(0)), None);
+        assert_eq!(slab.get(Id::from_raw(new.to_raw() & 0xffff_ffff)), None, "no handle has this number");
         assert_eq!(slab.len(), 1);
     }
 }

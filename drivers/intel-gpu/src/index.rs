@@ -39,6 +39,13 @@ impl<T: Indexed> Index<T> {
         Self { buckets }
     }
 
+    /// Bytes that a table takes.
+    pub(crate) const fn bytes(capacity: u32) -> usize {
+        let capacity = if capacity == 0 { 1 } else { capacity };
+        // CAST: widening on every target of this driver.
+        capacity.next_power_of_two() as usize * size_of::<Option<Id<T>>>()
+    }
+
     fn bucket(&self, key: T::Key) -> usize {
         T::spread(key) as usize & (self.buckets.len() - 1)
     }

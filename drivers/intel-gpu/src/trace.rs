@@ -200,7 +200,7 @@ mod tests {
         assert_eq!((accepted.time_ns, accepted.kind, accepted.client, accepted.context), (100, 1, 1, 5));
         assert_eq!((accepted.engine, accepted.a, accepted.b), (TraceRecord::NONE, 3, 9));
         let engine = EngineId { class: EngineClass::Copy, instance: 0 };
-        let timeline = Id::from_raw(4);
+        let timeline = Id::from_raw(1 << 32 | 4);
         let finished = Event::Finished { engine, context, timeline, seqno: 8, status: Status::Hang };
         let finished = finished.record(1);
         assert_eq!((finished.engine, finished.a, finished.b), (0x10, 4, 1 << 62 | 8));

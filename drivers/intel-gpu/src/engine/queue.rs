@@ -84,6 +84,11 @@ impl<T> Queue<T> {
         Self { levels, summary: 0, used: [0; WORDS], watched: None, watched_since_ns: 0 }
     }
 
+    /// Bytes that it takes beside itself.
+    pub(crate) const fn bytes() -> usize {
+        LEVELS * size_of::<Level<T>>()
+    }
+
     /// Puts `id` behind the others of its priority. `arrival` is larger for whatever is queued later, anywhere.
     pub(crate) fn push_back(&mut self, pool: &mut impl Linked<T>, id: Id<T>, priority: i16, arrival: u64) {
         let at = level(priority);

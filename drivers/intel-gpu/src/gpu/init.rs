@@ -11,7 +11,8 @@ use super::error_state::ErrorState;
 use super::power::Power;
 use super::query::Statistics;
 use super::submit::RequestList;
-use super::{Config, Consumed, EngineIndex, Gpu, Health, MAX_ENGINES};
+use super::wait::Wait;
+use super::{Config, Consumed, Context, EngineIndex, Gpu, Health, MAX_ENGINES, Request, Timeline, Vm};
 use crate::address::DmaPage;
 use crate::device::{EngineId, Fuses, Generation, PciIdentity, Platform};
 use crate::engine::emit::Payload;
@@ -20,7 +21,7 @@ use crate::engine::{Engine, reset, workarounds};
 use crate::error::{Error, InitError};
 use crate::handle::Slab;
 use crate::index::Index;
-use crate::memory::ggtt::Ggtt;
+use crate::memory::ggtt::{Ggtt, GgttRange};
 use crate::memory::pool::Pool;
 use crate::memory::ppgtt::{Format, Scratch};
 use crate::memory::ranges::Ranges;
@@ -37,6 +38,33 @@ use crate::platform::Hardware;
 // CAST: a small constant.
 #[expect(clippy::cast_possible_truncation)]
 pub(super) const OWN: u32 = MAX_ENGINES as u32;
+
+impl Config {
+    /// Contexts, timeline pages, status pages.
+    const fn ggtt_ranges(&self) -> u32 {
+        self.contexts + self.timelines.div_ceil(64) + 64
+    }
+
+    /// Bytes of the driver's own memory that pools of these sizes take, if the GPU reaches `pages` pages of it.
+    #[must_use]
+    pub fn bytes(&self, pages: u32) -> usize {
+        let per_engine = size_of::<Engine>() + Queue::<Context>::bytes();
+        Pool::bytes(pages, self.accounts)
+            + Ranges::bytes(self.ggtt_ranges())
+            + Ranges::bytes(self.ranges)
+            + MAX_ENGINES * per_engine
+            + Queue::<Context>::bytes()
+            + Slab::<Vm>::bytes(self.vms + 1)
+            + Slab::<Context>::bytes(self.contexts + OWN)
+            + Slab::<Timeline>::bytes(self.timelines + OWN)
+            + Slab::<Request>::bytes(self.requests + OWN)
+            + Slab::<Wait>::bytes(self.waits + self.contexts + OWN)
+            + Index::<Request>::bytes(self.requests + OWN)
+            // CAST: widening on every target of this driver.
+            + (self.timelines + OWN).div_ceil(64) as usize * size_of::<Option<(DmaPage, GgttRange)>>()
+            + ErrorState::bytes()
+    }
+}
 
 /// Fewest pages of a DMA region that anything useful can be done with.
 const MIN_PAGES: u32 = 128;
@@ -109,11 +137,9 @@ impl<H: Hardware> Gpu<H> {
         let scratch = pool.allocate(0, driver).map_err(too_small)?;
         bus.hw.write_u64_run(scratch.at(0), 0, 0, 512);
         bus.publish(scratch.at(0), 4096);
-        // Contexts, timeline pages, status pages.
-        let ranges = config.contexts + config.timelines.div_ceil(64) + 64;
         let ggtt_bytes = identity.ggtt_bytes();
         let stolen = identity.stolen_bytes(platform.generation);
-        let mut ggtt = Ggtt::new(ggtt_bytes, stolen, ranges, pool.address(scratch));
+        let mut ggtt = Ggtt::new(ggtt_bytes, stolen, config.ggtt_ranges(), pool.address(scratch));
 
         let mut engines = Vec::with_capacity(MAX_ENGINES);
         for id in fuses.engines.iter() {

@@ -248,7 +248,8 @@ impl<H: Hardware> Gpu<H> {
             }
         }
 
-        let request = Request {
+        let reload = found.reload;
+        let request = || Request {
             context,
             timeline: timeline_id,
             seqno,
@@ -270,7 +271,7 @@ impl<H: Hardware> Gpu<H> {
             disturbed: false,
             banned: false,
             ran_ns: 0,
-            reload: found.reload,
+            reload,
             engines: u8::MAX,
             internal,
             next: None,
@@ -282,7 +283,7 @@ impl<H: Hardware> Gpu<H> {
         if needed > self.waits.free().saturating_sub(kept) as usize {
             return Err(Error::NoMemory);
         }
-        let id = self.requests.insert(request).map_err(|_| Error::NoMemory)?;
+        let id = self.requests.insert_with(request).ok_or(Error::NoMemory)?;
         for fence in waits {
             let must_wait = self.must_wait(*fence, timeline_id, context);
             if must_wait && !(self.may_poll(*fence) && self.add_poll(id, *fence)) {

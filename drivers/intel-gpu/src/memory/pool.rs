@@ -92,6 +92,12 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
+    /// Bytes that the books of a pool take.
+    pub(crate) const fn bytes(count: u32, accounts: u32) -> usize {
+        // CAST: widening on every target of this driver.
+        count as usize * size_of::<Page>() + Slab::<Account>::bytes(accounts + 1)
+    }
+
     /// A pool over `count` pages that the device sees from `base` on, with room for `accounts` accounts
     /// besides the driver's own, which has no limit.
     pub(crate) fn new(base: DeviceAddress, count: u32, accounts: u32) -> Option<Self> {

@@ -107,6 +107,12 @@ impl Ranges {
         Self { nodes, free: if capacity == 0 { NONE } else { 0 }, random: 0x9e37_79b9 }
     }
 
+    /// Bytes that a pool takes.
+    pub(crate) const fn bytes(capacity: u32) -> usize {
+        // CAST: widening on every target of this driver.
+        capacity as usize * size_of::<Node>()
+    }
+
     /// The lowest range that has a part in `[start, end)`.
     pub(crate) fn first_overlap(&self, space: &Space, start: u64, end: u64) -> Option<Entry> {
         let mut at = space.root;

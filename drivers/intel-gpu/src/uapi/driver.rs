@@ -94,6 +94,8 @@ pub struct Driver<H: Hardware> {
     /// How often a capability was looked at, and how many objects had one that was revoked.
     pub(crate) looked: u64,
     pub(crate) revoked: u64,
+    /// A client may have to be woken, or to be shown something in its rings.
+    pub(crate) untold: bool,
     /// The call that is being served has put its client among those that are told of pages.
     pub(crate) waiter_remembered: bool,
     /// Address spaces that nothing refers to any more, but that the hardware still has. Never longer than
@@ -106,6 +108,40 @@ pub struct Driver<H: Hardware> {
 /// Objects that a request in flight can name, on average; a longer list takes from the same pool.
 const USES_PER_JOB: u32 = 8;
 
+/// What all clients together can have of each kind.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Totals {
+    pub(super) contexts: u32,
+    /// Every context may have an address space that no handle names.
+    pub(super) spaces: u32,
+    pub(super) map_blocks: u32,
+    pub(super) objects: u32,
+    pub(super) uses: u32,
+}
+
+/// Blocks of contexts' maps of engines that a client can have.
+const fn map_blocks(limits: &ClientLimits) -> u32 {
+    limits.contexts.saturating_mul(2).saturating_add(9)
+}
+
+impl Totals {
+    pub(super) fn of(config: &DriverConfig, clients: &[ClientConfig]) -> Self {
+        let total = |limit: fn(&ClientLimits) -> u32| {
+            clients.iter().fold(0_u32, |sum, client| sum.saturating_add(limit(&client.limits)))
+        };
+        // Every client has one context more than it makes.
+        let contexts = total(|limits| limits.contexts.saturating_add(1));
+        Self {
+            contexts,
+            spaces: total(|limits| limits.spaces).saturating_add(contexts),
+            map_blocks: total(map_blocks),
+            // An object's place is part of its requests' numbers.
+            objects: total(|limits| limits.objects).min(super::pages::MAX_OBJECTS),
+            uses: config.jobs.saturating_mul(USES_PER_JOB),
+        }
+    }
+}
+
 impl<H: Hardware> Driver<H> {
     /// Puts the clients' side on top of a GPU that is up. Every pool is allocated here.
     ///
@@ -117,21 +153,12 @@ impl<H: Hardware> Driver<H> {
         clients: &[ClientConfig],
         grants: &[GrantEntry],
     ) -> Result<Self, Error> {
-        let total = |limit: fn(&ClientLimits) -> u32| {
-            clients.iter().fold(0_u32, |sum, client| sum.saturating_add(limit(&client.limits)))
-        };
-        // Every client has one context more than it makes.
-        let contexts = total(|limits| limits.contexts.saturating_add(1));
-        let spaces = total(|limits| limits.spaces);
-        let map_blocks = |limits: &ClientLimits| limits.contexts.saturating_mul(2).saturating_add(9);
-        // An object's place is part of its requests' numbers.
-        let objects = total(|limits| limits.objects).min(super::pages::MAX_OBJECTS);
-        let uses = config.jobs.saturating_mul(USES_PER_JOB);
+        let totals = Totals::of(&config, clients);
         let part = |all: u32| all / u32::try_from(clients.len().max(1)).unwrap_or(u32::MAX);
         let share = Share {
             bindings: part(config.bindings),
             jobs: part(config.jobs),
-            uses: part(uses),
+            uses: part(totals.uses),
             map_blocks: 0,
         };
         let mut states = Vec::with_capacity(clients.len());
@@ -155,25 +182,25 @@ impl<H: Hardware> Driver<H> {
             stopping: Vec::with_capacity(config.jobs as usize),
             looked: 0,
             revoked: 0,
+            untold: false,
             waiter_remembered: false,
             clients: states,
             grants: grants.to_vec(),
-            // Every context may have an address space that no handle names.
-            spaces: Slab::new(spaces.saturating_add(contexts)),
-            contexts: Slab::new(contexts),
-            map_blocks: Slab::new(total(map_blocks)),
+            spaces: Slab::new(totals.spaces),
+            contexts: Slab::new(totals.contexts),
+            map_blocks: Slab::new(totals.map_blocks),
             default_slots,
-            objects: Slab::new(objects),
+            objects: Slab::new(totals.objects),
             bindings: Slab::new(config.bindings),
             bound: Index::new(config.bindings),
             jobs: Slab::new(config.jobs),
-            uses: Slab::new(uses),
-            ranges: IntervalPool::with_capacity(objects),
+            uses: Slab::new(totals.uses),
+            ranges: IntervalPool::with_capacity(totals.objects),
             lent: LentPages::with_capacity(config.lent_pages),
             hung: None,
             listed: Objects::with_room(),
-            dying: Vec::with_capacity(spaces.saturating_add(contexts) as usize),
-            unconfirmed: Vec::with_capacity(objects as usize),
+            dying: Vec::with_capacity(totals.spaces as usize),
+            unconfirmed: Vec::with_capacity(totals.objects as usize),
         };
         for client in 0..driver.clients.len() {
             driver.context_create_default(client).map_err(|_| Error::NoMemory)?;

@@ -33,9 +33,13 @@ pub(crate) struct Regions {
 
 impl Regions {
     pub(crate) fn new(grants: &[GrantEntry]) -> Self {
-        let mapped = grants.iter().filter(|row| row.client().is_none() && row.is_mapped());
-        let words = |row: &GrantEntry| (row.size / PAGE_SIZE).div_ceil(64) as usize;
-        Self { rows: mapped.map(|row| (row.paddr, alloc::vec![0; words(row)])).collect() }
+        Self { rows: sizes(grants).map(|(start, words)| (start, alloc::vec![0; words])).collect() }
+    }
+
+    /// Bytes that it takes beside itself.
+    pub(crate) fn bytes(grants: &[GrantEntry]) -> usize {
+        let of_row = |(_, words)| words * size_of::<u64>() + 2 * size_of::<(u64, Vec<u64>)>();
+        sizes(grants).map(of_row).sum::<usize>() + 4 * size_of::<(u64, Vec<u64>)>()
     }
 
     /// The words with the bits of pages that are side by side, and which bits of each they are.
@@ -72,6 +76,12 @@ impl Regions {
     pub(crate) fn give_back(&mut self, device: u64, pages: u32) {
         self.bits(device, pages).into_iter().flatten().for_each(|(word, bits)| *word &= !bits);
     }
+}
+
+/// First byte of each range that is mapped from the start, and words with a bit for each of its pages.
+fn sizes(grants: &[GrantEntry]) -> impl Iterator<Item = (u64, usize)> {
+    let mapped = grants.iter().filter(|row| row.client().is_none() && row.is_mapped());
+    mapped.map(|row| (row.paddr, (row.size / PAGE_SIZE).div_ceil(64) as usize))
 }
 
 /// How the frames of a grant come.

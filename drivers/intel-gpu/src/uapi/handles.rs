@@ -22,6 +22,11 @@ impl Places {
         Self { words: vec![0; capacity.div_ceil(64)], full: 0, capacity }
     }
 
+    /// Bytes that so many places take.
+    pub(crate) const fn bytes(capacity: usize) -> usize {
+        capacity.div_ceil(64) * size_of::<u64>()
+    }
+
     /// The first place that is not in use.
     pub(crate) fn lowest_free(&self) -> Option<usize> {
         let word = self.full + self.words.get(self.full..)?.iter().position(|word| *word != u64::MAX)?;
@@ -63,6 +68,12 @@ impl<T> Handles<T> {
         slots.resize(capacity as usize, None);
         let places = Places::with_capacity(slots.len());
         Self { slots, places }
+    }
+
+    /// Bytes that a table takes.
+    pub(crate) const fn bytes(capacity: u32) -> usize {
+        // CAST: widening on every target of this driver.
+        capacity as usize * size_of::<Option<Id<T>>>() + Places::bytes(capacity as usize)
     }
 
     /// Names an entry; `None` when the table is full.

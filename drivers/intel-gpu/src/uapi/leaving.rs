@@ -215,6 +215,7 @@ impl<H: Hardware> Driver<H> {
         let ended = since.is_some_and(|since| state.ledger.left(interval, since, dirty));
         if let Some(owner) = state.owner.filter(|_| ended) {
             self.clients[owner].wake = true;
+            self.untold = true;
         }
     }
 

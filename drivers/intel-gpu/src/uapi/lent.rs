@@ -72,6 +72,12 @@ impl LentPages {
         }
     }
 
+    /// Bytes that a pool takes.
+    pub(crate) const fn bytes(capacity: u32) -> usize {
+        // CAST: widening on every target of this driver.
+        capacity as usize * size_of::<Page>()
+    }
+
     /// Number of pages that can still be lent.
     pub(crate) const fn free_pages(&self) -> u32 {
         self.free_count

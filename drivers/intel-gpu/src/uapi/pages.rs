@@ -57,6 +57,7 @@ impl<H: Hardware> Driver<H> {
                 }
                 if lender != space {
                     self.clients[lender].wake = true;
+                    self.untold = true;
                 }
                 Err(Errno::Again)
             }
@@ -166,5 +167,6 @@ impl<H: Hardware> Driver<H> {
         for (bit, client) in (0..u64::BITS).zip(&mut self.clients) {
             client.wake |= waiters >> bit & 1 != 0;
         }
+        self.untold |= waiters != 0;
     }
 }

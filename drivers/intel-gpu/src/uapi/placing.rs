@@ -82,6 +82,11 @@ impl Objects {
         Self { entries: Vec::with_capacity(MAX_OBJECTS), displaced: None }
     }
 
+    /// Bytes that such a list takes.
+    pub(crate) const fn bytes() -> usize {
+        MAX_OBJECTS * size_of::<Listed>()
+    }
+
     /// Makes the list empty.
     pub(crate) fn clear(&mut self) {
         self.entries.clear();

@@ -119,6 +119,7 @@ impl<H: Hardware> Driver<H> {
             let room = rings.requests.release(words);
             let taken = if rings.requests.arm(words, 1)? { Taken::Idle } else { Taken::One };
             self.clients[client].wake |= room;
+            self.untold |= room;
             return Ok(taken);
         }
         if rings.answers.room(words)? <= rings.owed && rings.answers.arm(words, rings.owed + 1)? {
@@ -126,6 +127,7 @@ impl<H: Hardware> Driver<H> {
         }
         let Some(entry) = rings.requests.pop(words)? else { return Ok(Taken::Idle) };
         rings.owed += 1;
+        self.untold = true;
         let request: RingRequest = zerocopy::transmute!(entry);
         let ticket = Ticket { user: request.user, connection: rings.connection };
         self.serve_request(domain, client, &request, ticket);
@@ -181,6 +183,7 @@ impl<H: Hardware> Driver<H> {
             return;
         }
         rings.owed = rings.owed.saturating_sub(1);
+        self.untold = true;
         let answer = RingAnswer {
             user: ticket.user,
             point,

@@ -9,7 +9,7 @@ use super::domain::{ClientId, Domain};
 use super::driver::Driver;
 use super::job::{Job, Use};
 use super::leaving::scatter;
-use super::placing::{Listed, Objects, Place};
+use super::placing::{Objects, Place};
 use super::rings::Ticket;
 use super::space::AddressSpace;
 use crate::address::{GpuVirtual, VaRange};
@@ -29,14 +29,14 @@ const LOOKED_AT: u64 = 8;
 const MAX_FENCES: usize = 16;
 
 /// A submission that was read and checked.
-struct Checked {
+struct Checked<'a> {
     client: ClientId,
     context: Id<Context>,
     space: Id<AddressSpace>,
     slot: usize,
     /// Which object is the batch, and where it begins in it.
     batch: (usize, u64),
-    waits: Fences,
+    waits: &'a Fences,
     /// For the answer, if it came by a ring.
     ticket: Option<Ticket>,
 }
@@ -50,10 +50,12 @@ struct Fences {
 }
 
 impl Fences {
-    fn new() -> Self {
-        // What is past `len` is never looked at.
-        Self { fences: [gpu::Fence { timeline: Id::from_raw(0), seqno: 0 }; MAX_FENCES], len: 0, start: None }
-    }
+    // What is past `len` is never looked at.
+    const NONE: Self = Self {
+        fences: [gpu::Fence { timeline: Id::from_raw(0), seqno: 0 }; MAX_FENCES],
+        len: 0,
+        start: None,
+    };
 
     fn push(&mut self, fence: gpu::Fence) {
         if let Some(place) = self.fences.get_mut(self.len) {
@@ -97,7 +99,7 @@ impl<H: Hardware> Driver<H> {
         let context = self.context_of(client, submit.context)?;
         let found = self.contexts.get(context).ok_or(Errno::NoEnt)?;
         let (space, banned) = (found.value.space.ok_or(Errno::NoEnt)?, found.banned);
-        let slot = self.slot_of(context, submit.engine)?;
+        let slot = self.slot_of(&found.value.map, submit.engine)?;
         if banned || self.gpu.is_wedged() {
             return Err(Errno::Io);
         }
@@ -108,7 +110,14 @@ impl<H: Hardware> Driver<H> {
         let result =
             self.read_objects(domain, client, submit, (count, batch_index), &mut objects).and_then(|()| {
                 let batch = (batch_index, batch_start(submit, &objects, batch_index)?);
-                let waits = self.read_fences(domain, client, submit)?;
+                let mut fences;
+                let waits = if submit.fence_count == 0 {
+                    &Fences::NONE
+                } else {
+                    fences = Fences::NONE;
+                    self.read_fences(domain, client, submit, &mut fences)?;
+                    &fences
+                };
                 self.look_at_one(domain, &objects);
                 self.need_all_pages(client, &objects)?;
                 let checked = Checked { client, context, space, slot, batch, waits, ticket };
@@ -153,7 +162,7 @@ impl<H: Hardware> Driver<H> {
 
     /// Writes into the client's list where each object went, if it is not where the client said (i915
     /// does so in the array of `drm_i915_gem_exec_object2`).
-    fn tell_places<D: Domain>(domain: &mut D, checked: &Checked, submit: &Submit, objects: &Objects) {
+    fn tell_places<D: Domain>(domain: &mut D, checked: &Checked<'_>, submit: &Submit, objects: &Objects) {
         for (index, listed) in (0_u64..).zip(objects.iter()) {
             let Some(hint) = listed.hint() else { continue };
             if let Some((_, range)) = listed.bound
@@ -173,7 +182,7 @@ impl<H: Hardware> Driver<H> {
     fn start<D: Domain>(
         &mut self,
         domain: &mut D,
-        checked: &Checked,
+        checked: &Checked<'_>,
         objects: &mut Objects,
     ) -> Result<(usize, u64), Errno> {
         let state = &self.clients[checked.client];
@@ -199,7 +208,7 @@ impl<H: Hardware> Driver<H> {
     fn submit_job<D: Domain>(
         &mut self,
         domain: &mut D,
-        checked: &Checked,
+        checked: &Checked<'_>,
         objects: &Objects,
         engine: EngineContext,
     ) -> Result<u64, Errno> {
@@ -210,17 +219,9 @@ impl<H: Hardware> Driver<H> {
         let point = self.clients[client].timelines[engine.timeline].issued + 1;
         let context = checked.context;
         let timeline = engine.timeline;
-        let job = Job {
-            client,
-            context,
-            space,
-            timeline,
-            point,
-            request: None,
-            uses: None,
-            ticket: checked.ticket,
-        };
-        let job = self.jobs.insert(job).map_err(|_| Errno::Again)?;
+        let ticket = checked.ticket;
+        let job = || Job { client, context, space, timeline, point, request: None, uses: None, ticket };
+        let job = self.jobs.insert_with(job).ok_or(Errno::Again)?;
         self.clients[client].used.jobs += 1;
         if let Err(errno) = self.hold_objects(client, job, objects) {
             self.drop_job(domain, job);
@@ -267,16 +268,39 @@ impl<H: Hardware> Driver<H> {
         objects: &mut Objects,
     ) -> Result<(), Errno> {
         // Most lists are short, and clearing room for the longest costs more than reading them.
-        let mut few = [SubmitObject::new_zeroed(); SHORT_LIST];
-        let mut many;
-        let room: &mut [SubmitObject] = if count <= SHORT_LIST {
-            &mut few
+        if count <= SHORT_LIST {
+            let mut few = [SubmitObject::new_zeroed(); SHORT_LIST];
+            let entries = few.get_mut(..count).ok_or(Errno::Inval)?;
+            domain.read_area(client, submit.objects, entries.as_mut_bytes())?;
+            self.list_objects(client, entries, batch_index, objects)
         } else {
-            many = [SubmitObject::new_zeroed(); MAX_OBJECTS];
-            &mut many
-        };
-        let entries = room.get_mut(..count).ok_or(Errno::Inval)?;
+            self.read_many_objects(domain, client, submit, (count, batch_index), objects)
+        }
+    }
+
+    #[inline(never)]
+    fn read_many_objects<D: Domain>(
+        &self,
+        domain: &D,
+        client: ClientId,
+        submit: &Submit,
+        (count, batch_index): (usize, usize),
+        objects: &mut Objects,
+    ) -> Result<(), Errno> {
+        let mut many = [SubmitObject::new_zeroed(); MAX_OBJECTS];
+        let entries = many.get_mut(..count).ok_or(Errno::Inval)?;
         domain.read_area(client, submit.objects, entries.as_mut_bytes())?;
+        self.list_objects(client, entries, batch_index, objects)
+    }
+
+    /// Checks a list of objects that was read.
+    fn list_objects(
+        &self,
+        client: ClientId,
+        entries: &[SubmitObject],
+        batch_index: usize,
+        objects: &mut Objects,
+    ) -> Result<(), Errno> {
         for (index, entry) in entries.iter().enumerate() {
             let id = self.clients[client].objects.get(entry.handle).ok_or(Errno::NoEnt)?;
             let flags = ObjectFlags::from_bits(entry.flags).ok_or(Errno::Inval)?;
@@ -306,18 +330,20 @@ impl<H: Hardware> Driver<H> {
         Ok(())
     }
 
-    fn read_fences<D: Domain>(&self, domain: &D, client: ClientId, submit: &Submit) -> Result<Fences, Errno> {
+    fn read_fences<D: Domain>(
+        &self,
+        domain: &D,
+        client: ClientId,
+        submit: &Submit,
+        fences: &mut Fences,
+    ) -> Result<(), Errno> {
         let count = usize::try_from(submit.fence_count).map_err(|_| Errno::Inval)?;
         if count > MAX_FENCES {
             return Err(Errno::Inval);
         }
-        if count == 0 {
-            return Ok(Fences::new());
-        }
         let mut entries = [Fence::new_zeroed(); MAX_FENCES];
         let entries = entries.get_mut(..count).ok_or(Errno::Inval)?;
         domain.read_area(client, submit.fences, entries.as_mut_bytes())?;
-        let mut fences = Fences::new();
         let mut starts = 0;
         for entry in entries {
             let start = entry.flags == Fence::START;
@@ -332,29 +358,39 @@ impl<H: Hardware> Driver<H> {
                 None => {}
             }
         }
-        Ok(fences)
+        Ok(())
     }
 
     /// Keeps every object of a request alive until it completes.
     fn hold_objects(&mut self, client: ClientId, job: Id<Job>, objects: &Objects) -> Result<(), Errno> {
-        for Listed { id, bound, written, .. } in objects.iter().copied() {
-            let next = self.jobs.get(job).and_then(|job| job.uses);
-            let (binding, _) = bound.ok_or(Errno::Again)?;
-            let used = Use { object: id, binding, writes: written, next };
-            let used = self.uses.insert(used).map_err(|_| Errno::Again)?;
+        let mut held = None;
+        let mut result = Ok(());
+        for listed in objects.iter() {
+            let used = match listed.bound {
+                Some((binding, _)) => {
+                    let writes = listed.written;
+                    self.uses.insert_with(|| Use { object: listed.id, binding, writes, next: held })
+                }
+                None => None,
+            };
+            let (Some(used), Some((binding, _))) = (used, listed.bound) else {
+                result = Err(Errno::Again);
+                break;
+            };
+            held = Some(used);
             if let Some(binding) = self.bindings.get_mut(binding) {
                 binding.active += 1;
             }
             self.clients[client].used.uses += 1;
-            if let Some(job) = self.jobs.get_mut(job) {
-                job.uses = Some(used);
-            }
-            if let Some(object) = self.objects.get_mut(id) {
+            if let Some(object) = self.objects.get_mut(listed.id) {
                 object.active += 1;
-                object.writers += u32::from(written);
+                object.writers += u32::from(listed.written);
             }
         }
-        Ok(())
+        if let Some(job) = self.jobs.get_mut(job) {
+            job.uses = held;
+        }
+        result
     }
 
     /// Forgets a request and lets go of its objects.
@@ -449,6 +485,7 @@ impl<H: Hardware> Driver<H> {
         self.timeline_bury(job.client, job.timeline);
         // Who asked by a ring says there when to be woken.
         self.clients[job.client].wake |= !self.answer_job(domain, &job, completion.status);
+        self.untold = true;
     }
 
     /// A request did not end well: perhaps because a page was revoked under it.
@@ -462,6 +499,9 @@ impl<H: Hardware> Driver<H> {
 
     /// Notifies each client for which something completed, once.
     pub(crate) fn wake_clients<D: Domain>(&mut self, domain: &mut D) {
+        if !core::mem::take(&mut self.untold) {
+            return;
+        }
         for id in 0..self.clients.len() {
             let answers = self.publish_answers(domain, id);
             if core::mem::take(&mut self.clients[id].wake) || answers {

@@ -45,6 +45,19 @@ pub fn figure(name: impl core::fmt::Display, value: impl core::fmt::Display, uni
     writeln!(Serial, "bench: {name} {value} {unit}").expect("the system has the port");
 }
 
+/// Prints how much more one number is than another.
+pub fn ratio(name: impl core::fmt::Display, ours: u64, theirs: u64) {
+    // Two decimals without floating point, rounded up: a limit is not kept by rounding.
+    let hundredths = (ours * 100).div_ceil(theirs.max(1));
+    figure(name, format_args!("{}.{:02}", hundredths / 100, hundredths % 100), "times");
+}
+
+/// The middle one of some numbers.
+pub fn median(values: &mut [u64]) -> u64 {
+    values.sort_unstable();
+    values[values.len() / 2]
+}
+
 /// Ends the run as a success.
 pub fn pass() -> ! {
     sel4_microkit::debug_println!("{}: pass", name());

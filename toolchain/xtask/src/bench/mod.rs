@@ -14,6 +14,7 @@
 mod call;
 mod context;
 mod costs;
+mod crowd;
 mod examples;
 mod gpu;
 mod lend;
@@ -66,8 +67,15 @@ pub(crate) struct Peer {
 }
 
 /// The systems, the one that tells the counter's rate first.
-const SUBJECTS: &[Subject] =
-    &[call::SUBJECT, gpu::START, gpu::SUBJECT, context::SUBJECT, ring::SUBJECT, lend::SUBJECT];
+const SUBJECTS: &[Subject] = &[
+    call::SUBJECT,
+    gpu::START,
+    gpu::SUBJECT,
+    context::SUBJECT,
+    ring::SUBJECT,
+    lend::SUBJECT,
+    crowd::SUBJECT,
+];
 
 /// One `bench:` line.
 #[derive(Clone, Debug, PartialEq)]

@@ -173,8 +173,13 @@ impl<H: Hardware> Driver<H> {
 
     /// A slot; `None` beyond the map's end.
     pub(crate) fn map_slot(&self, map: &EngineMap, index: usize) -> Option<Slot> {
+        self.map_slot_ref(map, index).copied()
+    }
+
+    /// A slot, to be looked at.
+    pub(super) fn map_slot_ref(&self, map: &EngineMap, index: usize) -> Option<&Slot> {
         let block = map.blocks.get(index / BLOCK_SLOTS).copied().flatten().filter(|_| index < map.len())?;
-        self.map_blocks.get(block)?.0.get(index % BLOCK_SLOTS).copied()
+        self.map_blocks.get(block)?.0.get(index % BLOCK_SLOTS)
     }
 
     /// Changes a slot.

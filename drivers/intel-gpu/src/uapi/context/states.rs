@@ -4,7 +4,7 @@
 use gpu_protocol::Errno;
 
 use super::super::driver::Driver;
-use super::map::{SECOND_VIDEO, Slot, default_slot};
+use super::map::{EngineMap, SECOND_VIDEO, Slot, default_slot};
 use super::{Context, EngineContext};
 use crate::handle::Id;
 use crate::platform::Hardware;
@@ -14,11 +14,10 @@ impl<H: Hardware> Driver<H> {
     ///
     /// # Errors
     /// `EINVAL` for one that does not exist or is empty.
-    pub(crate) fn slot_of(&self, id: Id<Context>, engine: u32) -> Result<usize, Errno> {
-        let map = self.value_of(id)?.map;
+    pub(crate) fn slot_of(&self, map: &EngineMap, engine: u32) -> Result<usize, Errno> {
         let two_videos = self.default_slots.get(SECOND_VIDEO).is_some_and(|slot| !slot.engines.is_empty());
         let slot = if map.user { usize::try_from(engine).ok() } else { default_slot(engine, two_videos) };
-        let found = slot.and_then(|slot| self.map_slot(&map, slot));
+        let found = slot.and_then(|slot| self.map_slot_ref(map, slot));
         found.filter(|slot| !slot.engines.is_empty()).and(slot).ok_or(Errno::Inval)
     }
 
@@ -32,12 +31,17 @@ impl<H: Hardware> Driver<H> {
         slot: usize,
     ) -> Result<(EngineContext, bool), Errno> {
         let context = self.contexts.get(id).ok_or(Errno::NoEnt)?;
+        match self.map_slot_ref(&context.value.map, slot).ok_or(Errno::Inval)?.state {
+            Some(state) => Ok((state, false)),
+            None => self.engine_context_new(id, slot).map(|state| (state, true)),
+        }
+    }
+
+    fn engine_context_new(&mut self, id: Id<Context>, slot: usize) -> Result<EngineContext, Errno> {
+        let context = self.contexts.get(id).ok_or(Errno::NoEnt)?;
         let (client, value) = (context.client, context.value);
         let ban_before = context.ban_before_ns();
         let found = self.map_slot(&value.map, slot).ok_or(Errno::Inval)?;
-        if let Some(state) = found.state {
-            return Ok((state, false));
-        }
         let engine = found.engines.first().ok_or(Errno::Inval)?;
         let space = value.space.and_then(|space| self.spaces.get(space)).ok_or(Errno::NoEnt)?;
         let (vm, account) = (space.vm, self.clients[client].account);
@@ -60,7 +64,7 @@ impl<H: Hardware> Driver<H> {
                 let _ = self.gpu.context_set_capture(made, !value.flags.no_error_capture);
                 let state = EngineContext { id: made, timeline };
                 self.map_put(&value.map, slot, Slot { state: Some(state), ..found });
-                Ok((state, true))
+                Ok(state)
             }
             Err(error) => {
                 self.timeline_put(client, timeline);

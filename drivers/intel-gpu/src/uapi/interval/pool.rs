@@ -80,6 +80,13 @@ pub struct IntervalPool<V> {
 }
 
 impl<V: Copy> IntervalPool<V> {
+    /// Bytes that a pool of so many ranges takes.
+    #[must_use]
+    pub const fn bytes(capacity: u32) -> usize {
+        // CAST: widening on every target of this driver.
+        capacity as usize * (size_of::<Node>() + size_of::<V>())
+    }
+
     /// A pool of `capacity` nodes. Nothing is allocated later.
     #[must_use]
     pub fn with_capacity(capacity: u32) -> Self {

@@ -5,7 +5,7 @@
 #![no_main]
 
 use boot_domains::counted::Counted;
-use boot_domains::{figure, ticks};
+use boot_domains::{figure, median, ratio, ticks};
 use gpu_client::{
     Access, CLONE_ALL, Context, ContextBuilder, ContextParam, EngineClassInstance, Fence, Gpu, Object,
     UsedObject, Vm, memory, transport,
@@ -76,11 +76,6 @@ struct Bench {
     batch: Object,
 }
 
-fn median(values: &mut [u64]) -> u64 {
-    values.sort_unstable();
-    values[values.len() / 2]
-}
-
 impl Bench {
     fn create(&mut self, kind: Kind) -> Context {
         let builder = match kind {
@@ -123,12 +118,6 @@ impl Bench {
         let [create, destroy, life] = taken.each_mut().map(|values| median(values));
         Cost { create, destroy, life, calls }
     }
-}
-
-fn ratio(name: core::fmt::Arguments<'_>, ours: u64, theirs: u64) {
-    // Two decimals without floating point, rounded up: a limit is not kept by rounding.
-    let hundredths = (ours * 100).div_ceil(theirs.max(1));
-    figure(name, format_args!("{}.{:02}", hundredths / 100, hundredths % 100), "times");
 }
 
 #[protection_domain(stack_size = 0x10000)]

@@ -5,7 +5,7 @@
 #![no_std]
 #![no_main]
 
-use boot_domains::{figure, region, ticks};
+use boot_domains::{figure, median, region, ticks};
 use gpu_client::microkit::ChannelTransport;
 use gpu_client::{
     Access, Context, ContextParam, Fence, Frames, Gpu, Lendable, Object, Param, UsedObject, Vm,
@@ -124,11 +124,6 @@ fn submit(
 ) -> Fence {
     let used = UsedObject { object: batch, address: BATCH_ADDRESS, access: Access::Read };
     gpu.submit(context, BLITTER, used, range, &[]).expect("the driver takes an empty batch")
-}
-
-fn median(values: &mut [u64]) -> u64 {
-    values.sort_unstable();
-    values[values.len() / 2]
 }
 
 impl Bench {
