@@ -2,7 +2,7 @@
 //! Memory for the pools that the core sizes at start, after what system.xml lets the clients have. After the start
 //! nothing is allocated any more.
 //!
-//! Pools for four clients with the usual limits fit into what the domain has of its own. For more, system.xml gives it a
+//! Pools for four clients with the usual limits fit into what the domain has of its own, twice. For more, system.xml gives it a
 //! region, mapped as `gpu_heap`, which then is used instead.
 #![allow(unsafe_code)]
 
@@ -13,7 +13,7 @@ use linked_list_allocator::LockedHeap;
 use sel4_microkit::var;
 
 /// Bytes of the domain's own; a host test of [`intel_gpu::uapi::Sizes`] holds four usual clients to less.
-const BYTES: usize = 4 << 20;
+const BYTES: usize = 8 << 20;
 
 #[repr(align(4096))]
 struct Arena(UnsafeCell<[u8; BYTES]>);

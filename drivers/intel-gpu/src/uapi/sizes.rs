@@ -23,6 +23,8 @@ use crate::index::Index;
 
 /// Bindings that a client can have, at least.
 const BINDINGS: u32 = 512;
+/// Objects that a client can have bound at a time beside one for each address space, at most: of more, most are idle.
+const BOUND_OBJECTS: u32 = 2048;
 /// What the allocator loses between and around pools.
 const LOST: usize = 8 << 10;
 
@@ -60,7 +62,9 @@ impl Sizes {
         gpu.timelines = total(&timelines).max(1);
         gpu.requests = driver.jobs;
         // All have equal shares.
-        let most = clients.iter().map(|client| spaces(&client.limits).saturating_add(client.limits.objects));
+        let most = clients
+            .iter()
+            .map(|client| spaces(&client.limits).saturating_add(client.limits.objects.min(BOUND_OBJECTS)));
         let most = most.fold(BINDINGS, u32::max);
         driver.bindings = most.saturating_mul(u32::try_from(clients.len().max(1)).unwrap_or(u32::MAX));
         gpu.ranges = driver.bindings;
