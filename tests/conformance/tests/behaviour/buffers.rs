@@ -189,7 +189,8 @@ fn bytes_at_any_offset_are_read_and_written_and_those_beside_them_are_left() {
     for (offset, len) in
         [(0, 1), (1, 1), (3, 2), (5, 7), (511, 2), (509, 600), (4093, 9), (8190, 2), (1021, 5003)]
     {
-        let bytes: Vec<u8> = (0..len).map(|at| 255 - ((offset + at) % 253) as u8).collect();
+        let bytes: Vec<u8> =
+            (0..len).map(|at| 255 - u8::try_from((offset + at) % 253).expect("a remainder")).collect();
         world.rig.gem_write(0, object, offset as u64, &bytes).unwrap();
         expected[offset..offset + len].copy_from_slice(&bytes);
         assert_eq!(world.rig.gem_read(0, object, offset as u64, len).unwrap(), bytes, "{len} at {offset}");
