@@ -179,13 +179,13 @@ impl Client {
 }
 
 /// A client without privileges may not do without invalidations.
-fn unprivileged(gpu: &mut Gpu<ChannelTransport>, data: Lendable) -> Finished {
+fn unprivileged(gpu: &mut Gpu<ChannelTransport>, data: Lendable, mut note: Window) -> Finished {
     let made = gpu.create_userptr_with(data, UserptrFlags::UNSYNCHRONIZED);
     assert_eq!(made.err(), refused(Errno::Perm));
     let unknown = gpu.create_userptr_with(data, UserptrFlags::from_bits_retain(1 << 2));
     assert_eq!(unknown.err(), refused(Errno::Inval));
     debug_println!("lend_flags: an unprivileged client gets no unsynchronised object");
-    region(*var!(note: usize = 0), 4096).write(0, 1_u64);
+    note.write(0, 1_u64);
     OTHER.notify();
     Finished
 }
@@ -194,8 +194,9 @@ fn unprivileged(gpu: &mut Gpu<ChannelTransport>, data: Lendable) -> Finished {
 fn init() -> Finished {
     let Memory { window: code, lendable } = memory!(batch, batch_size, batch_bits, batch_row, slot = 1);
     let mut gpu = Gpu::connect(transport!(DRIVER)).expect("there is a GPU");
+    let note = region(*var!(note: usize = 0), 4096);
     if *var!(judge: u64 = 0) == 0 {
-        return unprivileged(&mut gpu, lendable);
+        return unprivileged(&mut gpu, lendable, note);
     }
     let enforced = gpu.param(Param::ChipsetId).expect("a known parameter") == SKYLAKE;
     let vm = gpu.create_vm().expect("an address space");
@@ -211,7 +212,6 @@ fn init() -> Finished {
     client.probe(data.lendable);
     client.unsynchronised(&mut data);
     client.large(&mut memory!(large, large_size, large_bits, large_row, slot = 4));
-    let note = region(*var!(note: usize = 0), 4096);
     while note.read::<u64>(0) == 0 {
         let _ = wait::notified();
     }
