@@ -120,7 +120,6 @@ impl Engine {
         bus.write_on(self.base, InterruptMask(!(events::ENABLED << interrupt_shift(generation, self.id))));
 
         self.status.reset(bus);
-        self.ports.forget_queue();
         status.0
     }
 }

@@ -31,9 +31,6 @@ pub(crate) struct Ports {
     pub(crate) active: Elements,
     /// Submitted, not acknowledged, and when.
     pub(crate) pending: Option<(Elements, u64)>,
-    /// The submit queue's second element is known to be invalid: nothing but invalid elements have been written since the
-    /// engine was reset.
-    second_invalid: bool,
     /// When the running context began.
     pub(crate) running_since_ns: u64,
     /// Hardware ids in use, one bit each.
@@ -47,14 +44,7 @@ const TAGS: u32 = 30;
 
 impl Ports {
     pub(crate) const fn new() -> Self {
-        Self {
-            active: [None; 2],
-            pending: None,
-            second_invalid: false,
-            running_since_ns: 0,
-            tags: 0,
-            last_tag: 0,
-        }
+        Self { active: [None; 2], pending: None, running_since_ns: 0, tags: 0, last_tag: 0 }
     }
 
     /// Takes an id. It is not the one given back last: the hardware might take a new context with the
@@ -76,11 +66,6 @@ impl Ports {
 
     pub(crate) const fn give_tag(&mut self, tag: u32) {
         self.tags &= !(1 << tag);
-    }
-
-    /// The engine has been reset: what its submit queue contains is not known.
-    pub(crate) const fn forget_queue(&mut self) {
-        self.second_invalid = false;
     }
 
     /// Whether anything is on the hardware as far as events have told.
@@ -152,24 +137,19 @@ pub(crate) fn submit<H: Hardware>(
     bus: &mut Bus<H>,
     generation: Generation,
     base: EngineBase,
-    ports: &mut Ports,
     elements: [Option<Descriptor>; 2],
 ) {
-    let dwords = |element: &Option<Descriptor>| element.as_ref().map_or((0, 0), Descriptor::dwords);
-    let [first, second] = [dwords(&elements[0]), dwords(&elements[1])];
+    let dwords = elements.map(|element| element.map_or((0, 0), |descriptor| descriptor.dwords()));
     bus.hw.write_barrier();
     if generation.is_gen11_or_12() {
-        // The queue's contents stay from load to load: an unused element is written as invalid, unless it is that already.
-        let invalid = elements[1].is_none();
-        if !core::mem::replace(&mut ports.second_invalid, invalid) || !invalid {
-            bus.write_raw(base.0 + 0x518, second.0);
-            bus.write_raw(base.0 + 0x51c, second.1);
+        // The queue's contents stay from load to load: an unused element is written as invalid.
+        for (index, (low, high)) in (0..2).zip(dwords).rev() {
+            bus.write_raw(base.0 + 0x510 + 8 * index, low);
+            bus.write_raw(base.0 + 0x514 + 8 * index, high);
         }
-        bus.write_raw(base.0 + 0x510, first.0);
-        bus.write_raw(base.0 + 0x514, first.1);
         bus.write_on(base, ExeclistControl(ExeclistControl::LOAD.put(1)));
     } else {
-        for (low, high) in [second, first] {
+        for (low, high) in dwords.into_iter().rev() {
             bus.write_on(base, SubmitPort(high));
             bus.write_on(base, SubmitPort(low));
         }
@@ -212,8 +192,7 @@ mod tests {
         let mut bus = Bus::new(FakeHardware::new(1), Generation::Gen9, true);
         let first = descriptor(Generation::Gen9, EngineId::BCS0);
         let second = Descriptor { image: GgttOffset::new(0x8000), tag: 2, ..first };
-        let mut ports = Ports::new();
-        submit(&mut bus, Generation::Gen9, EngineBase(0x22000), &mut ports, [Some(first), Some(second)]);
+        submit(&mut bus, Generation::Gen9, EngineBase(0x22000), [Some(first), Some(second)]);
         let port = 0x22230;
         assert_eq!(bus.hw.writes, [(port, 2), (port, 0x8119), (port, 1), (port, 0xfffe_9119)]);
     }
@@ -222,31 +201,10 @@ mod tests {
     fn gen12_writes_the_queue_and_loads_it() {
         let mut bus = Bus::new(FakeHardware::new(1), Generation::Gen12, true);
         let first = descriptor(Generation::Gen12, EngineId::BCS0);
-        let mut ports = Ports::new();
-        let mut submit = |elements| {
-            submit(&mut bus, Generation::Gen12, EngineBase(0x22000), &mut ports, elements);
-            core::mem::take(&mut bus.hw.writes)
-        };
-        let alone = [(0x22510, 0xfffe_9319), (0x22514, 0x6000_0020), (0x22550, 1)];
-        let with = |second: [(u32, u32); 2]| [&second[..], &alone].concat();
-        let invalid = with([(0x22518, 0), (0x2251c, 0)]);
-        assert_eq!(submit([Some(first), None]), invalid);
-        assert_eq!(submit([Some(first), None]), alone, "the second one is invalid already");
-        let both = with([(0x22518, 0xfffe_9319), (0x2251c, 0x6000_0020)]);
-        assert_eq!(submit([Some(first), Some(first)]), both);
-        assert_eq!(submit([Some(first), None]), invalid, "the second one is not to run again");
-    }
-
-    #[test]
-    fn after_a_reset_the_queue_is_written_as_a_whole() {
-        let mut bus = Bus::new(FakeHardware::new(1), Generation::Gen11, true);
-        let first = descriptor(Generation::Gen11, EngineId::BCS0);
-        let mut ports = Ports::new();
-        for _ in 0..2 {
-            submit(&mut bus, Generation::Gen11, EngineBase(0x22000), &mut ports, [Some(first), None]);
-            assert_eq!(core::mem::take(&mut bus.hw.writes).len(), 5);
-            ports.forget_queue();
-        }
+        submit(&mut bus, Generation::Gen12, EngineBase(0x22000), [Some(first), None]);
+        let expected =
+            [(0x22518, 0), (0x2251c, 0), (0x22510, 0xfffe_9319), (0x22514, 0x6000_0020), (0x22550, 1)];
+        assert_eq!(bus.hw.writes, expected);
     }
 
     #[test]

@@ -203,9 +203,6 @@ impl<H: Hardware> Gpu<H> {
             Power::Parked => {
                 let woken = self.bus.wake(self.domains).or_else(|_| self.bus.wake(self.domains));
                 woken.map_err(|_| Error::Timeout)?;
-                for engine in &mut self.engines {
-                    engine.ports.forget_queue();
-                }
                 self.awake_settings();
             }
         }

@@ -197,14 +197,12 @@ impl<H: Hardware> Gpu<H> {
             }
         }
         let now = self.bus.now_ns();
-        let [first, second] = elements;
-        let first = first.and_then(|id| self.prepare(engine, id));
-        let descriptors = [first, second.and_then(|id| self.prepare(engine, id))];
+        let descriptors = elements.map(|id| id.and_then(|id| self.prepare(engine, id)));
         self.count_busy(engine, now);
         let found = &mut self.engines[engine];
         found.ports.pending = Some((elements, now));
         self.statistics.port_writes += 1;
-        ports::submit(&mut self.bus, self.platform.generation, found.base, &mut found.ports, descriptors);
+        ports::submit(&mut self.bus, self.platform.generation, found.base, descriptors);
         for id in elements.into_iter().flatten() {
             self.start_bonded(engine, id);
         }
