@@ -45,6 +45,14 @@ fn block_lines(text: &str, language: &str) -> Vec<String> {
     lines
 }
 
+/// The name of the section that a heading begins, as links have it: small letters, a hyphen for each space.
+fn anchor(line: &str) -> Option<String> {
+    let heading = line.trim_start_matches('#');
+    let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+    let small = |c: char| if c == ' ' { '-' } else { c.to_ascii_lowercase() };
+    (heading.len() < line.len()).then(|| heading.trim().chars().filter(kept).map(small).collect())
+}
+
 #[test]
 fn every_chapter_is_in_the_summary_and_every_link_leads_somewhere() -> Result<()> {
     let chapters = chapters()?;
@@ -67,7 +75,12 @@ fn every_chapter_is_in_the_summary_and_every_link_leads_somewhere() -> Result<()
     }
     let readme = read(&root()?.join("README.md"))?;
     for link in links(&readme).filter(|link| !link.starts_with("https://")) {
-        ensure!(root()?.join(link).exists(), "README.md: nothing is at {link}");
+        let (file, section) = link.split_once('#').unwrap_or((link, ""));
+        let file = root()?.join(file);
+        ensure!(file.exists(), "README.md: nothing is at {link}");
+        let there =
+            section.is_empty() || read(&file)?.lines().any(|line| anchor(line) == Some(section.into()));
+        ensure!(there, "README.md: no section is at {link}");
     }
     Ok(())
 }
