@@ -26,7 +26,7 @@ const BATCH_BYTES: u64 = 4 << 20;
 /// Surface: 1024 by 1024 pixels of 32 bits.
 const SIDE: u32 = 1024;
 
-/// CPU time of this thread: the figures do not depend on what else the machine does.
+/// CPU time of this thread: other processes' share is not counted, though a core that is shared is slower.
 fn cpu() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec.cast_unsigned(), time.tv_nsec.cast_unsigned() as u32)
