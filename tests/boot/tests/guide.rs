@@ -216,10 +216,7 @@ fn what_is_typed_wrongly_is_told_with_what_would_be_right() -> Result<()> {
     let board = format!("BOARD={}", nowhere.display());
     let dump = |variable: &str, file: &str| format!("{variable}={}", data.join(file).display());
     for (words, told) in [
-        (
-            vec!["image".into(), "BOARD=toaster".into()],
-            "there is no board toaster; there is elitebook-8079, ",
-        ),
+        (vec!["image".into(), "BOARD=toaster".into()], "there is no board toaster; there is "),
         (vec!["image".into(), "MICROKIT_SDK=/nonexistent".into()], "/nonexistent is no Microkit SDK"),
         (vec!["run".into(), "DEMO=tetris".into()], "there is no demonstration tetris; there is paint, "),
         (vec!["run".into(), "GPU=voodoo".into()], "voodoo"),

@@ -157,7 +157,7 @@ fn a_size_of_the_gtt_that_is_guessed_is_marked_as_such() {
 #[test]
 fn the_boards_of_the_tree_are_sound() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("boards");
-    let mut names = vec![];
+    let mut names: Vec<String> = vec![];
     for entry in fs::read_dir(folder).unwrap() {
         let board = Board::read(&entry.unwrap().path()).unwrap();
         let gpu = board.gpu.as_ref().unwrap();
@@ -171,6 +171,8 @@ fn the_boards_of_the_tree_are_sound() {
         }
         names.push(board.name);
     }
-    names.sort();
-    assert_eq!(names, ["Dell Inc. XPS 13 9310", "HP EliteBook, board 8079", "qemu-q35"]);
+    // Others may have been added: `make board BOARD=NAME` writes them there.
+    for name in ["Dell Inc. XPS 13 9310", "HP EliteBook, board 8079", "qemu-q35"] {
+        assert!(names.iter().any(|found| found == name), "{name} is not among {names:?}");
+    }
 }
