@@ -7,12 +7,11 @@
 #![no_main]
 
 use gpu_client::blit::{Commands, Surface};
+use gpu_client::microkit::Finished;
 use gpu_client::symbols::Memory;
 use gpu_client::{Access, Error, Gpu, UsedObject, memory, transport};
 use pictures::share::{TILE_HEIGHT, TILE_WIDTH, tile};
-use sel4_microkit::{
-    Channel, ChannelSet, Handler, Infallible, MessageInfo, debug_println, protection_domain, set_mr, var,
-};
+use sel4_microkit::{Channel, MessageInfo, debug_println, protection_domain, set_mr, var};
 
 /// Channels, in system.xml.
 const DRIVER: Channel = Channel::new(0);
@@ -55,20 +54,8 @@ fn paint() -> Result<u64, Error> {
     gpu.export(&picture, peer)
 }
 
-/// The tile is painted; what is left is to be there while it is shared.
-struct Artist;
-
-impl Handler for Artist {
-    type Error = Infallible;
-
-    /// The driver may have told of the tile's completion once more than the wait for it took.
-    fn notified(&mut self, _: ChannelSet) -> Result<(), Self::Error> {
-        Ok(())
-    }
-}
-
 #[protection_domain(stack_size = 0x10000)]
-fn init() -> Artist {
+fn init() -> Finished {
     match paint() {
         Ok(name) => {
             debug_println!("artist: painted a tile of {TILE_WIDTH}x{TILE_HEIGHT}; exported it as {name:#x}");
@@ -80,5 +67,5 @@ fn init() -> Artist {
         }
         Err(error) => debug_println!("artist: error: {error}"),
     }
-    Artist
+    Finished
 }

@@ -4,9 +4,10 @@
 #![no_main]
 
 use gpu_client::blit::Commands;
+use gpu_client::microkit::Finished;
 use gpu_client::{Access, Error, Gpu, UsedObject, memory, transport};
 use microkit_ext::ioport::IoPort;
-use sel4_microkit::{Channel, NullHandler, debug_println, protection_domain, var};
+use sel4_microkit::{Channel, debug_println, protection_domain, var};
 
 /// The engine slot of the blitter in a context without a map of its own.
 const BLITTER: u32 = 3;
@@ -41,7 +42,7 @@ fn hello() -> Result<u32, Error> {
 }
 
 #[protection_domain]
-fn init() -> NullHandler {
+fn init() -> Finished {
     let result = hello();
     match result {
         Ok(word) => debug_println!("hello: the GPU wrote {word:#x}"),
@@ -50,5 +51,5 @@ fn init() -> NullHandler {
     // Ends the emulator; on a board the port goes nowhere.
     let code = u32::from(result != Ok(GREETING));
     let _ = IoPort::new(*var!(exit_port_id: usize = 0)).out32(0xf4, code);
-    NullHandler::new()
+    Finished
 }

@@ -11,12 +11,10 @@
 mod scene;
 
 use gpu_client::blit::{BlitError, Commands, Surface};
-use gpu_client::microkit::ChannelTransport;
+use gpu_client::microkit::{ChannelTransport, Finished};
 use gpu_client::symbols::Memory;
 use gpu_client::{Access, Context, Error, Gpu, Object, UsedObject, Vm, memory, transport};
-use sel4_microkit::{
-    Channel, ChannelSet, Handler, Infallible, debug_println, pd_name, protection_domain, var,
-};
+use sel4_microkit::{Channel, debug_println, pd_name, protection_domain, var};
 use window::Window;
 
 use scene::{RECTANGLES, SIDE};
@@ -134,17 +132,6 @@ fn run(place: usize, score: &mut Window, picture: &mut Window) -> Result<u64, Er
             painter.show(picture);
             return Ok(number);
         }
-    }
-}
-
-/// Nothing left to do. The driver may still tell of pages that nobody waits for any more.
-struct Finished;
-
-impl Handler for Finished {
-    type Error = Infallible;
-
-    fn notified(&mut self, _: ChannelSet) -> Result<(), Self::Error> {
-        Ok(())
     }
 }
 

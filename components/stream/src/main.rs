@@ -16,7 +16,7 @@
 #![no_main]
 
 use gpu_client::blit::{BlitError, Commands, Surface};
-use gpu_client::microkit::ChannelTransport;
+use gpu_client::microkit::{ChannelTransport, Finished};
 use gpu_client::symbols::Memory;
 use gpu_client::{
     Access, Context, Error, Fence, Gpu, Lendable, Object, Param, UsedObject, Vm, memory, transport,
@@ -24,9 +24,7 @@ use gpu_client::{
 use microkit_ext::ioport::IoPort;
 use pictures::PIXEL;
 use pictures::stream::{FRAMES, HEIGHT, SOURCE_HEIGHT, SOURCE_WIDTH, WIDTH, composed, drawn};
-use sel4_microkit::{
-    Channel, ChannelSet, Handler, Infallible, MessageInfo, debug_println, protection_domain, var,
-};
+use sel4_microkit::{Channel, MessageInfo, debug_println, protection_domain, var};
 use window::Window;
 
 /// The channel to the driver, in system.xml.
@@ -278,17 +276,6 @@ fn show_top() {
             let channel = usize::try_from(channel).map(Channel::new);
             let _ = channel.map(|top| top.pp_call(MessageInfo::new(0, 0)));
         }
-    }
-}
-
-/// Nothing left to do.
-struct Finished;
-
-impl Handler for Finished {
-    type Error = Infallible;
-
-    fn notified(&mut self, _: ChannelSet) -> Result<(), Self::Error> {
-        Ok(())
     }
 }
 

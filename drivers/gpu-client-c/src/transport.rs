@@ -61,16 +61,11 @@ impl Transport for CTransport {
             unsafe { call(self.callbacks.cookie, &raw mut message) };
         }
         let count = usize::try_from(message.count).unwrap_or(4).min(4);
-        let status = match message.label {
-            0 => Ok(()),
-            // A number that the interface does not know is an error all the same.
-            number => Err(u16::try_from(number).ok().and_then(Errno::from_number).unwrap_or(Errno::Io)),
-        };
         let mut words = [0; 4];
         for (word, told) in words.iter_mut().zip(message.words).take(count) {
             *word = told;
         }
-        Reply { status, words, count }
+        Reply { status: Errno::status(message.label), words, count }
     }
 
     fn area_len(&self) -> usize {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! The transport over a Microkit channel.
+//! The transport over a Microkit channel, and what a client is when it has done its work.
 
 use gpu_protocol::{Errno, Operation, Reply};
 use microkit_ext::cap;
-use sel4_microkit::{Channel, MessageInfo, get_mr, set_mr};
+use sel4_microkit::{Channel, ChannelSet, Handler, Infallible, MessageInfo, get_mr, set_mr};
 use window::Window;
 
 use gpu_ring::Words;
@@ -61,12 +61,7 @@ impl Transport for ChannelTransport {
         for (register, word) in words.iter_mut().take(count).enumerate() {
             *word = get_mr(register);
         }
-        let status = match answer.label() {
-            0 => Ok(()),
-            // A number that the interface does not know is an error all the same.
-            number => Err(u16::try_from(number).ok().and_then(Errno::from_number).unwrap_or(Errno::Io)),
-        };
-        Reply { status, words, count }
+        Reply { status: Errno::status(answer.label()), words, count }
     }
 
     fn area_len(&self) -> usize {
@@ -98,5 +93,26 @@ impl Transport for ChannelTransport {
 
     fn completed_point(&self, timeline: u32) -> u64 {
         self.points.read(timeline as usize * size_of::<u64>())
+    }
+}
+
+/// The handler of a client that has nothing left to do. The driver may still tell of a completion that a wait has seen
+/// already, or of pages that nobody waits for any more; that is no event.
+///
+/// ```ignore
+/// #[protection_domain]
+/// fn init() -> Finished {
+///     paint();
+///     Finished
+/// }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Finished;
+
+impl Handler for Finished {
+    type Error = Infallible;
+
+    fn notified(&mut self, _: ChannelSet) -> Result<(), Self::Error> {
+        Ok(())
     }
 }

@@ -294,11 +294,7 @@ impl<T: Transport> Gpu<T> {
         queue.outstanding = queue.outstanding.saturating_sub(1);
         let answer: RingAnswer = zerocopy::transmute!(entry);
         let fence = Fence { timeline: answer.timeline, point: answer.point };
-        let result = match answer.errno {
-            0 => Ok(fence),
-            // A number that the interface does not know is an error all the same.
-            number => Err(u16::try_from(number).ok().and_then(Errno::from_number).unwrap_or(Errno::Io)),
-        };
+        let result = Errno::status(answer.errno.into()).map(|()| fence);
         Ok(Some(Answer { tag: answer.user, result }))
     }
 

@@ -63,6 +63,18 @@ impl Errno {
         Self::ALL.into_iter().find(|errno| errno.number() == number)
     }
 
+    /// What an answer says with a number: 0 is success, and a number that the interface does not know an error all the
+    /// same, [`Errno::Io`].
+    ///
+    /// # Errors
+    /// The error that the number names.
+    pub fn status(number: u64) -> Result<(), Self> {
+        match number {
+            0 => Ok(()),
+            number => Err(u16::try_from(number).ok().and_then(Self::from_number).unwrap_or(Self::Io)),
+        }
+    }
+
     /// The conventional name, `EINVAL` for [`Errno::Inval`].
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -109,5 +121,16 @@ mod tests {
         }
         assert_eq!(Errno::from_number(0), None);
         assert_eq!(Errno::from_number(3), None);
+    }
+
+    #[test]
+    fn an_answer_is_success_its_error_or_for_an_unknown_number_eio() {
+        assert_eq!(Errno::status(0), Ok(()));
+        for errno in Errno::ALL {
+            assert_eq!(Errno::status(errno.number().into()), Err(errno));
+        }
+        for unknown in [3, 0xffff, 0x1_0000, u64::from(Errno::Inval.number()) | 1 << 16, u64::MAX] {
+            assert_eq!(Errno::status(unknown), Err(Errno::Io));
+        }
     }
 }

@@ -473,9 +473,9 @@ fn a_tlb_invalidation_register_can_be_stuck() {
     assert!((0..100).all(|_| rig.read(0xcee4) == 1));
 }
 
-#[test]
-fn stop_ring_holds_the_engine_at_ring_level() {
-    let mut rig = Rig::deferred("tgl");
+/// A part whose blitter has done about half of 100 stores, of 0 to 99, to the mark of its status page.
+fn half_way_through_stores(name: &str) -> Rig {
+    let mut rig = Rig::deferred(name);
     let mut context = rig.context("bcs0");
     let status = rig.status_ggtt("bcs0");
     for n in 0..100 {
@@ -483,6 +483,12 @@ fn stop_ring_holds_the_engine_at_ring_level() {
     }
     rig.submit(&mut context);
     rig.gpu.step(50);
+    rig
+}
+
+#[test]
+fn stop_ring_holds_the_engine_at_ring_level() {
+    let mut rig = half_way_through_stores("tgl");
     rig.write(0x2209c, 0x0100_0100);
     assert_eq!(rig.read(0x2209c) & 0x200, 0x200, "MODE_IDLE");
     let head = rig.read(0x22034);
@@ -496,14 +502,7 @@ fn stop_ring_holds_the_engine_at_ring_level() {
 #[test]
 fn without_bus_mastering_engines_stand_before_their_next_access_and_go_on_when_it_is_back() {
     for name in ["skl", "tgl"] {
-        let mut rig = Rig::deferred(name);
-        let mut context = rig.context("bcs0");
-        let status = rig.status_ggtt("bcs0");
-        for n in 0..100 {
-            rig.emit(&mut context, &mi::store_ggtt(status + MARK, n));
-        }
-        rig.submit(&mut context);
-        rig.gpu.step(50);
+        let mut rig = half_way_through_stores(name);
         // The command register: memory decoding without bus mastering, and with it.
         rig.gpu.config_write(4, 2, 2);
         let mark = |rig: &Rig| rig.memory.get_u32(rig.status_page("bcs0") + u64::from(MARK));

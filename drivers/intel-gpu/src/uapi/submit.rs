@@ -107,24 +107,28 @@ impl<H: Hardware> Driver<H> {
         // One list serves all submissions, one after the other.
         let mut objects = core::mem::take(&mut self.listed);
         objects.clear();
-        let result =
-            self.read_objects(domain, client, submit, (count, batch_index), &mut objects).and_then(|()| {
-                let batch = (batch_index, batch_start(submit, &objects, batch_index)?);
-                let mut fences;
-                let waits = if submit.fence_count == 0 {
-                    &Fences::NONE
-                } else {
-                    fences = Fences::NONE;
-                    self.read_fences(domain, client, submit, &mut fences)?;
-                    &fences
-                };
-                self.look_at_one(domain, &objects);
-                self.need_all_pages(client, &objects)?;
-                let checked = Checked { client, context, space, slot, batch, waits, ticket };
-                let started = self.start(domain, &checked, &mut objects)?;
-                Self::tell_places(domain, &checked, submit, &objects);
-                Ok(started)
-            });
+        let read = if count <= SHORT_LIST {
+            self.read_objects::<SHORT_LIST, D>(domain, client, submit, (count, batch_index), &mut objects)
+        } else {
+            self.read_objects::<MAX_OBJECTS, D>(domain, client, submit, (count, batch_index), &mut objects)
+        };
+        let result = read.and_then(|()| {
+            let batch = (batch_index, batch_start(submit, &objects, batch_index)?);
+            let mut fences;
+            let waits = if submit.fence_count == 0 {
+                &Fences::NONE
+            } else {
+                fences = Fences::NONE;
+                self.read_fences(domain, client, submit, &mut fences)?;
+                &fences
+            };
+            self.look_at_one(domain, &objects);
+            self.need_all_pages(client, &objects)?;
+            let checked = Checked { client, context, space, slot, batch, waits, ticket };
+            let started = self.start(domain, &checked, &mut objects)?;
+            Self::tell_places(domain, &checked, submit, &objects);
+            Ok(started)
+        });
         self.listed = objects;
         let started = result?;
         self.drain_events(domain);
@@ -259,27 +263,10 @@ impl<H: Hardware> Driver<H> {
         Ok(point)
     }
 
-    fn read_objects<D: Domain>(
-        &self,
-        domain: &D,
-        client: ClientId,
-        submit: &Submit,
-        (count, batch_index): (usize, usize),
-        objects: &mut Objects,
-    ) -> Result<(), Errno> {
-        // Most lists are short, and clearing room for the longest costs more than reading them.
-        if count <= SHORT_LIST {
-            let mut few = [SubmitObject::new_zeroed(); SHORT_LIST];
-            let entries = few.get_mut(..count).ok_or(Errno::Inval)?;
-            domain.read_area(client, submit.objects, entries.as_mut_bytes())?;
-            self.list_objects(client, entries, batch_index, objects)
-        } else {
-            self.read_many_objects(domain, client, submit, (count, batch_index), objects)
-        }
-    }
-
+    /// Reads a list of at most `ROOM` objects. Most lists are short, and clearing room for the longest costs more than
+    /// reading them; not inlined, so that the room of one is not on the stack of the other.
     #[inline(never)]
-    fn read_many_objects<D: Domain>(
+    fn read_objects<const ROOM: usize, D: Domain>(
         &self,
         domain: &D,
         client: ClientId,
@@ -287,8 +274,8 @@ impl<H: Hardware> Driver<H> {
         (count, batch_index): (usize, usize),
         objects: &mut Objects,
     ) -> Result<(), Errno> {
-        let mut many = [SubmitObject::new_zeroed(); MAX_OBJECTS];
-        let entries = many.get_mut(..count).ok_or(Errno::Inval)?;
+        let mut room = [SubmitObject::new_zeroed(); ROOM];
+        let entries = room.get_mut(..count).ok_or(Errno::Inval)?;
         domain.read_area(client, submit.objects, entries.as_mut_bytes())?;
         self.list_objects(client, entries, batch_index, objects)
     }

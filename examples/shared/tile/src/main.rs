@@ -5,10 +5,9 @@
 #![no_main]
 
 use gpu_client::blit::{Commands, Rectangle, Surface};
+use gpu_client::microkit::Finished;
 use gpu_client::{Access, Error, Frames, Gpu, Lendable, UsedObject, transport};
-use sel4_microkit::{
-    Channel, ChannelSet, Handler, Infallible, debug_println, pd_name, protection_domain, var,
-};
+use sel4_microkit::{Channel, debug_println, pd_name, protection_domain, var};
 use window::Window;
 
 /// Channels, in system.xml.
@@ -53,19 +52,8 @@ fn paint(pages: &mut Window, colour: u32) -> Result<usize, Error> {
     Ok((0..(SIDE * SIDE) as usize).filter(right).count())
 }
 
-/// The work is done; the driver may still tell of it.
-struct Done;
-
-impl Handler for Done {
-    type Error = Infallible;
-
-    fn notified(&mut self, _: ChannelSet) -> Result<(), Self::Error> {
-        Ok(())
-    }
-}
-
 #[protection_domain(stack_size = 0x10000)]
-fn init() -> Done {
+fn init() -> Finished {
     let name = pd_name().unwrap_or("tile");
     let base =
         core::ptr::NonNull::new(*var!(pages: usize = 0) as *mut u8).expect("system.xml maps the pages");
@@ -77,5 +65,5 @@ fn init() -> Done {
         Err(error) => debug_println!("{name}: error: {error}"),
     }
     BANK.notify();
-    Done
+    Finished
 }

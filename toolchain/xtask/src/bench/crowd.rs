@@ -1,16 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What a submission costs when there are very many contexts.
 
-use boot::Kernel;
-
 use super::Subject;
 
-pub(super) const SUBJECT: Subject = Subject {
-    name: "crowd",
-    description: "tests/boot/systems/bench_crowd.xml",
-    packages: &["gpu-driver", "boot-domains"],
-    gpu: true,
-    kernel: Kernel::Release,
-    only: &[],
-    peer: &[],
-};
+pub(super) const SUBJECT: Subject =
+    Subject { name: "crowd", description: "tests/boot/systems/bench_crowd.xml", ..Subject::CLIENT };

@@ -17,10 +17,6 @@ pub(super) const START: Subject = Subject {
 pub(super) const SUBJECT: Subject = Subject {
     name: "gpu",
     description: "tests/boot/systems/bench_gpu.xml",
-    packages: &["gpu-driver", "boot-domains"],
-    gpu: true,
-    kernel: Kernel::Release,
-    only: &[],
     peer: &[
         // When the completion comes before the waiter has gone to sleep; 26,500 when it really sleeps, as ours does.
         Peer { figure: "submit-and-sleep-until-done", value: 19_763.0 },
@@ -31,4 +27,5 @@ pub(super) const SUBJECT: Subject = Subject {
         Peer { figure: "context-life-own-space", value: 313_000.0 },
         Peer { figure: "context-life-shared-space", value: 194_000.0 },
     ],
+    ..Subject::CLIENT
 };

@@ -1,17 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! What lending costs: objects among many others, first uses, invalidations. Aim: 0.4 of what Linux needs.
 
-use boot::Kernel;
-
 use super::{Peer, Subject};
 
 pub(super) const SUBJECT: Subject = Subject {
     name: "lend",
     description: "tests/boot/systems/bench_lend.xml",
-    packages: &["gpu-driver", "boot-domains"],
-    gpu: true,
-    kernel: Kernel::Release,
-    only: &[],
     // Linux with 10,000 objects alive: 3 % more than with none. First use: 270 a page in frames side by side, 408 in
     // scattered ones; of the invalidation, what it needs beyond a plain unmap.
     peer: &[
@@ -25,4 +19,5 @@ pub(super) const SUBJECT: Subject = Subject {
         Peer { figure: "userptr-first-use-of-a-page-of-2m-by-region", value: 512.0 * 270.0 },
         Peer { figure: "userptr-invalidate-close-64k", value: 33_700.0 },
     ],
+    ..Subject::CLIENT
 };

@@ -57,6 +57,19 @@ pub(crate) struct Subject {
     peer: &'static [Peer],
 }
 
+impl Subject {
+    /// What those have in common that measure a client of the driver.
+    const CLIENT: Self = Self {
+        name: "",
+        description: "",
+        packages: &["gpu-driver", "boot-domains"],
+        gpu: true,
+        kernel: Kernel::Release,
+        only: &[],
+        peer: &[],
+    };
+}
+
 /// A figure of Linux 6.1's i915: on the same model of Tiger Lake, in QEMU with one instruction counted as one nanosecond
 /// (`-icount shift=0,sleep=off`), everything that the guest executes: client, kernel, driver.
 pub(crate) struct Peer {

@@ -5,16 +5,14 @@
 #![no_main]
 
 use boot_domains::region;
-use gpu_client::microkit::ChannelTransport;
+use gpu_client::microkit::{ChannelTransport, Finished};
 use gpu_client::symbols::Memory;
 use gpu_client::{
     Access, Context, Errno, Error, Fence, Frames, Gpu, Lendable, Object, Param, TakenBack, UsedObject,
     UserptrFlags, memory, transport,
 };
 use microkit_ext::wait;
-use sel4_microkit::{
-    Channel, ChannelSet, Handler, Infallible, MessageInfo, debug_println, get_mr, protection_domain, var,
-};
+use sel4_microkit::{Channel, MessageInfo, debug_println, get_mr, protection_domain, var};
 use window::Window;
 
 const DRIVER: Channel = Channel::new(0);
@@ -31,17 +29,6 @@ const LARGE: u64 = 0x20_0000;
 const OTHER_AT_DRIVER: u32 = 2;
 /// Parts before Gen11 are told by their device's number (PCI ids of i915: `i915_pciids.h`).
 const SKYLAKE: u64 = 0x1912;
-
-/// Nothing left to do.
-struct Finished;
-
-impl Handler for Finished {
-    type Error = Infallible;
-
-    fn notified(&mut self, _: ChannelSet) -> Result<(), Self::Error> {
-        Ok(())
-    }
-}
 
 /// The frame capabilities that the driver holds, as the kernel counts them, and the pages that it says are lent.
 fn audit() -> (u64, u64) {

@@ -5,27 +5,17 @@
 #![no_main]
 
 use boot_domains::region;
+use gpu_client::microkit::Finished;
 use gpu_client::symbols::Memory;
 use gpu_client::{Access, Errno, Error, Gpu, Lendable, UsedObject, memory, transport};
 use microkit_ext::wait;
-use sel4_microkit::{Channel, ChannelSet, Handler, Infallible, protection_domain, var};
+use sel4_microkit::{Channel, protection_domain, var};
 
 const DRIVER: Channel = Channel::new(0);
 const OTHER: Channel = Channel::new(1);
 const BLITTER: u32 = 3;
 const BATCH_ADDRESS: u32 = 0x10_0000;
 const DATA_ADDRESS: u64 = 0x20_0000;
-
-/// Nothing left to do; the driver may still tell of this and that.
-struct Finished;
-
-impl Handler for Finished {
-    type Error = Infallible;
-
-    fn notified(&mut self, _: ChannelSet) -> Result<(), Self::Error> {
-        Ok(())
-    }
-}
 
 #[protection_domain(stack_size = 0x10000)]
 fn init() -> Finished {
