@@ -23,10 +23,10 @@ help: ## list the verbs
 setup: ## install what the machine lacks (as root), or say what to install
 	@toolchain/setup.sh
 
-run: setup ## boot the demonstration, with a picture in target/run/frame.png [GPU=tgl|skl] [DEMO=paint|recover|migrate|share|stream] [BOARD=NAME] [MICROKIT_SDK=DIR CONFIG=debug|release]
+run: setup ## boot the demonstration, with a picture in target/run/frame.png [GPU=tgl|skl] [DEMO=paint|recover|migrate|share|stream|show|hello-c] [BOARD=NAME] [MICROKIT_SDK=DIR CONFIG=debug|release]
 	@$(XTASK) run --gpu $(GPU) --demo $(DEMO) $(SDK)
 
-image: setup ## build the kernel and the image, and say where they are [DEMO=paint|recover|migrate|share|stream] [KERNEL=debug|release] [BOARD=NAME] [MICROKIT_SDK=DIR CONFIG=debug|release]
+image: setup ## build the kernel and the image, and say where they are [DEMO=paint|recover|migrate|share|stream|show|hello-c] [KERNEL=debug|release] [BOARD=NAME] [MICROKIT_SDK=DIR CONFIG=debug|release]
 	@$(XTASK) image --demo $(DEMO) --kernel $(KERNEL) $(SDK)
 
 board: setup ## write the board file of this machine, as root, or of another from dumps BOARD=NAME [LSPCI=FILE IOMEM=FILE LOG=FILE]

@@ -5,8 +5,9 @@
 set -eu
 
 # gcc and libc6-dev link Rust programs; with make, python3 and its three modules, and xmllint they build the kernel; the
-# rest is the virtual machine, and intel_error_decode, which has to understand what the driver records of a hang.
-packages="gcc libc6-dev make python3 python3-six python3-ply python3-tempita libxml2-utils qemu-system-x86 seabios intel-gpu-tools"
+# rest is the virtual machine, the boot loader that sets its screen up, and intel_error_decode, which has to understand what
+# the driver records of a hang.
+packages="gcc libc6-dev make python3 python3-six python3-ply python3-tempita libxml2-utils qemu-system-x86 seabios grub-common grub-pc-bin intel-gpu-tools"
 
 if ! command -v cargo >/dev/null 2>&1; then
     echo "setup: cargo (Rust 1.95 or newer) is missing; see https://rustup.rs, then run this again" >&2
@@ -16,7 +17,7 @@ fi
 if ! command -v dpkg-query >/dev/null 2>&1; then
     # Not a Debian system: the package names are unknown, so look for the commands and modules themselves.
     missing=
-    for tool in gcc make python3 xmllint qemu-system-x86_64 intel_error_decode; do
+    for tool in gcc make python3 xmllint qemu-system-x86_64 grub-mkimage intel_error_decode; do
         command -v "$tool" >/dev/null 2>&1 || missing="$missing $tool"
     done
     python3 -c 'import six, ply, tempita' 2>/dev/null || missing="$missing python3-modules(six,ply,tempita)"

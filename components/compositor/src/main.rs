@@ -2,6 +2,8 @@
 //! A client that composes a picture out of what another client shares with it: the other one tells it, in a protected
 //! call, the name of an object that it has exported; the GPU copies out of that one's pages into this one's. No CPU reads
 //! or writes a pixel of either.
+//!
+//! Where system.xml has a domain with a screen, that one is notified of the finished picture.
 #![no_std]
 #![no_main]
 
@@ -18,6 +20,8 @@ use window::Window;
 
 /// The channel to the driver, in system.xml.
 const DRIVER: Channel = Channel::new(0);
+/// The one to the domain that shows the picture, where system.xml says that there is one. It notifies when it cannot.
+const SCREEN: Channel = Channel::new(2);
 /// The engine slot of the blitter in a context without a map of its own.
 const BLITTER: u32 = 3;
 /// Where the objects lie in the GPU's address space.
@@ -122,7 +126,11 @@ impl Handler for Compositor {
         Ok(MessageInfo::new(result.is_err().into(), 0))
     }
 
-    fn notified(&mut self, _: ChannelSet) -> Result<(), Self::Error> {
+    fn notified(&mut self, channels: ChannelSet) -> Result<(), Self::Error> {
+        if channels.contains(SCREEN) {
+            debug_println!("compositor: error: the picture is not on the screen");
+            exit(3);
+        }
         // A notification may be about something else: the page of completed points decides.
         let done = |composer: &mut Composer| {
             composer.composing.as_ref().is_some_and(|(_, fence)| composer.gpu.is_complete(*fence))
@@ -130,7 +138,11 @@ impl Handler for Compositor {
         if let Some(mut composer) = self.0.take_if(done)
             && let Some((tile, _)) = composer.composing.take()
         {
-            exit(composer.finish(tile));
+            match composer.finish(tile) {
+                // It ends the run, or who looks at it.
+                0 if *var!(has_screen: u64 = 0) != 0 => SCREEN.notify(),
+                code => exit(code),
+            }
         }
         Ok(())
     }

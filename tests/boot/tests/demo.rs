@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The system that `make run` boots, with the device model attached in every way that a user may find it.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail, ensure};
@@ -215,6 +216,38 @@ fn shown_by_gpu_top(image: &Image, outcome: &Outcome) -> Result<()> {
         u128::from(engine_us) < outcome.duration.as_micros(),
         "busy for longer than the run was: {engine_us} us"
     );
+    Ok(())
+}
+
+/// The boot loader has set the mode; what QEMU says is on the screen is the picture, pixel by pixel. The compositor cannot
+/// reach the screen, and the domain that has it cannot write the picture.
+#[test]
+fn the_composed_picture_is_on_the_screen_that_the_boot_loader_set_up() -> Result<()> {
+    let demo = Demo::named("show")?;
+    let Run { image, outcome, .. } = run_within(demo, "show", Some(Gpu::new("tgl")), 4 * DEADLINE)?;
+    demo.judge(&image, &outcome)?;
+    let Some(screen) = &outcome.screen else { bail!("nobody has looked at the screen") };
+    // The same pixels in the same format make the same file.
+    let documented = workspace()?.root().join("docs/share.png");
+    ensure!(std::fs::read(&screen.png)? == std::fs::read(&documented)?, "{} differs", documented.display());
+    let (picture, memory) = (image.mapped("frame")?, image.mapped("screen")?);
+    ensure!(picture == ["screen"] && memory == ["screen"], "{picture:?} and {memory:?}");
+    Ok(())
+}
+
+/// QEMU's own loader sets no mode.
+#[test]
+fn without_a_mode_on_the_screen_the_run_ends_with_an_error_that_says_so() -> Result<()> {
+    let workspace = workspace()?;
+    let folder = workspace.target().join("boot-tests/show-without-mode");
+    let image = Demo::named("show")?.build(&workspace, Kernel::Debug, &folder.join("image"))?;
+    let machine = Machine::new(folder.join("run")).deadline(DEADLINE).device("VGA,addr=3.0");
+    let machine = machine.gpu(Gpu::new("tgl"), boot::build_model(&workspace)?);
+    let outcome = machine.run(&image, |line| {
+        if line.tells_of_a_break() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    ensure!(outcome.ending == Ending::Exit(3), "{:?}:\n{}", outcome.ending, outcome.tail());
+    line_with(&outcome, &["screen: error: the boot loader has set no mode"])?;
     Ok(())
 }
 

@@ -3,7 +3,8 @@
 //!
 //! A demonstration has succeeded when the domains say so (exit code 0), the device model saw nothing that a real part
 //! would have punished, and the picture that the serial port announced could be taken out of guest memory; where its
-//! clients do not check it, because no CPU of the guest may touch it, the host does.
+//! clients do not check it, because no CPU of the guest may touch it, the host does, and where it goes to a screen, that
+//! is looked at, too.
 
 use std::fs;
 use std::ops::ControlFlow;
@@ -13,7 +14,7 @@ use anyhow::{Context, Result, bail};
 use image::sdk::Sdk;
 use pictures::{share, stream};
 
-use crate::frame::Frame;
+use crate::frame::{Frame, difference};
 use crate::machine::{Ending, Machine, Outcome};
 use crate::model::{Gpu, Timing};
 use crate::serial::Line;
@@ -38,6 +39,8 @@ pub struct Demo {
     picture: &'static str,
     /// The host's own computation of its picture, for those whose clients do not check theirs.
     expected: Option<fn() -> Vec<u32>>,
+    /// What is printed when the picture is on the screen, for those that show it there: who looks at it ends the run.
+    on_screen: Option<&'static str>,
 }
 
 /// What paint and recover print when their picture is right.
@@ -52,6 +55,7 @@ const DEMOS: &[Demo] = &[
         timing: Timing::Instant,
         picture: PICTURE,
         expected: None,
+        on_screen: None,
     },
     // A batch without end has all the time there is to itself where work is done before it is asked after.
     Demo {
@@ -61,6 +65,7 @@ const DEMOS: &[Demo] = &[
         timing: Timing::Realtime,
         picture: PICTURE,
         expected: None,
+        on_screen: None,
     },
     Demo {
         name: "migrate",
@@ -69,6 +74,7 @@ const DEMOS: &[Demo] = &[
         timing: Timing::Realtime,
         picture: "frame: 128x256 stride=512 format=XRGB8888",
         expected: None,
+        on_screen: None,
     },
     Demo {
         name: "share",
@@ -77,6 +83,7 @@ const DEMOS: &[Demo] = &[
         timing: Timing::Instant,
         picture: PICTURE,
         expected: Some(shared),
+        on_screen: None,
     },
     Demo {
         name: "stream",
@@ -85,6 +92,16 @@ const DEMOS: &[Demo] = &[
         timing: Timing::Realtime,
         picture: "frame: 320x480 stride=1280 format=XRGB8888",
         expected: Some(streamed),
+        on_screen: None,
+    },
+    Demo {
+        name: "show",
+        description: "components/compositor/show.xml",
+        packages: &["gpu-driver", "gpu-trace", "artist", "compositor", "screen"],
+        timing: Timing::Instant,
+        picture: PICTURE,
+        expected: Some(shared),
+        on_screen: Some("screen: shows the picture"),
     },
     // A client in C.
     Demo {
@@ -93,7 +110,8 @@ const DEMOS: &[Demo] = &[
         packages: &["gpu-driver", "hello-c"],
         timing: Timing::Instant,
         picture: "frame: 320x256 stride=1280 format=XRGB8888",
-        expected: None,
+        expected: Some(painted_in_c),
+        on_screen: None,
     },
 ];
 
@@ -113,6 +131,18 @@ fn streamed() -> Vec<u32> {
         stream::expected(number, pixels);
     }
     picture
+}
+
+/// What the client in C paints: 20 by 8 tiles of 16 by 16 pixels, whose red grows by column, whose green grows by row and whose
+/// blue makes a chequerboard, and the same below once more.
+fn painted_in_c() -> Vec<u32> {
+    const TILE: u32 = 16;
+    let pixel = |index: u32| {
+        let (column, row) = (index % 320 / TILE, index / 320 % 128 / TILE);
+        let blue = if (column + row) % 2 == 1 { 0xc0 } else { 0x20 };
+        0xff00_0000 + column * 0x000c_0000 + row * 0x1000 + blue
+    };
+    (0..320 * 256).map(pixel).collect()
 }
 
 /// What a successful run of a demonstration shows.
@@ -191,10 +221,22 @@ impl Demo {
     /// # Errors
     /// When the run has no outcome.
     pub fn run(&self, machine: &Machine, image: &Image, mut watch: impl FnMut(&Line)) -> Result<Outcome> {
+        let mut machine = machine.clone();
+        if self.on_screen.is_some() {
+            if machine.is_silent() {
+                bail!(
+                    "{} says on the serial port when to look at the screen, and this kernel prints nothing",
+                    self.name
+                );
+            }
+            let frame = Frame::parse(self.picture)?.context("a picture for the screen")?;
+            machine = machine.screen(frame.width, frame.height);
+        }
         let outcome = machine.run(image, |line| {
             watch(line);
+            let shown = self.on_screen.is_some_and(|text| line.text.contains(text));
             // A domain that faulted never goes on, and the others may wait for it for ever.
-            if line.tells_of_a_break() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if shown || line.tells_of_a_break() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
         Ok(outcome)
     }
@@ -209,6 +251,7 @@ impl Demo {
             Ending::Exit(code) => {
                 bail!("the system ended with code {code}; its last lines:\n{}", outcome.tail())
             }
+            Ending::Stopped if self.on_screen.is_some_and(|text| outcome.line(text).is_some()) => {}
             Ending::Stopped => bail!("a domain broke:\n{}", outcome.tail()),
         }
         if let Some(verdict) = &outcome.verdict
@@ -241,20 +284,15 @@ impl Demo {
                 bail!("the picture is not what the host computes: {difference}");
             }
         }
+        if self.on_screen.is_some() {
+            let screen = outcome.screen.as_ref().context("nobody has looked at the screen")?;
+            if let Some(difference) = screen.difference(frame, &frame.pixels(&pixels)?) {
+                bail!("the screen does not show the picture: {difference}: {}", screen.png.display());
+            }
+        }
         fs::copy(&image.report, outcome.folder.join("report.json")).context("the image's report")?;
         Ok(Shown { frame, png })
     }
-}
-
-/// Where two pictures differ first, and in how many pixels.
-fn difference(width: u32, found: &[u32], expected: &[u32]) -> Option<String> {
-    if found.len() != expected.len() {
-        return Some(format!("{} pixels for {}", found.len(), expected.len()));
-    }
-    let differ = || found.iter().zip(expected).enumerate().filter(|(_, (found, expected))| found != expected);
-    let (index, (is, should)) = differ().next()?;
-    let (x, y) = (index % width as usize, index / width as usize);
-    Some(format!("pixel ({x}, {y}) is {is:#010x} and not {should:#010x}, one of {}", differ().count()))
 }
 
 fn count(reports: &[String]) -> String {
@@ -267,14 +305,6 @@ fn count(reports: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_first_pixel_that_differs_is_told_and_how_many_there_are() {
-        assert_eq!(difference(2, &[1, 2, 3, 4], &[1, 2, 3, 4]), None);
-        let told = difference(2, &[1, 2, 3, 5], &[1, 9, 3, 4]);
-        assert_eq!(told.as_deref(), Some("pixel (1, 0) is 0x00000002 and not 0x00000009, one of 2"));
-        assert!(difference(2, &[1, 2], &[1]).is_some());
-    }
 
     #[test]
     fn what_the_host_computes_has_the_size_that_is_announced() -> Result<()> {

@@ -90,16 +90,31 @@ impl Frame {
     /// # Errors
     /// When there is less memory than the picture takes, or the file cannot be written.
     pub fn write_png(&self, memory: &[u8], path: &Path) -> Result<()> {
-        let pixels = self.rgb(memory)?;
-        let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-        let mut encoder = png::Encoder::new(BufWriter::new(file), self.width, self.height);
-        encoder.set_color(png::ColorType::Rgb);
-        encoder.set_depth(png::BitDepth::Eight);
-        let mut writer = encoder.write_header()?;
-        writer.write_image_data(&pixels)?;
-        writer.finish()?;
-        Ok(())
+        write_rgb_png(path, self.width, self.height, &self.rgb(memory)?)
     }
+}
+
+/// Writes pixels of three bytes each, red, green and blue, to a file.
+pub(crate) fn write_rgb_png(path: &Path, width: u32, height: u32, pixels: &[u8]) -> Result<()> {
+    let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+    let mut encoder = png::Encoder::new(BufWriter::new(file), width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(pixels)?;
+    writer.finish()?;
+    Ok(())
+}
+
+/// Where two pictures differ first, and in how many pixels.
+pub(crate) fn difference(width: u32, found: &[u32], expected: &[u32]) -> Option<String> {
+    if found.len() != expected.len() {
+        return Some(format!("{} pixels for {}", found.len(), expected.len()));
+    }
+    let differ = || found.iter().zip(expected).enumerate().filter(|(_, (found, expected))| found != expected);
+    let (index, (is, should)) = differ().next()?;
+    let (x, y) = (index % width as usize, index / width as usize);
+    Some(format!("pixel ({x}, {y}) is {is:#010x} and not {should:#010x}, one of {}", differ().count()))
 }
 
 #[cfg(test)]
@@ -141,6 +156,14 @@ mod tests {
         assert_eq!(frame.pixels(&memory)?, [0xff30_2010, 0xff31_2111, 0xff32_2212, 0xff33_2313]);
         assert!(frame.rgb(&memory[..19]).is_err());
         Ok(())
+    }
+
+    #[test]
+    fn the_first_pixel_that_differs_is_told_and_how_many_there_are() {
+        assert_eq!(difference(2, &[1, 2, 3, 4], &[1, 2, 3, 4]), None);
+        let told = difference(2, &[1, 2, 3, 5], &[1, 9, 3, 4]);
+        assert_eq!(told.as_deref(), Some("pixel (1, 0) is 0x00000002 and not 0x00000009, one of 2"));
+        assert!(difference(2, &[1, 2], &[1]).is_some());
     }
 
     #[test]

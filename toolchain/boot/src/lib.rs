@@ -6,10 +6,12 @@
 
 mod demo;
 mod frame;
+mod grub;
 mod machine;
 mod model;
 mod process;
 mod ram;
+mod screen;
 mod serial;
 mod system;
 mod trace;
@@ -21,6 +23,7 @@ pub use image::sdk::Sdk;
 pub use machine::{Ending, Machine, Outcome, RunError};
 pub use model::{Gpu, ModelFiles, Timing, Verdict, build_model};
 pub use ram::GuestRam;
+pub use screen::Screenshot;
 pub use serial::Line;
 pub use system::{DEFAULT_BOARD, Image, Kernel, Pieces, Region, SdkPieces, board_file, boards};
 pub use trace::Trace;

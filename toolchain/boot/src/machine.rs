@@ -25,9 +25,11 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
+use crate::grub;
 use crate::model::{Gpu, Model, QTEST_SOCKET, Verdict};
 use crate::process::{self, Process};
 use crate::ram::GuestRam;
+use crate::screen::Screenshot;
 use crate::serial::{Line, NOTHING, follow, tail};
 use crate::system::Image;
 
@@ -118,6 +120,8 @@ pub struct Outcome {
     pub folder: PathBuf,
     /// From the start of QEMU to its end.
     pub duration: Duration,
+    /// What was on the screen when the watcher had seen enough, if there is one ([`Machine::screen`]).
+    pub screen: Option<Screenshot>,
 }
 
 impl Outcome {
@@ -144,6 +148,8 @@ pub struct Machine {
     gpu: Option<(Gpu, PathBuf)>,
     iommu: bool,
     silent: bool,
+    /// The mode that the boot loader sets.
+    screen: Option<String>,
     arguments: Vec<OsString>,
 }
 
@@ -160,6 +166,7 @@ impl Machine {
             gpu: None,
             iommu: true,
             silent: false,
+            screen: None,
             arguments: vec![],
         }
     }
@@ -204,6 +211,20 @@ impl Machine {
     #[must_use]
     pub fn silent(mut self) -> Self {
         self.silent = true;
+        self
+    }
+
+    /// Whether the kernel is one that prints nothing.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.silent
+    }
+
+    /// Attaches a graphics adapter at PCI address 0:3.0, and boots by way of GRUB, which sets a mode of 32 bits a pixel. The
+    /// screen is looked at when the watcher has seen enough.
+    #[must_use]
+    pub fn screen(mut self, width: u32, height: u32) -> Self {
+        self.screen = Some(format!("{width}x{height}x32"));
         self
     }
 
@@ -260,6 +281,12 @@ impl Machine {
     ) -> Result<Outcome, RunError> {
         let mut running = self.start(image)?;
         let ended = running.watch(self.deadline, watch)?;
+        let screen = match (&ended, &running.monitor) {
+            (Ended::Stopped, Some(monitor)) => {
+                Some(Screenshot::take(monitor, &self.folder).map_err(io_error("the screen"))?)
+            }
+            _ => None,
+        };
         let duration = running.start.elapsed();
         running.end_qemu();
         let tail = || tail(&running.lines);
@@ -290,6 +317,7 @@ impl Machine {
             ram: running.ram,
             folder: self.folder.clone(),
             duration,
+            screen,
         })
     }
 
@@ -304,6 +332,16 @@ impl Machine {
         let memory = ram.share().map_err(io_error("guest memory"))?;
         let mut command = self.command(image, &memory);
         let mut descriptors = vec![memory];
+        let mut monitor = None;
+        if let Some(mode) = &self.screen {
+            grub::disks(folder, image, mode, &mut command).map_err(io_error("the boot loader's disks"))?;
+            let (for_qemu, ours) = UnixStream::pair().map_err(io_error("socket pair"))?;
+            let for_qemu = OwnedFd::from(for_qemu);
+            command.arg("-chardev").arg(format!("socket,id=monitor,fd={}", process::number(&for_qemu)));
+            command.args(["-mon", "chardev=monitor,mode=control", "-device", "VGA,addr=3.0"]);
+            descriptors.push(for_qemu);
+            monitor = Some(ours);
+        }
         let mut model = None;
         if let Some((gpu, program)) = &self.gpu {
             let (for_qemu, for_model) = UnixStream::pair().map_err(io_error("socket pair"))?;
@@ -328,7 +366,7 @@ impl Machine {
             // Ends by itself at the end of the stream, which QEMU's death brings about.
             std::thread::spawn(move || follow(serial, serial_log, start, &to));
         }
-        Ok(Running { qemu, model, ram, incoming, lines: vec![], start })
+        Ok(Running { qemu, model, ram, incoming, lines: vec![], start, monitor })
     }
 
     fn command(&self, image: &Image, memory: &OwnedFd) -> Command {
@@ -338,8 +376,10 @@ impl Machine {
         // descriptor and handles one access at a time, hence the memory object and the single processor.
         // What no guest here uses is off: each function on the bus, and the memory of system management, is one more
         // address space to switch when translation goes on, and so a larger part of `died_switching_translation_on`.
-        const Q35: &str = "q35,kernel-irqchip=split,memory-backend=mem,sata=off,smbus=off,smm=off,vmport=off";
-        command.args(["-accel", "tcg", "-machine", Q35]);
+        const Q35: &str = "q35,kernel-irqchip=split,memory-backend=mem,smbus=off,smm=off,vmport=off";
+        // The boot loader's disks are on it.
+        let sata = if self.screen.is_some() { "on" } else { "off" };
+        command.args(["-accel", "tcg", "-machine", &format!("{Q35},sata={sata}")]);
         command.arg("-object").arg(format!(
             "memory-backend-file,id=mem,size={},share=on,mem-path=/proc/self/fd/{}",
             self.memory,
@@ -352,7 +392,9 @@ impl Machine {
         }
         command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
         command.args(["-display", "none", "-serial", "stdio"]);
-        command.arg("-kernel").arg(&image.kernel).arg("-initrd").arg(&image.system);
+        if self.screen.is_none() {
+            command.arg("-kernel").arg(&image.kernel).arg("-initrd").arg(&image.system);
+        }
         command.args(&self.arguments);
         command
     }
@@ -406,6 +448,8 @@ struct Running {
     incoming: Receiver<Line>,
     lines: Vec<Line>,
     start: Instant,
+    /// To QEMU's monitor, if there is a screen.
+    monitor: Option<UnixStream>,
 }
 
 impl Running {

@@ -32,6 +32,8 @@ pub struct Board {
     pub failure_exit: Option<FailureExit>,
     /// The GPU, for descriptions and drivers that ask for it.
     pub gpu: Option<Gpu>,
+    /// The screen as the boot loader sets it up, for descriptions that ask for it.
+    pub screen: Option<Screen>,
     /// The file that all this stands in.
     #[serde(skip)]
     pub source: Source,
@@ -164,6 +166,50 @@ impl Gpu {
     }
 }
 
+/// A linear framebuffer of 32 bits a pixel (0xXXRRGGBB), in the mode that the boot loader is told to set.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Screen {
+    /// Where its memory is: the adapter's BAR.
+    pub memory: Span,
+    /// Pixels in a row.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    /// Bytes from row to row.
+    pub stride: u32,
+}
+
+impl Screen {
+    fn check(&self, source: &Source) -> Result<(), BoardError> {
+        let wrong = |key: &'static str, problem| {
+            Err(BoardError::Screen { line: source.line(&format!("screen.{key}")), key, problem })
+        };
+        if self.width == 0 || self.height == 0 {
+            return wrong(if self.width == 0 { "width" } else { "height" }, "there is no pixel");
+        }
+        if u64::from(self.stride) < u64::from(self.width) * 4 || !self.stride.is_multiple_of(4) {
+            return wrong("stride", "it is a multiple of 4 and at least four times the width");
+        }
+        if u64::from(self.stride) * u64::from(self.height) > self.memory.end - self.memory.start {
+            return wrong("memory", "it is smaller than the mode");
+        }
+        Ok(())
+    }
+
+    /// The value that a description calls `screen.NAME`.
+    fn value(&self, name: &str) -> Option<String> {
+        Some(match name {
+            "memory" => format!("{:#x}", self.memory.start),
+            "memory_size" => format!("{:#x}", self.memory.end - self.memory.start),
+            "width" => self.width.to_string(),
+            "height" => self.height.to_string(),
+            "stride" => self.stride.to_string(),
+            _ => return None,
+        })
+    }
+}
+
 /// Physical addresses from `start` up to, not including, `end`.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -196,6 +242,16 @@ pub enum BoardError {
     /// A value of the GPU cannot be.
     #[error("line {line}: [gpu] {key}: {problem}")]
     Gpu {
+        /// The line, from 1.
+        line: u32,
+        /// The key.
+        key: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A value of the screen cannot be.
+    #[error("line {line}: [screen] {key}: {problem}")]
+    Screen {
         /// The line, from 1.
         line: u32,
         /// The key.
@@ -260,6 +316,10 @@ impl Board {
                 span.map_or(Ok(()), |span| board.check_span(span, 0, key))?;
             }
         }
+        if let Some(screen) = &board.screen {
+            board.check_span(screen.memory, 0, "screen.memory")?;
+            screen.check(&board.source)?;
+        }
         Ok(board)
     }
 
@@ -270,7 +330,16 @@ impl Board {
         Ok(())
     }
 
-    /// Replaces every `${gpu.NAME}` of a description by the board's value.
+    /// The value that a description calls `name`, such as `gpu.pci` or `screen.width`.
+    fn value(&self, name: &str) -> Option<String> {
+        match name.split_once('.')? {
+            ("gpu", name) => self.gpu.as_ref()?.value(name),
+            ("screen", name) => self.screen.as_ref()?.value(name),
+            _ => None,
+        }
+    }
+
+    /// Replaces every `${gpu.NAME}` and `${screen.NAME}` of a description by the board's value.
     ///
     /// # Errors
     /// Line, from 1, and text of the first one that the board has no value for.
@@ -282,8 +351,7 @@ impl Board {
             line += before.matches('\n').count();
             result.push_str(before);
             let (name, behind) = behind.split_once('}').ok_or_else(|| (line, behind.to_owned()))?;
-            let value = name.strip_prefix("gpu.").and_then(|name| self.gpu.as_ref()?.value(name));
-            let value = value.ok_or_else(|| (line, name.to_owned()))?;
+            let value = self.value(name).ok_or_else(|| (line, name.to_owned()))?;
             result.push_str(&value);
             rest = behind;
         }
@@ -357,6 +425,48 @@ vector = 5
         assert!(matches!(error, BoardError::Span { line: 11, .. }), "{error}");
         let error = Board::parse(&BOARD.replace("0x800_0000", "0x800_0001")).unwrap_err();
         assert!(matches!(error, BoardError::Span { line: 5, .. }), "{error}");
+    }
+
+    const SCREEN: &str = "
+[screen]
+memory = { start = 0xf000_0000, end = 0xf020_0000 }
+width = 640
+height = 480
+stride = 2560
+";
+
+    #[test]
+    fn a_description_gets_the_screens_values() {
+        let board = Board::parse(&format!("{BOARD}{SCREEN}")).unwrap();
+        let filled = board.fill_in(
+            "${screen.memory} ${screen.memory_size} ${screen.width} ${screen.height} ${screen.stride}",
+        );
+        assert_eq!(filled, Ok("0xf0000000 0x200000 640 480 2560".into()));
+        assert_eq!(board.fill_in("\n${screen.colour}"), Err((2, "screen.colour".into())));
+        assert_eq!(
+            Board::parse(BOARD).unwrap().fill_in("${screen.width}"),
+            Err((1, "screen.width".into())),
+            "a board without one"
+        );
+    }
+
+    #[test]
+    fn values_of_the_screen_that_cannot_be_are_refused_by_their_key() {
+        for (from, to, key) in [
+            ("width = 640", "width = 0", "width"),
+            ("height = 480", "height = 0", "height"),
+            ("stride = 2560", "stride = 2556", "stride"),
+            ("stride = 2560", "stride = 2562", "stride"),
+            ("0xf020_0000", "0xf012_b000", "memory"),
+        ] {
+            let text = format!("{BOARD}{}", SCREEN.replace(from, to));
+            let line = text.lines().position(|line| line.starts_with(key)).unwrap();
+            let line = if key == "memory" { text.lines().count() - 3 } else { line + 1 };
+            let error = Board::parse(&text).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("line {line}: [screen] {key}: ")), "{error}");
+        }
+        let text = format!("{BOARD}{}", SCREEN.replace("0xf000_0000", "0xf000_0800"));
+        assert!(matches!(Board::parse(&text).unwrap_err(), BoardError::Span { .. }));
     }
 
     #[test]

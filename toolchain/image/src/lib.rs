@@ -57,7 +57,8 @@
 //!   second one, five words, the lines of `pci`, `device`, `registers`, `gtt` and `vector` in its `[gpu]`, counted from 1.
 //!
 //! Anywhere, `${gpu.NAME}` stands for what the board file says of the GPU: `pci`, `requester` (the address as a
-//! number), `device`, `registers`, `registers_size`, `aperture`, `aperture_size`, `gtt`, `vector`.
+//! number), `device`, `registers`, `registers_size`, `aperture`, `aperture_size`, `gtt`, `vector`. `${screen.NAME}` stands for what it
+//! says of the screen: `memory`, `memory_size`, `width`, `height`, `stride`.
 //!
 //! `setvar region_paddr` works for all regions: the tool chooses every physical address.
 #![forbid(unsafe_code)]

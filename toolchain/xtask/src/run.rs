@@ -17,7 +17,7 @@ pub(crate) struct Options {
     /// The part that the device model is, such as tgl (Tiger Lake) or skl (Skylake)
     #[arg(long, default_value = "tgl")]
     gpu: String,
-    /// Which demonstration: paint, recover, migrate, share or stream
+    /// Which demonstration: paint, recover, migrate, share, stream, show or hello-c
     #[arg(long, default_value = "paint")]
     demo: String,
     /// Attach no GPU at all
@@ -70,6 +70,9 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<String> {
             "run: {} events of the driver: {json} (open in ui.perfetto.dev), {text}, {picture}",
             trace.len()
         );
+    }
+    if let Some(screen) = &outcome.screen {
+        println!("run: the screen shows the picture: {}", workspace.shown(&screen.png));
     }
     let folder = workspace.shown(&outcome.folder);
     println!("run: in {folder}: {}", files(&outcome.folder)?.join(" "));

@@ -94,6 +94,7 @@ pub(crate) fn test(workspace: &Workspace) -> Result<Closing> {
             "artist",
             "compositor",
             "stream",
+            "screen",
         ],
     )?;
     boot::build_model(workspace)?;

@@ -9,7 +9,7 @@
 //! | `<grant_table>` | written into a copy of the program, each range marked as mapped for the device from the start |
 //! | what a domain that held the device's I/O address space may be lent | `<iomap>` of that `<io_address_space>`, at equal I/O addresses |
 //! | `setvar_row` | the row by which a domain lends a region instead |
-//! | `<constant>`, `<board_file>`, `${gpu.NAME}` | written into the same copy, and filled in |
+//! | `<constant>`, `<board_file>`, `${gpu.NAME}`, `${screen.NAME}` | written into the same copy, and filled in |
 //! | a program that several domains have, with other values in each | a copy for each |
 //! | a region without `phys_addr` whose address somebody needs | `phys_addr`, as placed by the board file |
 //!
