@@ -201,7 +201,7 @@ impl GpuDriver {
         if lost >= self.lost_interrupts.saturating_mul(2).max(1) {
             self.lost_interrupts = lost;
             debug_println!(
-                "gpu_driver: {lost} completions were noticed by the alarm and not by an interrupt"
+                "gpu_driver: {lost} times the GPU's interrupt did not tell of completions within 100 ms"
             );
         }
     }
@@ -269,7 +269,9 @@ impl Handler for GpuDriver {
 
     fn notified(&mut self, channels: ChannelSet) -> Result<(), Self::Error> {
         if channels.contains(self.interrupt) {
-            self.waiting_for_interrupt = 0;
+            if core::mem::take(&mut self.waiting_for_interrupt) > 0 {
+                debug_println!("gpu_driver: the GPU's interrupt arrives");
+            }
             if let Some(driver) = &mut self.driver {
                 driver.interrupt(&mut self.clients);
             }

@@ -24,7 +24,7 @@ pub struct Statistics {
     pub engine_resets: u64,
     /// Resets of the whole GPU.
     pub gpu_resets: u64,
-    /// Completions that no interrupt told of.
+    /// Times that no interrupt told of completions within 100 ms.
     pub lost_interrupts: u64,
     /// The engines.
     pub engines: [EngineStatistics; STATISTICS_ENGINES],

@@ -223,9 +223,28 @@ fn a_lost_interrupt_is_noticed_by_the_clock() {
         rig.model().injection().lose_interrupts = 100;
         rig.submit(context, GOOD, 1);
         assert_eq!(run(&mut rig, 1), [(1, Status::Done)], "{platform}");
-        assert!(rig.gpu.statistics().lost_interrupts > 0, "{:?}", rig.gpu.statistics());
+        assert!(rig.gpu.tick(), "{platform}: its interrupt may still come");
+        assert_eq!(run(&mut rig, 1), [], "{platform}: nothing more happens in 300 ms");
+        assert_eq!(rig.gpu.statistics().lost_interrupts, 1, "{platform}");
         assert_eq!(rig.gpu.statistics().engine_resets, 0);
         check(&mut rig);
+    }
+}
+
+#[test]
+fn an_interrupt_that_comes_after_the_clock_has_noticed_its_event_is_not_lost() {
+    for platform in ["skl", "tgl"] {
+        let mut rig = rig(platform);
+        let context = own_timeline(&mut rig, EngineClass::Copy, 0);
+        rig.submit(context, GOOD, 1);
+        rig.model().step(1_000);
+        rig.gpu.tick();
+        assert_eq!(rig.completions().len(), 1, "{platform}: nobody waits for the interrupt");
+        rig.model().advance(50_000_000);
+        rig.gpu.tick();
+        assert_eq!(run(&mut rig, 1), [], "{platform}: it is delivered now");
+        assert_eq!(rig.gpu.statistics().lost_interrupts, 0, "{platform}");
+        assert!(rig.gpu.statistics().interrupts > 0, "{platform}");
     }
 }
 

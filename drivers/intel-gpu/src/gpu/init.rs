@@ -185,6 +185,7 @@ impl<H: Hardware> Gpu<H> {
             domains: all,
             power: Power::Awake { idle_since_ns: None },
             seen_ns: 0,
+            unannounced_since_ns: None,
             completed: RequestList::default(),
             consumed: alloc::vec![Consumed::default(); config.accounts as usize + 1],
             statistics: Statistics::default(),

@@ -111,9 +111,13 @@ impl<H: Hardware> Gpu<H> {
     /// ([`Self::take_completion`]) and gives the engines their next work. Harmless when there was none.
     pub fn interrupt(&mut self) {
         self.statistics.interrupts += 1;
-        if self.check_running().is_err() {
-            return;
+        if self.check_running().is_ok() {
+            self.handle_causes();
         }
+    }
+
+    /// Reads and clears the causes and does what they ask for.
+    pub(super) fn handle_causes(&mut self) {
         let gen11 = self.platform.generation.is_gen11_or_12();
         let Some(causes) = (if gen11 { self.causes_gen11() } else { self.causes_gen8() }) else {
             if self.is_gone() {
@@ -124,6 +128,8 @@ impl<H: Hardware> Gpu<H> {
         for engine in 0..self.engines.len() {
             let vector = causes.get(engine).copied().unwrap_or(0);
             if vector != 0 {
+                // Whatever the clock has noticed before: this is its interrupt.
+                self.unannounced_since_ns = None;
                 self.process_engine(engine);
             }
             if vector & events::ERROR != 0 {

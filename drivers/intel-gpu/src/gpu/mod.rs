@@ -112,6 +112,8 @@ pub struct Gpu<H> {
     power: Power,
     /// When the device was seen to be there last.
     seen_ns: u64,
+    /// Since when the clock has noticed events whose interrupt has not come yet.
+    unannounced_since_ns: Option<u64>,
     /// Finished requests that the upper half has not taken yet.
     completed: RequestList,
     statistics: Statistics,

@@ -53,7 +53,7 @@ pub struct Statistics {
     pub port_writes: u64,
     /// Interrupts handled.
     pub interrupts: u64,
-    /// Events that were found without an interrupt having told of them.
+    /// Times that events were found which no interrupt told of within 100 ms.
     pub lost_interrupts: u64,
     /// Status events that did not fit what was submitted.
     pub unexpected_events: u64,

@@ -16,6 +16,10 @@ use crate::platform::{Clock, Hardware};
 /// How often it is asked whether the device is still there, while it works: one that is gone sends no interrupt.
 const PRESENCE_NS: u64 = 100_000_000;
 
+/// How late the interrupt of an event may be that the clock has noticed. After that it is lost: nothing delays a message
+/// to the CPU for longer, but an emulator may, where the host has other things to do.
+const LATE_NS: u64 = 100_000_000;
+
 /// What an engine was executing when the clock looked last.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Progress {
@@ -35,8 +39,8 @@ impl Progress {
 impl<H: Hardware> Gpu<H> {
     /// To be called every now and then while the GPU is busy: every millisecond for timeslices to be
     /// fair, some hundred milliseconds for recovery to be prompt. Touches no register unless something
-    /// is to be done, but for one every 100 ms in which the GPU works, by which it notices that the device is gone. Returns whether another call is needed: something is queued or running, or the GT is
-    /// still awake.
+    /// is to be done, but for one every 100 ms in which the GPU works, by which it notices that the device is gone. Returns whether another call is needed:
+    /// something is queued or running, the GT is still awake, or an interrupt is late.
     pub fn tick(&mut self) -> bool {
         if self.check_running().is_err() {
             return false;
@@ -59,7 +63,7 @@ impl<H: Hardware> Gpu<H> {
                 continue;
             }
             if self.process_engine(engine) {
-                self.statistics.lost_interrupts += 1;
+                self.unannounced_since_ns.get_or_insert(now);
             }
             self.relieve(engine, now);
             self.run_scheduler();
@@ -67,7 +71,14 @@ impl<H: Hardware> Gpu<H> {
             busy |= !self.engines[engine].ports.is_idle();
         }
         self.run_scheduler();
-        busy || self.park_if_idle(now)
+        if self.unannounced_since_ns.is_some_and(|since| now.saturating_sub(since) >= LATE_NS) {
+            self.unannounced_since_ns = None;
+            self.statistics.lost_interrupts += 1;
+            // Its causes are still pending, and as long as they are no other message is sent.
+            self.handle_causes();
+        }
+        let awake = busy || self.park_if_idle(now);
+        awake || self.unannounced_since_ns.is_some()
     }
 
     /// Lets a context that an engine has been passing over for long run for a timeslice before all clients'.
