@@ -189,12 +189,15 @@ pub fn expect_pass(outcome: &Outcome) -> Result<()> {
     }
 }
 
-/// The line that contains all of `parts`.
+/// The line that contains all of `parts`; a single one may be torn ([`Outcome::told`]).
 ///
 /// # Errors
 /// When there is none.
 pub fn line_with<'o>(outcome: &'o Outcome, parts: &[&str]) -> Result<&'o str> {
-    let found = outcome.lines.iter().find(|line| parts.iter().all(|part| line.text.contains(part)));
+    let found = match parts {
+        [text] => outcome.told(text),
+        _ => outcome.lines.iter().find(|line| parts.iter().all(|part| line.text.contains(part))),
+    };
     let found = found.with_context(|| format!("no line has {parts:?}:\n{}", outcome.tail()))?;
     Ok(&found.text)
 }

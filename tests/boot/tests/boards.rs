@@ -168,14 +168,20 @@ fn a_gpu_that_does_not_reach_memory_is_told_at_start_with_the_line() -> Result<(
     tells_iommu(Builder::Embedded)
 }
 
-fn tells_interrupt(builder: Builder) -> Result<()> {
-    let gpu = Gpu { lost_interrupts: u32::MAX, ..Gpu::new("tgl") };
-    // The client would end the machine sooner.
+/// Boots the demonstration until something says `told`; its client, which would end the machine sooner, cannot.
+fn until(builder: Builder, test: &str, gpu: Gpu, told: &str) -> Result<Run> {
     let description = |text: String| text.replace("addr=\"0xf4\" size=\"4\"", "addr=\"0x80\" size=\"4\"");
-    let told = "gpu_driver: error: the GPU's interrupt does not come";
-    let run = run(builder, "board-interrupt", gpu, |text| text, description, told)?;
+    let run = run(builder, test, gpu, |text| text, description, told)?;
     let outcome = &run.outcome;
     ensure!(outcome.ending == Ending::Stopped, "{:?}:\n{}", outcome.ending, outcome.tail());
+    Ok(run)
+}
+
+fn tells_interrupt(builder: Builder) -> Result<()> {
+    let gpu = Gpu { lost_interrupts: u32::MAX, ..Gpu::new("tgl") };
+    let told = "gpu_driver: error: the GPU's interrupt does not come";
+    let run = until(builder, "board-interrupt", gpu, told)?;
+    let outcome = &run.outcome;
     boot_tests::line_with(outcome, &[told, &run.place("vector")?, &run.place("pci")?])?;
     Ok(())
 }
@@ -183,6 +189,31 @@ fn tells_interrupt(builder: Builder) -> Result<()> {
 #[test]
 fn an_interrupt_that_never_comes_is_told_within_the_first_second_with_the_lines() -> Result<()> {
     tells_interrupt(Builder::Embedded)
+}
+
+fn has_its_interrupt(builder: Builder) -> Result<()> {
+    until(builder, "board-interrupt-arrives", Gpu::new("tgl"), "gpu_driver: the GPU's interrupt arrives")
+        .map(drop)
+}
+
+#[test]
+fn the_interrupt_of_the_first_request_arrives() -> Result<()> {
+    has_its_interrupt(Builder::Embedded)
+}
+
+#[test]
+#[cfg_attr(not(microkit_sdk), ignore = "skipped: no MICROKIT_SDK")]
+fn the_interrupt_of_the_first_request_arrives_on_microkits_kernel() -> Result<()> {
+    #[cfg(microkit_sdk)]
+    has_its_interrupt(Builder::Sdk)?;
+    Ok(())
+}
+
+#[test]
+fn completions_that_no_interrupt_tells_of_are_said() -> Result<()> {
+    let gpu = Gpu { lost_interrupts: u32::MAX, ..Gpu::new("tgl") };
+    let told = "gpu_driver: 1 times the GPU's interrupt did not tell of completions";
+    until(Builder::Embedded, "board-interrupt-late", gpu, told).map(drop)
 }
 
 #[test]

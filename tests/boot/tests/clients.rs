@@ -33,7 +33,7 @@ fn four_clients_with_rings_budgets_and_ceilings_of_their_own_are_all_served() ->
     for (client, ceiling) in [0, 10, 20, 1022].into_iter().enumerate() {
         let told =
             format!("ring_crowd: client {client} is done with 128 batches, priorities up to {ceiling}");
-        ensure!(outcome.line(&told).is_some(), "nothing says {told:?}:\n{}", outcome.tail());
+        ensure!(outcome.told(&told).is_some(), "nothing says {told:?}:\n{}", outcome.tail());
     }
     Ok(())
 }
@@ -47,7 +47,7 @@ fn a_lender_gets_its_pages_back_and_its_lies_are_refused() -> Result<()> {
         for told in
             ["holds no capability", "every lie is refused", "a single frame", "noticed a revoked page"]
         {
-            ensure!(outcome.line(told).is_some(), "nothing says {told:?}:\n{}", outcome.tail());
+            ensure!(outcome.told(told).is_some(), "nothing says {told:?}:\n{}", outcome.tail());
         }
     }
     Ok(())
@@ -86,7 +86,7 @@ fn objects_have_what_their_flags_say_and_large_frames_become_large_entries() -> 
             "frames of 2 MiB were lent and taken back",
             "an unprivileged client gets no unsynchronised object",
         ] {
-            ensure!(outcome.line(told).is_some(), "nothing says {told:?}:\n{}", outcome.tail());
+            ensure!(outcome.told(told).is_some(), "nothing says {told:?}:\n{}", outcome.tail());
         }
         let (large, small) = entries(&image, &outcome, "large")?;
         // Tables that are free again keep what was in them last, so that there may be more small ones. In those bit 7 is not
@@ -126,7 +126,7 @@ fn a_client_in_c_paints_its_picture() -> Result<()> {
         let machine = machine.gpu(Gpu::new(part), boot::build_model(&workspace()?)?);
         let outcome = demo.run(&machine, &image, |_| {})?;
         let shown = demo.judge(&image, &outcome)?;
-        ensure!(outcome.line("hello-c: every pixel is right").is_some(), "{}", outcome.tail());
+        ensure!(outcome.told("hello-c: every pixel is right").is_some(), "{}", outcome.tail());
         ensure!(shown.png.metadata()?.len() > 0);
     }
     Ok(())
@@ -165,7 +165,7 @@ fn a_driver_that_starts_after_its_client_has_called_serves_it_on_microkits_kerne
 
 fn restarts(system: System) -> Result<()> {
     let outcome = boots(system, Gpu { timing: Timing::Realtime, ..Gpu::new("tgl") })?;
-    ensure!(outcome.line("restarter: ends life 22").is_some(), "{}", outcome.tail());
+    ensure!(outcome.told("restarter: ends life 22").is_some(), "{}", outcome.tail());
     Ok(())
 }
 

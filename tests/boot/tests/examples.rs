@@ -60,7 +60,7 @@ fn target(programs: &Path) -> Result<String> {
 #[test]
 fn the_demonstration_is_built_without_the_top_level_makefile_and_paints() -> Result<()> {
     let outcome = run("paint", None)?;
-    ensure!(outcome.line("paint: all 307200 pixels are right").is_some(), "{}", outcome.tail());
+    ensure!(outcome.told("paint: all 307200 pixels are right").is_some(), "{}", outcome.tail());
     Ok(())
 }
 
@@ -71,7 +71,7 @@ fn the_demonstration_is_built_for_microkits_kernel_without_the_top_level_makefil
     {
         let sdk = std::env::var_os("MICROKIT_SDK").context("the build script saw it")?;
         let outcome = run("paint", Some((Path::new(&sdk), "debug")))?;
-        ensure!(outcome.line("paint: all 307200 pixels are right").is_some(), "{}", outcome.tail());
+        ensure!(outcome.told("paint: all 307200 pixels are right").is_some(), "{}", outcome.tail());
     }
     Ok(())
 }
@@ -80,7 +80,7 @@ fn shared(outcome: &Outcome) -> Result<()> {
     for client in [0, 1] {
         // The picture's pages and the commands'.
         let line = format!("bank: client {client} has lent 2 times, 4096 pixels are right");
-        ensure!(outcome.line(&line).is_some(), "nothing says {line:?}:\n{}", outcome.tail());
+        ensure!(outcome.told(&line).is_some(), "nothing says {line:?}:\n{}", outcome.tail());
     }
     Ok(())
 }

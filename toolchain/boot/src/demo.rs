@@ -251,7 +251,7 @@ impl Demo {
             Ending::Exit(code) => {
                 bail!("the system ended with code {code}; its last lines:\n{}", outcome.tail())
             }
-            Ending::Stopped if self.on_screen.is_some_and(|text| outcome.line(text).is_some()) => {}
+            Ending::Stopped if self.on_screen.is_some_and(|text| outcome.told(text).is_some()) => {}
             Ending::Stopped => bail!("a domain broke:\n{}", outcome.tail()),
         }
         if let Some(verdict) = &outcome.verdict

@@ -30,7 +30,7 @@ use crate::model::{Gpu, Model, QTEST_SOCKET, Verdict};
 use crate::process::{self, Process};
 use crate::ram::GuestRam;
 use crate::screen::Screenshot;
-use crate::serial::{Line, NOTHING, follow, tail};
+use crate::serial::{Line, NOTHING, find, follow, tail};
 use crate::system::Image;
 
 /// The emulator, as Debian names it.
@@ -129,6 +129,13 @@ impl Outcome {
     #[must_use]
     pub fn line(&self, text: &str) -> Option<&Line> {
         self.lines.iter().find(|line| line.text.contains(text))
+    }
+
+    /// The first line that contains `text`, whole or torn: where other domains printed in the middle of it, it is the one
+    /// in which `text` begins. For what must have been said; what must not, [`Self::line`] does not find by mistake.
+    #[must_use]
+    pub fn told(&self, text: &str) -> Option<&Line> {
+        find(&self.lines, text)
     }
 
     /// The last lines of the serial port, as an error message shows them.

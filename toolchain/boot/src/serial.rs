@@ -84,6 +84,50 @@ fn finished(line: &[u8], start: Instant) -> Line {
     Line { text, at: start.elapsed() }
 }
 
+/// How many lines may come between the parts of a torn one.
+const MAX_BETWEEN: usize = 16;
+
+/// The first line that contains `text`, whole or torn.
+///
+/// A domain prints character by character, and whoever preempts it in the middle of a line prints there. So `text` may begin
+/// in one line, where another domain's line begins, and go on at the start of a later one. Two lines that happen to look
+/// like that are taken for one: "fault in a: ..." and "b: done" for "fault in b: done".
+pub(crate) fn find<'l>(lines: &'l [Line], text: &str) -> Option<&'l Line> {
+    let whole = lines.iter().find(|line| line.text.contains(text));
+    whole.or_else(|| {
+        let torn = |at: &usize| {
+            splits(text).any(|(head, rest)| {
+                let interrupted =
+                    |(place, _): (usize, _)| begins_a_line(&lines[*at].text[place + head.len()..]);
+                lines[*at].text.match_indices(head).any(interrupted) && goes_on(&lines[at + 1..], rest)
+            })
+        };
+        (0..lines.len()).find(torn).map(|at| &lines[at])
+    })
+}
+
+/// Whether one of the next lines begins with the rest of a torn one, or with a part of it where it is torn again.
+fn goes_on(lines: &[Line], rest: &str) -> bool {
+    lines.iter().enumerate().take(MAX_BETWEEN).any(|(at, line)| {
+        let again = |(head, rest): (&str, &str)| {
+            line.text.strip_prefix(head).is_some_and(begins_a_line) && goes_on(&lines[at + 1..], rest)
+        };
+        line.text.starts_with(rest) || splits(rest).any(again)
+    })
+}
+
+/// All ways of cutting a text into two parts that are not empty.
+fn splits(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.char_indices().skip(1).map(|(at, _)| text.split_at(at))
+}
+
+/// Whether a text begins as a domain's line does, with its name and a colon.
+fn begins_a_line(text: &str) -> bool {
+    let name = text.split_once(": ").map_or("", |(name, _)| name);
+    name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-'))
+}
+
 /// What [`tail`] says of a port on which nothing was printed.
 pub(crate) const NOTHING: &str = "(nothing at all)";
 
@@ -144,6 +188,35 @@ mod tests {
         assert!(tail(&lines).ends_with("line 99"));
         assert!(!tail(&lines).contains("line 50\n"));
         assert!(tail(&[]).contains("nothing"));
+    }
+
+    fn as_lines(texts: &[&str]) -> Vec<Line> {
+        texts.iter().map(|text| Line { text: (*text).into(), at: Duration::ZERO }).collect()
+    }
+
+    #[test]
+    fn a_line_is_found_although_others_were_printed_in_the_middle_of_it() {
+        let lines = as_lines(&[
+            "ring_crowd: client gpu_driver: 64 completions",
+            "ring_crowd: clgpu-top: 3 ms",
+            "ient 3 is done",
+            "2 isjudge: waits",
+            " done",
+        ]);
+        assert_eq!(find(&lines, "ring_crowd: client 2 is done"), Some(&lines[0]));
+        assert_eq!(find(&lines, "ring_crowd: client 3 is done"), Some(&lines[1]));
+        assert_eq!(find(&lines, "64 completions"), Some(&lines[0]));
+    }
+
+    #[test]
+    fn parts_that_no_other_line_stands_between_are_not_one_line() {
+        let lines = as_lines(&["ring_crowd: client 1", "2 is done", "paint: client other: 1", "3 is done"]);
+        assert_eq!(find(&lines, "client 2 is done"), None, "nobody else begins after its head");
+        assert_eq!(find(&lines, "client 4 is done"), None);
+        let far: Vec<_> =
+            ["client top: 1"].into_iter().chain([""; MAX_BETWEEN]).chain(["2 is done"]).collect();
+        assert_eq!(find(&as_lines(&far), "client 2 is done"), None, "too far away");
+        assert_eq!(find(&[], "x"), None);
     }
 
     #[test]

@@ -165,7 +165,7 @@ fn the_watcher_sees_each_line_once_and_can_end_the_run() -> Result<()> {
     )??;
     ensure!(outcome.ending == Ending::Stopped, "{:?}", outcome.ending);
     ensure!(seen == ["one", "two"], "{seen:?}");
-    ensure!(outcome.line("three").is_some(), "what belongs to the last line is still taken in");
+    ensure!(outcome.told("three").is_some(), "what belongs to the last line is still taken in");
     Ok(())
 }
 
