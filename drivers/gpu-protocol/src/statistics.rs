@@ -61,7 +61,7 @@ pub struct ClientStatistics {
     pub completed: u64,
     /// Batches of it that were stopped because they did not end, or faulted.
     pub hangs: u64,
-    /// Page faults: addresses that it used and at which nothing is bound.
+    /// Page faults that stopped an engine. Addresses that are not bound are none: a scratch page is behind them.
     pub faults: u64,
     /// How often pages were asked for that it used and that were not there.
     pub page_requests: u64,

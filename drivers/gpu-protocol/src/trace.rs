@@ -45,7 +45,8 @@ pub enum TraceKind {
     Submitted = 2,
     /// A context was given to an engine.
     Entered = 3,
-    /// A context left an engine, having nothing more to do (`a` = 0) or preempted (`a` = 1).
+    /// A context left an engine, having nothing more to do (`a` = 0) or preempted (`a` = 1). One that is preempted and goes on
+    /// right behind enters again at the same time.
     Left = 4,
     /// A request is over: timeline `a`, sequence number `b` (low 62 bits), in the two highest bits 0 executed, 1 hung,
     /// 2 cancelled.
@@ -64,7 +65,7 @@ pub enum TraceKind {
     PagesReleased = 11,
     /// Translations were invalidated on the engines.
     TlbsInvalidated = 12,
-    /// A page fault has stopped an engine: it wanted the page at `a`, and nothing is bound there.
+    /// A page fault has stopped an engine: it wanted the page at `a`.
     Fault = 13,
     /// An owner takes pages back: address `a`, bytes `b`.
     Invalidated = 14,

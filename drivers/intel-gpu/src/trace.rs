@@ -47,7 +47,7 @@ pub enum Event {
         engine: EngineId,
         /// The context.
         context: ContextId,
-        /// Somebody took its place.
+        /// Somebody took its place. If it goes on right behind, it enters again at the same time.
         preempted: bool,
     },
     /// A request is over.

@@ -6,6 +6,7 @@ use gpu_model::{Bar, GuestMemory, MemoryError, Options, VecMemory, by_name};
 use intel_gpu::address::{DeviceAddress, DmaOffset};
 use intel_gpu::device::PciIdentity;
 use intel_gpu::platform::{Clock, DmaMemory, Mmio};
+use intel_gpu::trace::Event;
 
 use crate::domain::Iommu;
 
@@ -59,6 +60,8 @@ pub struct Machine {
     pub model: gpu_model::Gpu,
     /// Reads of registers by the driver so far.
     pub reads: u64,
+    /// What the driver has told of itself, and when, if somebody wants to know.
+    pub events: Option<Vec<(u64, Event)>>,
     memory: VecMemory,
 }
 
@@ -88,7 +91,7 @@ impl Machine {
         model.config_write(at + 4, 4, 0xfee0_0000);
         model.config_write(at + 8, 2, 0x35);
         model.config_write(at + 2, 2, 1);
-        Self { model, reads: 0, memory }
+        Self { model, reads: 0, events: None, memory }
     }
 
     /// What configuration space says.
@@ -156,5 +159,10 @@ impl Clock for Machine {
     fn relax(&mut self) {
         self.model.advance(1_000);
         self.model.step(1_000);
+    }
+    fn note(&mut self, event: Event) {
+        if let Some(events) = &mut self.events {
+            events.push((self.model.now_ns(), event));
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 
 use gpu_model::{Options, Timing, VecMemory};
 use gpu_protocol::{GrantEntry, PAGE_SIZE, Reply};
+use intel_gpu::trace::Event;
 use intel_gpu::uapi::{Census, ClientConfig, ClientLimits, Driver, DriverConfig};
 use intel_gpu::{Config, Gpu};
 
@@ -224,6 +225,16 @@ impl Rig {
     /// The model.
     pub fn model(&mut self) -> &mut gpu_model::Gpu {
         &mut self.driver.gpu().hardware_mut().model
+    }
+
+    /// Keeps what the driver tells of itself from now on, for [`Self::events`].
+    pub fn watch(&mut self) {
+        self.driver.gpu().hardware_mut().events = Some(Vec::new());
+    }
+
+    /// What the driver has told of itself since [`Self::watch`] or the last look: nanoseconds, and what.
+    pub fn events(&mut self) -> Vec<(u64, Event)> {
+        self.driver.gpu().hardware_mut().events.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// When the model works.

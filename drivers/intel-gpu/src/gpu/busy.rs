@@ -19,7 +19,8 @@ use crate::trace;
 pub struct Consumed {
     /// Nanoseconds on each engine.
     pub busy_ns: [u64; MAX_ENGINES],
-    /// Addresses that a context used and at which nothing is bound, as far as an engine was stopped by one.
+    /// Addresses of a context that stopped an engine, as its fault registers say when it is stopped (as i915 looks at them:
+    /// `intel_gt_check_and_clear_faults`). No entry of a page table is missing, so it is the memory behind that did not answer.
     pub faults: u64,
 }
 

@@ -30,6 +30,13 @@ impl<H: Hardware> Gpu<H> {
                 Event::Acknowledged => match ports.acknowledge() {
                     Some(old) => {
                         found = true;
+                        // One that has to make room and goes on right behind is on the hardware all the time.
+                        let [first, second] = ports.active;
+                        if let Some(id) = old[0].filter(|id| first != Some(*id) && second == Some(*id)) {
+                            let engine = self.engines[engine].id;
+                            self.bus.hw.note(trace::Event::Left { engine, context: id, preempted: true });
+                            self.bus.hw.note(trace::Event::Entered { engine, context: id });
+                        }
                         if let Some(context) = old[0].and_then(|id| self.contexts.get_mut(id)) {
                             let used_ns = now.saturating_sub(since_ns);
                             context.slice_ns = if context.yielded { 0 } else { used_ns };

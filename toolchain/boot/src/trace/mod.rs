@@ -87,14 +87,22 @@ impl Trace {
         let (header, rest) = TraceLog::read_from_prefix(bytes).ok().context("the trace has no header")?;
         ensure!(header.magic == TraceLog::MAGIC, "the trace's memory holds something else");
         let count = usize::try_from(header.records)?;
-        let mut events = Vec::new();
+        let records = rest.chunks_exact(size_of::<TraceRecord>()).take(count);
+        let records: Vec<_> = records.map_while(|record| TraceRecord::read_from_bytes(record).ok()).collect();
+        ensure!(records.len() == count, "the trace says {count} records and has room for {}", records.len());
+        Ok(Self { lost: header.lost, ..Self::of(&records)? })
+    }
+
+    /// The trace of these records.
+    ///
+    /// # Errors
+    /// When one is of no kind that there is.
+    pub fn of(records: &[TraceRecord]) -> Result<Self> {
         let mut owners = std::collections::HashMap::new();
-        let mut start = None;
-        for record in rest.chunks_exact(size_of::<TraceRecord>()).take(count) {
-            let record = TraceRecord::read_from_bytes(record).ok().context("a record")?;
+        let start = records.first().map_or(0, |record| record.time_ns);
+        let event = |record: &TraceRecord| {
             let kind = TraceKind::from_number(record.kind)
                 .with_context(|| format!("there is no event of kind {}", record.kind))?;
-            let start = *start.get_or_insert(record.time_ns);
             let client = match record.client {
                 TraceRecord::NONE => owners.get(&record.context).copied(),
                 client => Some(client),
@@ -102,10 +110,17 @@ impl Trace {
             if let (TraceKind::Accepted, Some(client)) = (kind, client) {
                 owners.insert(record.context, client);
             }
-            events.push(Event { ns: record.time_ns.saturating_sub(start), kind, record, client });
-        }
-        ensure!(events.len() == count, "the trace says {count} records and has room for {}", events.len());
-        Ok(Self { events, lost: header.lost })
+            Ok(Event { ns: record.time_ns.saturating_sub(start), kind, record: *record, client })
+        };
+        Ok(Self { events: records.iter().map(event).collect::<Result<_>>()?, lost: 0 })
+    }
+
+    /// What the three files say: Perfetto's with the device model's trace, if there is one, the log and the picture.
+    ///
+    /// # Errors
+    /// When the model's trace is no trace.
+    pub fn texts(&self, model: Option<&str>) -> Result<[String; 3]> {
+        Ok([chrome::json(self, model)?, text::log(self), svg::picture(self)])
     }
 
     /// Writes the three files into the folder of the run, and returns their paths.
@@ -116,8 +131,7 @@ impl Trace {
         let model =
             outcome.verdict.as_ref().and_then(|verdict| fs::read_to_string(&verdict.files.trace).ok());
         let files = ["timeline.json", "timeline.txt", "timeline.svg"].map(|name| outcome.folder.join(name));
-        let texts = [chrome::json(self, model.as_deref())?, text::log(self), svg::picture(self)];
-        for (file, text) in files.iter().zip(texts) {
+        for (file, text) in files.iter().zip(self.texts(model.as_deref())?) {
             fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
         }
         Ok(files)
@@ -149,7 +163,7 @@ pub(crate) fn details(event: &Event) -> String {
         }
         TraceKind::PagesAsked => format!("{b:#x} bytes at {a:#x}"),
         TraceKind::Invalidated => format!("{b:#x} bytes at {a:#x}"),
-        TraceKind::Fault => format!("nothing is bound at {a:#x}"),
+        TraceKind::Fault => format!("nothing answers at {a:#x}"),
         TraceKind::PagesGranted => format!("{b} pages at {a:#x}"),
         TraceKind::PagesReleased => format!("{b} pages"),
         TraceKind::Hang | TraceKind::EngineReset | TraceKind::GpuReset | TraceKind::TlbsInvalidated => {

@@ -67,7 +67,9 @@ pub(crate) fn picture(trace: &Trace) -> String {
                     details(event)
                 );
             }
-            TraceKind::Accepted | TraceKind::Entered | TraceKind::Left => {}
+            TraceKind::Accepted | TraceKind::Entered => {}
+            // Of those that leave, the ones that had to are worth a mark.
+            TraceKind::Left if a == 0 => {}
             kind => {
                 let row = rows.get(&engine).copied().unwrap_or(rows.len());
                 let at = x(event.ns);
