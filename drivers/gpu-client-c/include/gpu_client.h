@@ -127,6 +127,27 @@ struct gpu_resets {
 };
 int gpu_context_resets(struct gpu *gpu, uint32_t context, struct gpu_resets *resets);
 
+/* The address space of a context: a name of its own, to be destroyed like any. */
+int gpu_context_vm(struct gpu *gpu, uint32_t context, uint32_t *vm);
+/* Gives a context that has not been used a map of `count` slots; 0: the one that it has without. At most 64. */
+int gpu_context_set_engines(struct gpu *gpu, uint32_t context, const struct gpu_engine *engines, size_t count);
+/* 1: the context has a map of `*count` slots, of which as many as there is room for are in `engines`. 0: it has none. */
+int gpu_context_engines(struct gpu *gpu, uint32_t context, struct gpu_engine *engines, size_t size, size_t *count);
+
+/* What an engine powers while a context runs on it: a bit for each slice and subslice, execution units of a subslice. */
+struct gpu_sseu {
+    uint64_t slices;
+    uint64_t subslices;
+    uint16_t min_eus;
+    uint16_t max_eus;
+    uint32_t pad;
+};
+
+#define GPU_BY_SLOT 0xfffeu /* as `class_` of these two: `instance` is a slot of the context's map */
+int gpu_context_sseu(struct gpu *gpu, uint32_t context, const struct gpu_engine *engine, struct gpu_sseu *sseu);
+int gpu_context_set_sseu(struct gpu *gpu, uint32_t context, const struct gpu_engine *engine,
+                         const struct gpu_sseu *sseu);
+
 /* Copies a piece, from byte `offset` on, of what was recorded when a batch of this client hung: `*count` bytes, of
  * `*total` in all (0: nothing hung). -EPERM: it was another client's. */
 int gpu_error_state(struct gpu *gpu, uint64_t offset, uint8_t *text, size_t size, size_t *count, uint64_t *total);
@@ -156,6 +177,14 @@ int gpu_userptr_create(struct gpu *gpu, const struct gpu_memory *memory, struct 
 /* Of the bytes from `start` to `end` of it, which are whole pages. */
 int gpu_userptr_create_in(struct gpu *gpu, const struct gpu_memory *memory, uint64_t start, uint64_t end,
                           struct gpu_object *object);
+#define GPU_USERPTR_READ_ONLY 1u /* the GPU cannot write it; -ENODEV where the part does not enforce that */
+#define GPU_USERPTR_PROBE 2u     /* its pages are lent now; -EFAULT if there are none */
+#define GPU_USERPTR_UNCACHED 0x10000u          /* the GPU accesses it past all caches; otherwise coherently */
+#define GPU_USERPTR_WRITE_THROUGH 0x20000u     /* the GPU writes through its caches */
+#define GPU_USERPTR_UNSYNCHRONIZED 0x80000000u /* taking pages back does not find it; -EPERM without privilege */
+/* Of all of it, with flags. */
+int gpu_userptr_create_with(struct gpu *gpu, const struct gpu_memory *memory, uint32_t flags,
+                            struct gpu_object *object);
 /* An object in the driver's memory, full of zeros. */
 int gpu_buffer_create(struct gpu *gpu, uint64_t bytes, struct gpu_object *object);
 /* Copies out of, or into, an object in the driver's memory. Sleeps while the GPU writes, or uses, it. A write that fails
@@ -176,6 +205,35 @@ int gpu_object_import(struct gpu *gpu, uint64_t name, struct gpu_object *object)
  * driver notifies the domain, which then asks with `*ticket`. */
 int gpu_take_back(struct gpu *gpu, uint64_t start, uint64_t end, uint64_t *ticket, uint64_t *dirty);
 int gpu_look_at(struct gpu *gpu, uint64_t *ticket, uint64_t *dirty);
+
+/* ---- Owning the memory of others ------------------------------------------------------------------------------- */
+
+#define GPU_OWNER_WORDS 256
+/* The connection of a memory server: of the domain that owns the memory of other clients. */
+struct gpu_owner {
+    uint64_t open;
+    uint64_t body[GPU_OWNER_WORDS];
+};
+
+/* The memory behind the address spaces of its clients, which are named by their channels of the driver. */
+struct gpu_backing {
+    /* Puts into `*memory` what stands behind `at`, and, as far as its size goes, behind that; `write`: the GPU writes it.
+     * 0, or a negative errno, which the client's next use of the object answers. */
+    int (*lend)(void *cookie, uint32_t client, uint64_t at, uint32_t write, struct gpu_memory *memory);
+    /* The pages from `start` to `end` are the owner's alone; batches may have written `dirty` of them. */
+    void (*back)(void *cookie, uint32_t client, uint64_t start, uint64_t end, uint64_t dirty);
+    void *cookie;
+};
+
+int gpu_owner_connect(struct gpu_owner *owner, const struct gpu_transport *transport);
+/* How many takings back are under way. */
+int gpu_owner_open(struct gpu_owner *owner, uint64_t *open);
+/* Takes the pages of a range of a client back. 0: `back` has been called; 1: it is called by a later gpu_owner_work. */
+int gpu_owner_take_back(struct gpu_owner *owner, const struct gpu_backing *backing, uint32_t client, uint64_t start,
+                        uint64_t end);
+/* Does everything that there is to do; to be called whenever the driver notifies. `*granted`: requests for pages that
+ * got them. */
+int gpu_owner_work(struct gpu_owner *owner, const struct gpu_backing *backing, uint64_t *granted);
 
 /* ---- Batches --------------------------------------------------------------------------------------------------- */
 
@@ -264,6 +322,8 @@ int gpu_ranges_init(struct gpu_ranges *ranges, uint64_t address, uint64_t bytes)
 int gpu_ranges_allocate(struct gpu_ranges *ranges, uint64_t bytes, uint64_t alignment, uint64_t *address);
 /* -EINVAL: it is not allocated; -ENOMEM: too many free pieces. */
 int gpu_ranges_free(struct gpu_ranges *ranges, uint64_t address, uint64_t bytes);
+/* How many bytes are left, in whatever pieces. */
+int gpu_ranges_free_bytes(struct gpu_ranges *ranges, uint64_t *bytes);
 
 /* ---- Commands -------------------------------------------------------------------------------------------------- */
 

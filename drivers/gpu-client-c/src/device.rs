@@ -9,11 +9,12 @@ use gpu_client::{
     CloneFlags, Context, ContextBuilder, EngineClassInstance, Gpu, MAX_ENGINE_SLOTS, Param, Vm,
 };
 
+use crate::engines::listed;
 use crate::errors::{Failure, answer};
 use crate::pointers::{get, get_mut, put, slice, slice_mut};
 use crate::transport::CTransport;
 use crate::types::{
-    CEngine, CFence, CResets, Callbacks, DEVICE_WORDS, Device, OPEN, STEP_CLONE, STEP_ENGINES, STEP_PARAM,
+    CFence, CResets, Callbacks, DEVICE_WORDS, Device, OPEN, STEP_CLONE, STEP_ENGINES, STEP_PARAM,
     STEP_SINGLE_TIMELINE, Step,
 };
 
@@ -133,11 +134,7 @@ pub unsafe extern "C" fn gpu_context_create_with(
         if let Some(step) = steps.iter().rfind(|step| step.kind == STEP_ENGINES) {
             let len = usize::try_from(step.value).map_err(|_| Failure::INVALID)?;
             // SAFETY: the caller's.
-            let engines: &[CEngine] = unsafe { slice(step.engines, len)? };
-            for (slot, engine) in map.get_mut(..len).ok_or(Failure::INVALID)?.iter_mut().zip(engines) {
-                *slot = EngineClassInstance::new(engine.class, engine.instance);
-            }
-            map_len = len;
+            map_len = unsafe { listed(step.engines, len, &mut map)? };
         }
         let mut builder = ContextBuilder::new();
         for step in steps {

@@ -13,8 +13,10 @@
 
 mod commands;
 mod device;
+mod engines;
 mod errors;
 mod objects;
+mod owner;
 mod pointers;
 mod ranges;
 #[cfg(feature = "runtime")]
@@ -25,7 +27,9 @@ pub mod types;
 
 pub use commands::*;
 pub use device::*;
+pub use engines::*;
 pub use objects::*;
+pub use owner::*;
 pub use ranges::*;
 #[cfg(feature = "runtime")]
 pub use runtime::*;

@@ -5,7 +5,7 @@
 
 use core::ffi::c_int;
 
-use gpu_client::{TakenBack, Ticket};
+use gpu_client::{TakenBack, Ticket, UserptrFlags};
 
 use crate::device::device;
 use crate::errors::{Failure, answer};
@@ -42,6 +42,26 @@ pub unsafe extern "C" fn gpu_userptr_create_in(
         // SAFETY: the caller's.
         unsafe {
             let made = device(gpu)?.create_userptr_in(get(memory)?.lendable(), start..end)?;
+            put(object, CObject::of(&made))?;
+        }
+        Ok(0)
+    })
+}
+
+/// See `gpu_client.h`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn gpu_userptr_create_with(
+    gpu: *mut Device,
+    memory: *const Memory,
+    flags: u32,
+    object: *mut CObject,
+) -> c_int {
+    answer(|| {
+        // What is not known is refused by the driver.
+        let flags = UserptrFlags::from_bits_retain(flags);
+        // SAFETY: the caller's.
+        unsafe {
+            let made = device(gpu)?.create_userptr_with(get(memory)?.lendable(), flags)?;
             put(object, CObject::of(&made))?;
         }
         Ok(0)

@@ -64,3 +64,13 @@ pub unsafe extern "C" fn gpu_ranges_free(raw: *mut CRanges, address: u64, bytes:
         Ok(0)
     })
 }
+
+/// See `gpu_client.h`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn gpu_ranges_free_bytes(raw: *mut CRanges, bytes: *mut u64) -> c_int {
+    answer(|| {
+        // SAFETY: the caller's.
+        unsafe { put(bytes, ranges(raw)?.free_bytes())? };
+        Ok(0)
+    })
+}

@@ -3,7 +3,7 @@
 
 use core::ffi::{c_int, c_void};
 
-use gpu_client::{Frames, Gpu, Lendable, Object, Ranges};
+use gpu_client::{EngineClassInstance, Frames, Gpu, Lendable, Object, Owner, Place, Ranges, Sseu};
 
 use crate::errors::Failure;
 use crate::transport::CTransport;
@@ -36,6 +36,41 @@ const _: () = assert!(align_of::<Ranges<RANGES_PIECES>>() <= 8);
 pub struct CRanges {
     pub(crate) open: u64,
     pub(crate) body: [u64; RANGES_WORDS],
+}
+
+/// Words of [`COwner`].
+pub const OWNER_WORDS: usize = 256;
+
+const _: () = assert!(size_of::<Owner<CTransport>>() <= OWNER_WORDS * 8);
+const _: () = assert!(align_of::<Owner<CTransport>>() <= 8);
+
+/// `struct gpu_owner`: the connection of a memory server.
+#[repr(C)]
+#[derive(Debug)]
+pub struct COwner {
+    pub(crate) open: u64,
+    pub(crate) body: [u64; OWNER_WORDS],
+}
+
+/// `struct gpu_backing`: the memory behind other clients' address spaces.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct CBacking {
+    /// Says what stands behind an address.
+    pub lend: Option<
+        unsafe extern "C" fn(
+            cookie: *mut c_void,
+            client: u32,
+            at: u64,
+            write: u32,
+            memory: *mut Memory,
+        ) -> c_int,
+    >,
+    /// Is told of what is the owner's again.
+    pub back:
+        Option<unsafe extern "C" fn(cookie: *mut c_void, client: u32, start: u64, end: u64, dirty: u64)>,
+    /// Handed to both.
+    pub cookie: *mut c_void,
 }
 
 /// `struct gpu_message`: a protected call, and what it returns.
@@ -266,6 +301,46 @@ pub struct CEngine {
     pub class: u16,
     /// Which of the class; 0xffff for an empty slot.
     pub instance: u16,
+}
+
+/// `GPU_BY_SLOT`.
+pub const BY_SLOT: u16 = 0xfffe;
+
+impl CEngine {
+    /// Which engine of a context it names.
+    pub(crate) const fn place(self) -> Place {
+        match self.class {
+            BY_SLOT => Place::Slot(self.instance),
+            class => Place::Engine(EngineClassInstance::new(class, self.instance)),
+        }
+    }
+}
+
+/// `struct gpu_sseu`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CSseu {
+    /// A bit for each slice.
+    pub slices: u64,
+    /// A bit for each subslice of every slice.
+    pub subslices: u64,
+    /// Fewest execution units of a subslice.
+    pub min_eus: u16,
+    /// Most of them.
+    pub max_eus: u16,
+    /// 0.
+    pub pad: u32,
+}
+
+impl CSseu {
+    pub(crate) const fn of(Sseu { slices, subslices, min_eus, max_eus }: Sseu) -> Self {
+        Self { slices, subslices, min_eus, max_eus, pad: 0 }
+    }
+
+    pub(crate) const fn sseu(self) -> Sseu {
+        let Self { slices, subslices, min_eus, max_eus, .. } = self;
+        Sseu { slices, subslices, min_eus, max_eus }
+    }
 }
 
 /// `struct gpu_resets`.

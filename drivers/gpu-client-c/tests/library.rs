@@ -4,14 +4,16 @@
 #![allow(unsafe_code, reason = "the tests call what C calls")]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use core::cell::Cell;
 use core::ffi::{c_int, c_void};
 use std::mem::zeroed;
 use std::ptr::{null, null_mut};
 
 use conformance::{Link, Region, Rig, Settings, Shared};
-use gpu_client::{Operation, Transport};
+use gpu_client::{Errno, Operation, Transport};
 use gpu_client_c::types::*;
 use gpu_client_c::*;
+use gpu_protocol::ClientEntry;
 
 const AREA: usize = 16 << 10;
 const CODE: u64 = 0x10_0000;
@@ -336,5 +338,160 @@ fn ranges_are_handed_out_and_joined_again() {
         assert_eq!(gpu_ranges_allocate(&mut ranges, 1, 1, &mut one), -12);
         assert_eq!(gpu_ranges_free(&mut ranges, 0x10_0000, 5000), 0);
         assert_eq!(gpu_ranges_free(&mut ranges, 0x10_0000, 5000), -22, "it is free");
+        let mut left = 0;
+        assert_eq!((gpu_ranges_free_bytes(&mut ranges, &mut left), left), (0, 0x2000));
     }
+}
+
+#[test]
+fn an_object_has_the_flags_that_c_asks_for() {
+    let shared = rig();
+    let mut world = World::new(&shared, 0);
+    let mut gpu = connected(&mut world);
+    let gpu = &raw mut *gpu;
+    let memory = memory(shared.rig().region(0, 3));
+    let (mut object, before) = (CObject::default(), shared.rig().domain.held());
+    // SAFETY: every pointer is to something of the test's.
+    unsafe {
+        assert_eq!(gpu_userptr_create_with(gpu, &memory, 1 << 5, &mut object), -22, "an unknown flag");
+        assert_eq!(gpu_userptr_create_with(gpu, &memory, 0x1, &mut object), -19, "read-only, on this part");
+        assert_eq!(gpu_userptr_create_with(gpu, &memory, 0x8000_0000, &mut object), -1, "not privileged");
+        assert_eq!(gpu_userptr_create_with(gpu, &memory, 0x1_0002, &mut object), 0);
+    }
+    assert_eq!(shared.rig().domain.held(), before + 3, "its pages are lent now");
+    assert!(object.handle != 0 && object.memory == memory);
+}
+
+#[test]
+fn a_context_gets_a_map_of_engines_power_and_a_second_name_of_its_space() {
+    let shared = Shared::new(Rig::unconnected(Settings::new("icl")));
+    let mut world = World::new(&shared, 0);
+    let mut gpu = connected(&mut world);
+    let gpu = &raw mut *gpu;
+    let (mut vm, mut context, mut count) = (0, 0, 9);
+    let (render, copy) = (CEngine { class: 0, instance: 0 }, CEngine { class: 1, instance: 0 });
+    let slot = |instance| CEngine { class: BY_SLOT, instance };
+    let mut found = [CEngine { class: 7, instance: 7 }; 3];
+    let (mut whole, mut half) = (CSseu::default(), CSseu::default());
+    // SAFETY: every pointer is to something of the test's.
+    unsafe {
+        assert_eq!(gpu_context_vm(gpu, 0, &mut vm), 0);
+        assert_eq!(gpu_context_create(gpu, vm, &mut context), 0);
+        assert_eq!(gpu_vm_destroy(gpu, vm), 0);
+
+        assert_eq!(gpu_context_engines(gpu, context, found.as_mut_ptr(), 3, &mut count), 0, "no map");
+        assert_eq!(count, 0);
+        let map = [copy, render];
+        assert_eq!(gpu_context_set_engines(gpu, context, map.as_ptr(), 65), -22);
+        assert_eq!(gpu_context_set_engines(gpu, context, map.as_ptr(), 2), 0);
+        assert_eq!(gpu_context_engines(gpu, context, found.as_mut_ptr(), 1, &mut count), 1);
+        assert_eq!((count, found[0].class, found[1].class), (2, 1, 7), "as many as there is room for");
+
+        assert_eq!(gpu_context_sseu(gpu, context, &render, &mut whole), -22, "its map wants slots");
+        assert_eq!(gpu_context_sseu(gpu, context, &slot(1), &mut whole), 0);
+        let less = CSseu { subslices: 0x0f, ..whole };
+        assert_eq!(gpu_context_set_sseu(gpu, context, &slot(1), &CSseu { pad: 1, ..less }), -22);
+        assert_eq!(gpu_context_set_sseu(gpu, context, &slot(0), &less), -19, "a copy engine");
+        assert_eq!(gpu_context_set_sseu(gpu, context, &slot(1), &less), 0);
+        assert_eq!(gpu_context_sseu(gpu, context, &slot(1), &mut half), 0);
+        assert_eq!((whole.subslices, half), (0xff, less));
+
+        assert_eq!(gpu_context_set_engines(gpu, context, null(), 0), 0);
+        assert_eq!(gpu_context_engines(gpu, context, found.as_mut_ptr(), 3, &mut count), 0, "none again");
+        assert_eq!(gpu_context_vm(gpu, 77, &mut vm), -2);
+        assert_eq!(gpu_context_vm(gpu, context, null_mut()), -22);
+    }
+}
+
+/// A memory server in C: the client's memory, and how often its functions were called.
+struct Store {
+    memory: Memory,
+    lent: Cell<u32>,
+    back: Cell<(u64, u64, u64)>,
+    refuses: Cell<c_int>,
+}
+
+unsafe extern "C" fn lend(
+    cookie: *mut c_void,
+    client: u32,
+    at: u64,
+    write: u32,
+    memory: *mut Memory,
+) -> c_int {
+    // SAFETY: the library hands back what it was given.
+    let store = unsafe { &*cookie.cast::<Store>() };
+    if store.refuses.get() != 0 {
+        return store.refuses.get();
+    }
+    assert_eq!(u64::from(client), conformance::channel(0));
+    assert!(at.wrapping_sub(store.memory.address) < store.memory.size && write <= 1);
+    store.lent.set(store.lent.get() + 1);
+    // SAFETY: the library's, to be filled.
+    unsafe { memory.write(store.memory) };
+    0
+}
+
+unsafe extern "C" fn back(cookie: *mut c_void, _: u32, start: u64, end: u64, dirty: u64) {
+    // SAFETY: as above.
+    unsafe { &*cookie.cast::<Store>() }.back.set((start, end, dirty));
+}
+
+#[test]
+fn a_memory_server_in_c_lends_for_its_client_and_takes_the_pages_back() {
+    let mut settings = Settings::new("tgl");
+    let [client, server] = [0, 1].map(conformance::channel);
+    let owned = ClientEntry { channel: client, owner: Some(server), privileged: false };
+    settings.rows = vec![owned.to_row()];
+    let shared = Shared::new(Rig::unconnected(settings));
+    let _ = shared.rig().region(1, 1);
+    let region = shared.rig().region(1, 2);
+    shared.rig().poke(region.physical, &conformance::batch::store(DATA, 0x77));
+    let (lent, refuses) = (Cell::new(0), Cell::new(-14));
+    let store = Store { memory: memory(region), lent, back: Cell::new((0, 0, 0)), refuses };
+    let backing =
+        CBacking { lend: Some(lend), back: Some(back), cookie: (&raw const store).cast_mut().cast() };
+    let space = u32::try_from(client).unwrap();
+
+    let mut world = World::new(&shared, 1);
+    let mut owner: Box<COwner> = Box::new(blank());
+    let owner = &raw mut *owner;
+    let (mut open, mut granted) = (9, 9);
+    // SAFETY: every pointer is to something of the test's.
+    unsafe {
+        assert_eq!(gpu_owner_open(owner, &mut open), -22, "not connected");
+        assert_eq!(gpu_owner_connect(owner, &world.callbacks()), 0);
+        assert_eq!(gpu_owner_work(owner, &CBacking { lend: None, ..backing }, &mut granted), -22);
+    }
+
+    // The client knows nothing of the server, and works through the wire.
+    shared.rig().connect(0);
+    let object = |page: u64| shared.rig().userptr_create(0, region.address + page * 4096, 4096).unwrap();
+    let used = [conformance::wire::writes(object(1), DATA), conformance::wire::reads(object(0), CODE)];
+    let submit = || shared.rig().submit(0, 0, BLITTER, &used, &[]);
+    assert_eq!(submit(), Err(Errno::Again));
+    // SAFETY: as above.
+    let mut work = || unsafe { (gpu_owner_work(owner, &backing, &mut granted), granted) };
+    assert_eq!(work(), (0, 0), "it refuses");
+    assert_eq!([submit(), submit()], [Err(Errno::Fault); 2], "each object once");
+    store.refuses.set(0);
+    assert_eq!(submit(), Err(Errno::Again));
+    assert_eq!(work(), (0, 2));
+    let fence = submit().unwrap();
+    shared.rig().settle();
+    assert!(shared.rig().reached(0, fence));
+    assert_eq!((store.lent.get(), shared.rig().peek(region.physical + 4096)), (2, 0x77));
+
+    let range = region.address..region.address + region.size;
+    // SAFETY: as above.
+    unsafe {
+        assert_eq!(gpu_owner_take_back(owner, &backing, 99, range.start, range.end), -2, "no such client");
+        assert_eq!(
+            gpu_owner_take_back(owner, &backing, space, range.start, range.end),
+            0,
+            "nobody uses them"
+        );
+        assert_eq!((gpu_owner_open(owner, &mut open), open), (0, 0));
+    }
+    assert_eq!(store.back.get(), (range.start, range.end, 1), "one of them was written");
+    assert_eq!(shared.rig().domain.held(), 0);
 }
