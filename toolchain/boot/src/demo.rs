@@ -17,7 +17,7 @@ use pictures::{share, stream};
 use crate::frame::{Frame, difference};
 use crate::machine::{Ending, Machine, Outcome};
 use crate::model::{Gpu, Timing};
-use crate::serial::Line;
+use crate::serial::{Line, find};
 use crate::system::{DEFAULT_BOARD, Image, Kernel, Pieces, SdkPieces, board_file};
 use crate::workspace::Workspace;
 
@@ -232,9 +232,13 @@ impl Demo {
             let frame = Frame::parse(self.picture)?.context("a picture for the screen")?;
             machine = machine.screen(frame.width, frame.height);
         }
+        // Those of late, as a line may be torn.
+        let mut lines: Vec<Line> = vec![];
         let outcome = machine.run(image, |line| {
             watch(line);
-            let shown = self.on_screen.is_some_and(|text| line.text.contains(text));
+            lines.drain(..lines.len().saturating_sub(32));
+            lines.push(line.clone());
+            let shown = self.on_screen.is_some_and(|text| find(&lines, text).is_some());
             // A domain that faulted never goes on, and the others may wait for it for ever.
             if shown || line.tells_of_a_break() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
