@@ -14,7 +14,7 @@ const BLITTER: u32 = 3;
 const GREETING: u32 = 0x6f6c_6c65;
 
 fn hello() -> Result<u32, Error> {
-    let mut gpu = Gpu::connect(transport!(Channel::new(0)))?;
+    let mut gpu = Gpu::connect_afresh(transport!(Channel::new(0)))?;
     let vm = gpu.create_vm()?;
     let context = gpu.create_context(&vm)?;
 

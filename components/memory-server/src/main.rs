@@ -116,7 +116,7 @@ impl Handler for MemoryServer {
 
 fn start() -> Result<Server, Error> {
     let pages = Pages::take_over();
-    let owner = Owner::connect(transport!(DRIVER))?;
+    let owner = Owner::connect_afresh(transport!(DRIVER))?;
     let random = (*var!(seed: u64 = 0)).max(1);
     debug_println!(
         "memory_server: owns {} pages of {CLIENTS} clients and {} spare frames",

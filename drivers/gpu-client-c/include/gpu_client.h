@@ -55,7 +55,10 @@ struct gpu {
 
 /* Connects. -EIO, -ENODEV: there is no GPU to use. */
 int gpu_connect(struct gpu *gpu, const struct gpu_transport *transport);
-/* Connects after everything is gone that the driver may still have of this domain: for one that is restarted. */
+/*
+ * Connects after everything is gone that the driver may still have of this domain: for one that its parent may restart,
+ * every time, because it cannot know in which life it is. The first time it does what gpu_connect does.
+ */
 int gpu_connect_afresh(struct gpu *gpu, const struct gpu_transport *transport);
 /* How many engines the part has. */
 int gpu_engines(struct gpu *gpu, uint64_t *engines);
@@ -226,6 +229,8 @@ struct gpu_backing {
 };
 
 int gpu_owner_connect(struct gpu_owner *owner, const struct gpu_transport *transport);
+/* Connects after every page has come back that this domain has lent, as gpu_connect_afresh does. */
+int gpu_owner_connect_afresh(struct gpu_owner *owner, const struct gpu_transport *transport);
 /* How many takings back are under way. */
 int gpu_owner_open(struct gpu_owner *owner, uint64_t *open);
 /* Takes the pages of a range of a client back. 0: `back` has been called; 1: it is called by a later gpu_owner_work. */

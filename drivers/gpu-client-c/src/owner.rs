@@ -58,14 +58,15 @@ unsafe fn owner<'a>(owner: *mut COwner) -> Result<&'a mut Owner<CTransport>, Fai
     Ok(unsafe { &mut *(&raw mut raw.body).cast::<Owner<CTransport>>() })
 }
 
-/// See `gpu_client.h`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn gpu_owner_connect(owner: *mut COwner, transport: *const Callbacks) -> c_int {
+/// What connects: [`Owner::connect`] or [`Owner::connect_afresh`].
+type Connect = fn(CTransport) -> Result<Owner<CTransport>, gpu_client::Error>;
+
+unsafe fn connect(owner: *mut COwner, transport: *const Callbacks, how: Connect) -> c_int {
     answer(|| {
         // SAFETY: the caller's.
         unsafe {
             put(owner, COwner { open: 0, body: [0; OWNER_WORDS] })?;
-            let connection = Owner::connect(CTransport::new(get(transport)?)?)?;
+            let connection = how(CTransport::new(get(transport)?)?)?;
             let raw = get_mut(owner)?;
             // SAFETY: it fits and is aligned (`types`).
             (&raw mut raw.body).cast::<Owner<CTransport>>().write(connection);
@@ -73,6 +74,20 @@ pub unsafe extern "C" fn gpu_owner_connect(owner: *mut COwner, transport: *const
         }
         Ok(0)
     })
+}
+
+/// See `gpu_client.h`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn gpu_owner_connect(owner: *mut COwner, transport: *const Callbacks) -> c_int {
+    // SAFETY: the caller's.
+    unsafe { connect(owner, transport, Owner::connect) }
+}
+
+/// See `gpu_client.h`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn gpu_owner_connect_afresh(owner: *mut COwner, transport: *const Callbacks) -> c_int {
+    // SAFETY: the caller's.
+    unsafe { connect(owner, transport, Owner::connect_afresh) }
 }
 
 /// See `gpu_client.h`.

@@ -260,6 +260,7 @@ const COUNTERPARTS: &[(&str, &str)] = &[
     ("owner: export", "gpu_object_export"),
     ("owner: import", "gpu_object_import"),
     ("owner: connect", "gpu_owner_connect"),
+    ("owner: connect_afresh", "gpu_owner_connect_afresh"),
     ("owner: open", "gpu_owner_open"),
     // Of an owner; the one of a client is above.
     ("owner: take_back", "gpu_owner_take_back"),

@@ -494,4 +494,12 @@ fn a_memory_server_in_c_lends_for_its_client_and_takes_the_pages_back() {
     }
     assert_eq!(store.back.get(), (range.start, range.end, 1), "one of them was written");
     assert_eq!(shared.rig().domain.held(), 0);
+
+    // Lent once more; and its next life has them back before it is connected.
+    assert_eq!((submit(), work(), submit().is_ok()), (Err(Errno::Again), (0, 2), true));
+    shared.rig().settle();
+    assert_eq!(shared.rig().domain.held(), 2);
+    // SAFETY: as above.
+    assert_eq!(unsafe { gpu_owner_connect_afresh(owner, &world.callbacks()) }, 0);
+    assert_eq!(shared.rig().domain.held(), 0);
 }

@@ -163,7 +163,7 @@ impl<T: Transport> Gpu<T> {
     }
 
     /// Connects after everything is gone that the driver may still have of this client: for domains that their parent
-    /// may have restarted, which do not know it.
+    /// may have restarted, which do not know it. The first time it does what [`Gpu::connect`] does.
     ///
     /// ```
     /// # let (shared, mut gpu) = conformance::client("tgl");
@@ -184,9 +184,10 @@ impl<T: Transport> Gpu<T> {
     }
 
     fn connect_with(transport: T, flags: u32) -> Result<Self, Error> {
-        // Between two calls the driver, which has the higher priority, sees to the GPU's interrupts. A call takes some
-        // microseconds; the longest wait is for an engine's reset, some milliseconds.
-        const TRIES: u32 = 1_000_000;
+        // Between two calls the driver, which has the higher priority, sees to the GPU's interrupts. A call takes a
+        // microsecond at least; the longest wait is for pages that others' batches use, half a second and a reset, after
+        // which the driver gives the GPU up.
+        const TRIES: u32 = 10_000_000;
         let queue = Queue::new(&transport);
         let mut gpu = Self { transport, engines: 0, queue };
         let mut reply = gpu.call(Operation::Connect, &Connect { version: VERSION, flags }, None)?;

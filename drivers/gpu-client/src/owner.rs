@@ -248,11 +248,33 @@ impl<T: Transport> Owner<T> {
     /// # Errors
     /// As [`Gpu::connect`].
     pub fn connect(transport: T) -> Result<Self, Error> {
-        Ok(Self {
-            gpu: Gpu::connect(transport)?,
-            open: [const { None }; MOST_OPEN],
-            waiting: [None; MOST_OPEN],
-        })
+        Gpu::connect(transport).map(Self::new)
+    }
+
+    /// Connects after every page has come back that this domain has lent, to whichever client: for domains that their
+    /// parent may have restarted, whose books are empty then. What the driver had asked for and got no answer to it asks
+    /// for again. The first time it does what [`Owner::connect`] does.
+    ///
+    /// ```
+    /// # let shared = conformance::client("tgl").0;
+    /// # let transport = shared.link(0);
+    /// # let again = shared.link(0);
+    /// use gpu_client::Owner;
+    ///
+    /// let owner = Owner::connect_afresh(transport)?;
+    /// // Its next life, which has no [`Ticket`] of this one's.
+    /// let owner = Owner::connect_afresh(again)?;
+    /// # Ok::<(), gpu_client::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Gpu::connect_afresh`].
+    pub fn connect_afresh(transport: T) -> Result<Self, Error> {
+        Gpu::connect_afresh(transport).map(Self::new)
+    }
+
+    const fn new(gpu: Gpu<T>) -> Self {
+        Self { gpu, open: [const { None }; MOST_OPEN], waiting: [None; MOST_OPEN] }
     }
 
     /// Invalidations that are under way.

@@ -130,7 +130,8 @@ pub struct Connect {
 
 impl Connect {
     /// Flag: the client has lost what it knew, so all that it has goes first: requests are cancelled, contexts, objects
-    /// and address spaces destroyed, pages given back. `EAGAIN` until the GPU has let go of everything.
+    /// and address spaces destroyed, pages given back, also those that it lends for others. Page requests that it has
+    /// fetched and not answered are over; who waits asks anew. `EAGAIN` until the GPU has let go of everything.
     pub const AFRESH: u32 = 1 << 0;
 }
 

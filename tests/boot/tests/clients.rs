@@ -182,3 +182,25 @@ fn a_client_that_its_parent_restarts_finds_nothing_of_its_life_before_on_microki
     restarts(System::with_sdk(&sdk_pieces(&["gpu-driver", "boot-domains"])?, "restart")?)?;
     Ok(())
 }
+
+fn restarts_server(system: System) -> Result<()> {
+    let outcome = boots(system, Gpu { timing: Timing::Realtime, ..Gpu::new("tgl") })?;
+    for told in ["served_client: 12 rounds", "restarter: ends life 22"] {
+        ensure!(outcome.told(told).is_some(), "nothing says {told:?}:\n{}", outcome.tail());
+    }
+    Ok(())
+}
+
+/// Its lives end with pages lent, and with a request fetched and not answered. Its client asks the next one.
+#[test]
+fn a_memory_server_that_its_parent_restarts_has_its_pages_back_and_goes_on_serving() -> Result<()> {
+    restarts_server(System::of(&pieces(&["gpu-driver", "boot-domains"])?, "restart_server")?)
+}
+
+#[test]
+#[cfg_attr(not(microkit_sdk), ignore = "skipped: no MICROKIT_SDK")]
+fn a_memory_server_that_its_parent_restarts_goes_on_serving_on_microkits_kernel() -> Result<()> {
+    #[cfg(microkit_sdk)]
+    restarts_server(System::with_sdk(&sdk_pieces(&["gpu-driver", "boot-domains"])?, "restart_server")?)?;
+    Ok(())
+}

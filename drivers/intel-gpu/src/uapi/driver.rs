@@ -395,6 +395,11 @@ impl<H: Hardware> Driver<H> {
             return Reply::error(Errno::Again);
         }
         self.clients[client].connected = true;
+        if !self.clients[client].requests.is_empty() {
+            // A notification of them may have been its life's before.
+            self.clients[client].wake = true;
+            self.untold = true;
+        }
         self.clients[client].last_hang_ns = self.gpu.now_ns();
         self.open_rings(domain, client);
         let engines = self.gpu.engines().count() as u64;

@@ -75,7 +75,7 @@ impl<H: Hardware> Driver<H> {
 
     /// Begins to withdraw every object of a range, and takes those that no request uses out of the page tables.
     /// Whether some are in use.
-    fn withdraw_range(&mut self, space: ClientId, interval: Interval, number: u64) -> bool {
+    pub(crate) fn withdraw_range(&mut self, space: ClientId, interval: Interval, number: u64) -> bool {
         let mut in_use = false;
         let mut cursor = Cursor::new();
         while let Some(entry) = self.clients[space].ranges.next_overlap(&self.ranges, &mut cursor, interval) {
@@ -150,7 +150,7 @@ impl<H: Hardware> Driver<H> {
     }
 
     /// The pages of an object are to go, for another reason than an invalidation.
-    fn withdraw(&mut self, id: Id<Object>) {
+    pub(crate) fn withdraw(&mut self, id: Id<Object>) {
         if let Some(object) = self.objects.get_mut(id) {
             let since = self.clients[object.client].ledger.advance();
             object.lending.withdraw(since, !object.pages.is_empty());

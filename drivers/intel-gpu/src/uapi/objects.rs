@@ -74,7 +74,7 @@ impl<H: Hardware> Driver<H> {
     }
 
     /// Gives up a creation with a probe that the client has not come back to.
-    fn forget_probe<D: Domain>(&mut self, domain: &mut D, client: ClientId) {
+    pub(crate) fn forget_probe<D: Domain>(&mut self, domain: &mut D, client: ClientId) {
         if let Some(id) = self.clients[client].probe.take() {
             if let Some(object) = self.objects.get_mut(id) {
                 object.probing = false;

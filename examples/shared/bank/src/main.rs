@@ -118,7 +118,7 @@ fn init() -> Bank {
         memory!(pages_b, pages_b_size, pages_b_bits, pages_b_row, slot = 2),
     ];
     let colours = [*var!(colour_a: u64 = 0), *var!(colour_b: u64 = 0)].map(|colour| colour as u32);
-    let owner = Owner::connect(transport!(DRIVER));
+    let owner = Owner::connect_afresh(transport!(DRIVER));
     if let Err(error) = &owner {
         debug_println!("bank: error: {error}");
         let _ = IoPort::new(0).out32(0xf4, 2);

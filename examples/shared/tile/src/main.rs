@@ -24,7 +24,7 @@ const PICTURE_ADDRESS: u64 = 0x10_0000;
 const COMMANDS_ADDRESS: u64 = 0x20_0000;
 
 fn paint(pages: &mut Window, colour: u32) -> Result<usize, Error> {
-    let mut gpu = Gpu::connect(transport!(DRIVER))?;
+    let mut gpu = Gpu::connect_afresh(transport!(DRIVER))?;
     let vm = gpu.create_vm()?;
     let context = gpu.create_context(&vm)?;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! What `restarter` and `restarted` have in common: a page that outlives the one's lives.
+//! What `restarter` and those that it starts over have in common: a page that outlives their lives.
 
 /// Bytes of the page.
 pub const STAGE_BYTES: usize = 4096;
@@ -7,3 +7,5 @@ pub const STAGE_BYTES: usize = 4096;
 pub const LIFE: usize = 0;
 /// Where the child says where it starts.
 pub const ENTRY: usize = 8;
+/// Where the client of `restarted_server` has its pages.
+pub const CLIENT_PAGES: u64 = 0x4000_0000;

@@ -135,6 +135,12 @@ impl Ledger {
         }
     }
 
+    /// The owner has lost its tickets and reads none of their ends: they are forgotten. What they waited for leaves all the
+    /// same; a later invalidation waits for it.
+    pub fn abandon(&mut self) {
+        self.tickets = [const { None }; MAX_TICKETS];
+    }
+
     /// Whether a number has been an invalidation's or anything else's.
     #[must_use]
     pub const fn has_issued(&self, number: u64) -> bool {

@@ -192,6 +192,12 @@ impl Pages {
         }
     }
 
+    /// The owner has lost what it fetched, and answers none of it: what was superseded is over. A request that is still
+    /// open has to be withdrawn before.
+    pub fn forget_outstanding(&mut self) {
+        self.superseded = [0; MAX_OUTSTANDING];
+    }
+
     /// The open request has been answered with all pages.
     pub fn granted(&mut self) {
         if self.is_requested() {

@@ -165,3 +165,29 @@ fn a_full_ledger_begins_nothing_and_an_unfinished_invalidation_is_not_forgotten(
     assert_eq!(ledger, before);
     assert_eq!(ledger.open(), MAX_TICKETS);
 }
+
+#[test]
+fn tickets_and_requests_that_an_owner_has_lost_are_in_nobodys_way() {
+    let mut ledger = Ledger::new();
+    let lost: [_; MAX_TICKETS] = core::array::from_fn(|_| ledger.begin(range(0, 9), 0).unwrap());
+    lost.iter().for_each(|number| ledger.wait_for(*number));
+    ledger.abandon();
+    assert!(!ledger.is_waiting() && ledger.open() == 0);
+    // What they waited for is what the next one waits for.
+    let next = ledger.begin(range(0, 9), 0).unwrap();
+    ledger.wait_for(next);
+    assert!(next > lost[MAX_TICKETS - 1] && !ledger.outcome(next).unwrap().done);
+    assert!(ledger.left(range(0, 9), lost[0], 1));
+    assert!(ledger.outcome(next).unwrap().done);
+
+    let mut pages = Pages::new();
+    for sequence in 1..=MAX_OUTSTANDING as u64 {
+        pages.want(sequence);
+        pages.deliver();
+        pages.withdraw(sequence, false);
+    }
+    assert_eq!((pages.outstanding(), pages.want(90)), (MAX_OUTSTANDING, Want::Wait));
+    pages.forget_outstanding();
+    assert_eq!((pages.outstanding(), pages.about(1)), (0, Answer::Unknown));
+    assert_eq!(pages.want(91), Want::Ask);
+}
