@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The signatures of rust-sel4 5.0.0's crate `sel4-microkit`, of the configuration that Microkit's x86-64 kernels have
 //! (rust-sel4: `crates/sel4-microkit/`, the file of each part beside it). Nothing has a body.
+//!
+//! It must take nothing that rust-sel4 does not: whoever changes it compares with that release, item by item. It may lack
+//! what is hidden there and no domain should use.
 #![no_std]
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
 
 use core::fmt;
 use core::panic::UnwindSafe;
@@ -171,13 +177,35 @@ impl Handler for NullHandler {
     type Error = Infallible;
 }
 
+#[cfg(feature = "alloc")]
+impl<T: Handler + ?Sized> Handler for alloc::boxed::Box<T> {
+    type Error = T::Error;
+}
+
 // base/src/ipc.rs; the iterator's type has no public path but this one.
 
 #[doc(hidden)]
 pub mod ipc {
     use core::fmt;
 
-    use crate::Channel;
+    use crate::{Channel, Child, MessageInfo};
+
+    #[derive(Debug, Clone)]
+    pub enum Event {
+        Notified(ChannelSet),
+        Protected(Channel, MessageInfo),
+        Fault(Child, MessageInfo),
+    }
+
+    pub fn reply(_msg_info: MessageInfo) {
+        unimplemented!()
+    }
+    pub fn recv() -> Event {
+        unimplemented!()
+    }
+    pub fn reply_recv(_msg_info: MessageInfo) -> Event {
+        unimplemented!()
+    }
 
     #[derive(Debug, Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub struct ChannelSet(());
@@ -290,27 +318,36 @@ pub fn pd_name() -> Result<&'static str, Utf8Error> {
 #[macro_export]
 macro_rules! var {
     ($(#[$attrs:meta])* $symbol:ident: $ty:ty = $default:expr) => {{
+        use $crate::_private::ImmutableCell;
+
         $(#[$attrs])*
-        #[allow(non_upper_case_globals)]
-        static $symbol: $crate::_private::ImmutableCell<$ty> = $crate::_private::ImmutableCell::new($default);
+        #[unsafe(no_mangle)]
+        #[unsafe(link_section = ".data")]
+        static $symbol: ImmutableCell<$ty> = ImmutableCell::new($default);
+
         $symbol.get()
     }}
 }
 
 #[macro_export]
 macro_rules! memory_region_symbol {
-    ($(#[$attrs:meta])* $symbol:ident: *mut [$ty:ty], n = $n:expr, bytes = $bytes:expr $(,)?) => {
-        $crate::_private::slice::<$ty>([$n, $bytes])
-    };
-    ($(#[$attrs:meta])* $symbol:ident: *mut $ty:ty, bytes = $bytes:expr $(,)?) => {
-        $crate::_private::single::<$ty>($bytes)
-    };
-    ($(#[$attrs:meta])* $symbol:ident: *mut [$ty:ty], n = $n:expr $(,)?) => {
-        $crate::_private::slice::<$ty>([$n, 0])
-    };
-    ($(#[$attrs:meta])* $symbol:ident: *mut $ty:ty $(,)?) => {
-        $crate::_private::single::<$ty>(0)
-    };
+    // Of no use: it goes on with `*mut TYPE, n = COUNT`, which is none of the forms, there as here.
+    ($(#[$attrs:meta])* $symbol:ident: *mut [$ty:ty], n = $n:expr, bytes = $bytes:expr $(,)?) => {{
+        const _: usize = $bytes;
+        $crate::memory_region_symbol!($(#[$attrs])* $symbol: *mut $ty, n = $n)
+    }};
+    ($(#[$attrs:meta])* $symbol:ident: *mut $ty:ty, bytes = $bytes:expr $(,)?) => {{
+        assert!($bytes == core::mem::size_of::<$ty>());
+        $crate::memory_region_symbol!($(#[$attrs])* $symbol: *mut $ty)
+    }};
+    ($(#[$attrs:meta])* $symbol:ident: *mut [$ty:ty], n = $n:expr $(,)?) => {{
+        let first: core::ptr::NonNull<$ty> = $crate::memory_region_symbol!($(#[$attrs])* $symbol: *mut $ty);
+        core::ptr::NonNull::slice_from_raw_parts(first, $n)
+    }};
+    ($(#[$attrs:meta])* $symbol:ident: *mut $ty:ty $(,)?) => {{
+        let _: &'static usize = $crate::var!($(#[$attrs])* $symbol: usize = 0);
+        $crate::_private::address::<$ty>()
+    }};
 }
 
 // src/panicking.rs
@@ -355,22 +392,43 @@ macro_rules! declare_protection_domain {
     {
         init = $init:expr $(,)?
     } => {
-        const _: fn() = || $crate::_private::run_main($init);
+        $crate::declare_init!($init);
     };
     {
         init = $init:expr,
         stack_size = $stack_size:expr $(,)?
     } => {
-        const _: usize = $stack_size;
-        const _: fn() = || $crate::_private::run_main($init);
+        const _: () = {
+            static STACK: [u8; { $stack_size }] = [0; { $stack_size }];
+            let _ = &STACK;
+        };
+        $crate::declare_init!($init);
     };
     {
         init = $init:expr,
         $(stack_size = $stack_size:expr,)?
         heap_size = $heap_size:expr $(,)?
     } => {
-        const _: usize = $heap_size;
+        const _: () = {
+            const SIZE: usize = $heap_size;
+
+            #[global_allocator]
+            static GLOBAL_ALLOCATOR: $crate::_private::Heap<SIZE> = $crate::_private::Heap;
+        };
         $crate::declare_protection_domain! { init = $init, $(stack_size = $stack_size,)? }
+    };
+}
+
+// There can be one in a program.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! declare_init {
+    ($init:expr) => {
+        #[allow(non_snake_case)]
+        #[unsafe(no_mangle)]
+        fn __sel4_microkit__main() {
+            $crate::_private::run_main($init)
+        }
     };
 }
 
@@ -381,11 +439,19 @@ pub mod _private {
     }
     pub fn print(_: core::fmt::Arguments<'_>) {}
 
-    pub fn single<T>(_bytes: usize) -> core::ptr::NonNull<T> {
+    pub fn address<T>() -> core::ptr::NonNull<T> {
         unimplemented!()
     }
-    pub fn slice<T>(_sizes: [usize; 2]) -> core::ptr::NonNull<[T]> {
-        unimplemented!()
+
+    /// What a domain with `heap_size` has as its allocator.
+    pub struct Heap<const SIZE: usize>;
+
+    // SAFETY: it gives no memory.
+    unsafe impl<const SIZE: usize> core::alloc::GlobalAlloc for Heap<SIZE> {
+        unsafe fn alloc(&self, _: core::alloc::Layout) -> *mut u8 {
+            core::ptr::null_mut()
+        }
+        unsafe fn dealloc(&self, _: *mut u8, _: core::alloc::Layout) {}
     }
 
     /// rust-sel4: `crates/sel4-immutable-cell`

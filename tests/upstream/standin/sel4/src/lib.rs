@@ -55,17 +55,53 @@ impl MessageInfo {
 /// `fault.rs`, `arch/x86/fault.rs`; the fields are behind methods.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    NullFault(()),
-    CapFault(()),
-    UnknownSyscall(()),
-    UserException(()),
-    VmFault(()),
-    Timeout(()),
+    NullFault(fault::NullFault),
+    CapFault(fault::CapFault),
+    UnknownSyscall(fault::UnknownSyscall),
+    UserException(fault::UserException),
+    VmFault(fault::VmFault),
+    Timeout(fault::Timeout),
+}
+
+mod fault {
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct NullFault(());
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct CapFault(());
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct UnknownSyscall(());
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct UserException(());
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct VmFault(());
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Timeout(());
 }
 
 /// `cptr.rs`
 #[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Hash)]
-pub struct Cap<T>(PhantomData<T>);
+pub struct Cap<T: CapType>(PhantomData<T>);
+
+/// `cptr.rs`
+pub trait CapType: Copy + Clone + Eq + PartialEq + Ord + PartialOrd + core::hash::Hash {
+    const NAME: &'static str;
+}
+
+impl CapType for cap_type::Endpoint {
+    const NAME: &'static str = "Endpoint";
+}
+
+impl CapType for cap_type::Notification {
+    const NAME: &'static str = "Notification";
+}
+
+impl CapType for cap_type::IrqHandler {
+    const NAME: &'static str = "IrqHandler";
+}
+
+impl CapType for cap_type::Tcb {
+    const NAME: &'static str = "Tcb";
+}
 
 /// `cptr.rs`
 pub mod cap_type {
