@@ -10,7 +10,10 @@ MICROKIT_SDK ?=
 CONFIG ?= debug
 # The machine: the name of a file in toolchain/image/boards, or a path.
 BOARD ?= qemu-q35
-SDK = --board $(BOARD) $(if $(MICROKIT_SDK),--microkit-sdk $(MICROKIT_SDK) --config $(CONFIG))
+# Somebody meant to name an SDK: a variable of the shell that is not set, most likely.
+EMPTY_SDK = $(if $(MICROKIT_SDK),,$(filter command environment,$(origin MICROKIT_SDK)))
+SDK = $(if $(EMPTY_SDK),$(error MICROKIT_SDK is empty: name the folder of a Microkit SDK (with VERSION, bin and board in it), or \
+	leave the variable out for the embedded kernel))--board $(BOARD) $(if $(MICROKIT_SDK),--microkit-sdk $(MICROKIT_SDK) --config $(CONFIG))
 CARGO ?= cargo
 XTASK = $(CARGO) run -q -p xtask --
 

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use boot::{Ending, Image, Kernel, Line, Machine, Outcome, Pieces, SdkPieces, Verbosity, Workspace};
 
 /// A run takes two seconds. The rest is for a machine that is busy with other tests.
@@ -33,8 +33,9 @@ pub fn workspace() -> Result<Workspace> {
 /// # Errors
 /// When there is none, or it has no such configuration.
 pub fn sdk(config: &str) -> Result<boot::Sdk> {
-    let folder = std::env::var_os("MICROKIT_SDK").context("MICROKIT_SDK is not set")?;
-    Ok(boot::Sdk::open(Path::new(&folder), config)?)
+    let folder = PathBuf::from(std::env::var_os("MICROKIT_SDK").context("MICROKIT_SDK is not set")?);
+    ensure!(folder.is_absolute(), "MICROKIT_SDK is {}: an absolute path is expected", folder.display());
+    Ok(boot::Sdk::open(&folder, config)?)
 }
 
 /// `make` in a folder, as a user types it: without what the test's own cargo and make pass down.
@@ -43,8 +44,16 @@ pub fn make(folder: &Path) -> Command {
     let mut make = Command::new("make");
     make.arg("-C").arg(folder).stdin(Stdio::null());
     // Make takes variables from its environment, too.
-    for name in ["MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MICROKIT_SDK", "MICROKIT_CONFIG", "CONFIG", "RUSTFLAGS"]
-    {
+    for name in [
+        "MAKEFLAGS",
+        "MFLAGS",
+        "MAKELEVEL",
+        "MICROKIT_SDK",
+        "MICROKIT_BOARD",
+        "MICROKIT_CONFIG",
+        "CONFIG",
+        "RUSTFLAGS",
+    ] {
         make.env_remove(name);
     }
     make

@@ -28,7 +28,7 @@ fn main() {
 fn run() -> Result<(), String> {
     println!("cargo::rustc-check-cfg=cfg(debug_kernel, microkit_sdk)");
     println!("cargo::rerun-if-env-changed={}", sdk::SDK);
-    if std::env::var_os(sdk::SDK).is_some() {
+    if sdk::folder()?.is_some() {
         // Tests that need an SDK are counted as skipped without.
         println!("cargo::rustc-cfg=microkit_sdk");
     }

@@ -34,16 +34,28 @@ pub(crate) struct Numbers {
     is_debug: bool,
 }
 
+/// The SDK's folder, if there is one.
+pub(crate) fn folder() -> Result<Option<PathBuf>, String> {
+    let named = std::env::var_os(SDK).filter(|name| !name.is_empty()).map(PathBuf::from);
+    match named {
+        // Cargo runs this in the crate's folder, which is not where it was typed.
+        Some(relative) if relative.is_relative() => {
+            Err(format!("{SDK} is {}: an absolute path is expected", relative.display()))
+        }
+        named => Ok(named),
+    }
+}
+
 /// The module with the numbers, and whether the kernel is a debug build.
 pub(crate) fn interface() -> Result<(String, bool), String> {
     for variable in [BOARD, CONFIG] {
         println!("cargo::rerun-if-env-changed={variable}");
     }
     let config = std::env::var(CONFIG).unwrap_or_else(|_| "debug".into());
-    let numbers = match std::env::var_os(SDK) {
+    let numbers = match folder()? {
         Some(sdk) => {
             let board = std::env::var(BOARD).unwrap_or_else(|_| "x86_64_generic".into());
-            let folder = PathBuf::from(sdk).join("board").join(board).join(&config);
+            let folder = sdk.join("board").join(board).join(&config);
             println!("cargo::rerun-if-changed={}", folder.display());
             of_sdk(&folder)?
         }

@@ -2,10 +2,11 @@
 //! `test`: every test there is, counted into one closing line.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use boot::{Kernel, Pieces, Workspace};
+use boot::{Kernel, Pieces, Sdk, Workspace};
 
 use crate::packages::{Packages, selection};
 use crate::{Closing, oracle};
@@ -73,7 +74,25 @@ fn counted(command: &mut Command) -> Result<Totals> {
     Ok(totals)
 }
 
+/// The Microkit SDK that tests are to use, too; an empty name is none.
+fn sdk() -> Result<Option<Sdk>> {
+    let named = std::env::var_os("MICROKIT_SDK").filter(|folder| !folder.is_empty());
+    Ok(named.map(|folder| Sdk::open(Path::new(&folder), "debug")).transpose()?)
+}
+
+/// Cargo, for tests of which some use that SDK.
+fn cargo_test(workspace: &Workspace, sdk: Option<&Sdk>) -> Command {
+    let mut cargo = workspace.cargo("test");
+    match sdk {
+        // Tests and build scripts run in folders of their own.
+        Some(sdk) => cargo.env("MICROKIT_SDK", sdk.folder()),
+        None => cargo.env_remove("MICROKIT_SDK"),
+    };
+    cargo
+}
+
 pub(crate) fn test(workspace: &Workspace) -> Result<Closing> {
+    let sdk = sdk().context("MICROKIT_SDK")?;
     let packages = Packages::list(workspace)?;
     // The boot tests would build these themselves, but without a word.
     Pieces::build(
@@ -99,11 +118,11 @@ pub(crate) fn test(workspace: &Workspace) -> Result<Closing> {
     )?;
     boot::build_model(workspace)?;
     workspace.step("tests: on the host, and of systems in QEMU");
-    let mut cargo = workspace.cargo("test");
+    let mut cargo = cargo_test(workspace, sdk.as_ref());
     cargo.arg("--no-fail-fast").args(selection(packages.host.iter().chain(&packages.host_tested)));
     let mut totals = counted(&mut cargo)?;
     workspace.step("tests: of what differs on a Microkit SDK's kernel");
-    let mut cargo = workspace.cargo("test");
+    let mut cargo = cargo_test(workspace, sdk.as_ref());
     // The tests pin the numbers of one configuration.
     cargo.env("MICROKIT_CONFIG", "debug");
     cargo.args(["--no-fail-fast", "-p", "sel4", "-p", "sel4-microkit", "-p", "microkit-ext"]);

@@ -12,6 +12,9 @@ const VERSIONS: &[&str] = &["2.3.0"];
 /// The only board with an x86 processor and no virtual machines.
 const BOARD: &str = "x86_64_generic";
 
+/// What a folder has to be.
+const EXPECTED: &str = "what is expected has VERSION, bin and board in it";
+
 /// An SDK, looked through.
 #[derive(Clone, Debug)]
 pub struct Sdk {
@@ -23,6 +26,17 @@ pub struct Sdk {
 /// Why a folder cannot be used as SDK.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum SdkError {
+    /// It has no name.
+    #[error("the name of the Microkit SDK's folder is empty; {EXPECTED}")]
+    Empty,
+    /// There is no such folder.
+    #[error("{folder} is no Microkit SDK: there is no such folder{base}; {EXPECTED}")]
+    NoFolder {
+        /// The folder.
+        folder: String,
+        /// Where a relative one was looked for.
+        base: String,
+    },
     /// It lacks what every SDK has.
     #[error("{folder} is no Microkit SDK: there is no {missing} in it")]
     NotAnSdk {
@@ -66,6 +80,14 @@ impl Sdk {
     /// [`SdkError`] says what is wrong with it.
     pub fn open(folder: &Path, config: &str) -> Result<Self, SdkError> {
         let shown = || folder.display().to_string();
+        if folder.as_os_str().is_empty() {
+            return Err(SdkError::Empty);
+        }
+        if !folder.is_dir() {
+            let here = std::env::current_dir().ok().filter(|_| folder.is_relative());
+            let base = here.map(|here| format!(" in {}", here.display())).unwrap_or_default();
+            return Err(SdkError::NoFolder { folder: shown(), base });
+        }
         let missing = |missing| SdkError::NotAnSdk { folder: shown(), missing };
         let version = fs::read_to_string(folder.join("VERSION")).map_err(|_| missing("VERSION"))?;
         let version = version.trim().to_owned();

@@ -54,6 +54,26 @@ fn a_folder_that_is_no_sdk_is_refused_with_what_is_missing() {
 }
 
 #[test]
+fn a_folder_that_is_not_there_is_told_with_where_it_was_looked_for_and_what_it_has_to_be() {
+    let told = |folder: &str| Sdk::open(Path::new(folder), "debug").unwrap_err().to_string();
+    let expected = "what is expected has VERSION, bin and board in it";
+    assert_eq!(told(""), format!("the name of the Microkit SDK's folder is empty; {expected}"));
+    assert_eq!(told("/none"), format!("/none is no Microkit SDK: there is no such folder; {expected}"));
+    let here = std::env::current_dir().unwrap();
+    let base = here.display();
+    assert_eq!(
+        told("../none"),
+        format!("../none is no Microkit SDK: there is no such folder in {base}; {expected}")
+    );
+    // One that is there may be relative.
+    let sdk = sdk_with("2.3.0", "");
+    let up = "../".repeat(here.components().count());
+    let relative = format!("{up}{}", sdk.path().display().to_string().trim_start_matches('/'));
+    let found = Sdk::open(Path::new(&relative), "debug").unwrap();
+    assert!(found.folder().is_absolute() && found.tool().is_file());
+}
+
+#[test]
 fn an_sdk_of_another_version_is_refused_with_both_versions() {
     for version in ["2.2.0", "2.3.1", "2.30", ""] {
         let error = Sdk::open(sdk_with(version, "").path(), "debug").unwrap_err().to_string();
