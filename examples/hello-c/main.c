@@ -50,7 +50,7 @@ static int paint(void)
     struct gpu_object code_object, frame_object;
     struct gpu_fence fence;
     uint32_t vm, context, bytes = 0;
-    int error = gpu_connect(&gpu, &transport);
+    int error = gpu_connect_afresh(&gpu, &transport);
     if (!error)
         error = gpu_vm_create(&gpu, &vm);
     if (!error)

@@ -65,15 +65,28 @@ static inline void gpu_microkit_notify(void *cookie)
     microkit_notify(link->channel);
 }
 
+#ifndef MICROKIT_EXT
+/* What a domain's event loop receives by; microkit.h does not name them (Microkit 2.3: libmicrokit/src/main.c). */
+#define GPU_MICROKIT_INPUT_CAP 1
+#define GPU_MICROKIT_REPLY_CAP 4
+#endif
+
 static inline void gpu_microkit_sleep(void *cookie)
 {
     (void)cookie;
 #ifdef MICROKIT_EXT
     microkit_ext_sleep();
 #else
-    /* libmicrokit's own slots; a domain that others call does not sleep here, because nobody would answer them. */
+    /* A domain that others call does not sleep here, because nobody would answer them. */
     seL4_Word badge;
-    (void)seL4_Recv(INPUT_CAP, &badge, REPLY_CAP);
+    if (microkit_have_signal) {
+        /* What the domain has deferred (microkit_deferred_notify), as the event loop would send it. */
+        microkit_have_signal = seL4_False;
+        (void)seL4_NBSendRecv(microkit_signal_cap, microkit_signal_msg, GPU_MICROKIT_INPUT_CAP, &badge,
+                              GPU_MICROKIT_REPLY_CAP);
+    } else {
+        (void)seL4_Recv(GPU_MICROKIT_INPUT_CAP, &badge, GPU_MICROKIT_REPLY_CAP);
+    }
 #endif
 }
 

@@ -91,6 +91,10 @@ fn check_command(line: &str) -> Result<()> {
     let makefile = read(&root.join("Makefile"))?;
     let words: Vec<_> = line.split_whitespace().collect();
     match words[..] {
+        ["make", "-C", folder, verb] => {
+            let makefile = read(&root.join(folder).join("Makefile"))?;
+            ensure!(makefile.contains(&format!("\n{verb}: ")), "{line}: there is no such target");
+        }
         ["make", verb, ref settings @ ..] => {
             ensure!(makefile.contains(&format!("\n{verb}: ")), "{line}: there is no such verb");
             for setting in settings {
@@ -217,7 +221,22 @@ fn what_is_typed_wrongly_is_told_with_what_would_be_right() -> Result<()> {
     let dump = |variable: &str, file: &str| format!("{variable}={}", data.join(file).display());
     for (words, told) in [
         (vec!["image".into(), "BOARD=toaster".into()], "there is no board toaster; there is "),
-        (vec!["image".into(), "MICROKIT_SDK=/nonexistent".into()], "/nonexistent is no Microkit SDK"),
+        (
+            vec!["image".into(), "MICROKIT_SDK=/nonexistent".into()],
+            "/nonexistent is no Microkit SDK: there is no such folder; what is expected has VERSION, ",
+        ),
+        (
+            vec!["image".into(), "MICROKIT_SDK=no/where".into()],
+            "no/where is no Microkit SDK: there is no such folder in /",
+        ),
+        (
+            vec!["image".into(), "MICROKIT_SDK=".into()],
+            "MICROKIT_SDK is empty: name the folder of a Microkit SDK",
+        ),
+        (
+            vec!["run".into(), "MICROKIT_SDK=".into()],
+            "MICROKIT_SDK is empty: name the folder of a Microkit SDK",
+        ),
         (vec!["run".into(), "DEMO=tetris".into()], "there is no demonstration tetris; there is paint, "),
         (vec!["run".into(), "GPU=voodoo".into()], "voodoo"),
         (vec!["board".into()], "make board BOARD=mine"),
@@ -246,8 +265,21 @@ fn what_an_examples_makefile_is_given_wrongly_is_told_before_anything_is_built()
     for (words, told) in [
         (
             vec!["MICROKIT_SDK=/nonexistent".into()],
-            "/nonexistent is no Microkit SDK: there is no VERSION in it",
+            "/nonexistent is no Microkit SDK: there is no such folder; what is expected has VERSION, ",
         ),
+        (vec!["MICROKIT_SDK=no/where".into()], "no/where is no Microkit SDK: there is no such folder in /"),
+        (
+            vec![format!("MICROKIT_SDK={}", root()?.display())],
+            "is no Microkit SDK: there is no VERSION in it",
+        ),
+        (vec!["MICROKIT_SDK=".into()], "MICROKIT_SDK is empty: name the folder of a Microkit SDK"),
+        (vec!["MICROKIT_SDK=/a folder".into()], "MICROKIT_SDK is \"/a folder\": make cannot work with"),
+        (
+            vec!["MICROKIT_BOARD=odroidc4".into()],
+            "MICROKIT_BOARD is odroidc4; the GPU driver is for the board x86_64_generic",
+        ),
+        (vec![sdk("2.3.0")?, "MICROKIT_BOARD=odroidc4".into()], "MICROKIT_BOARD is odroidc4; "),
+        (vec!["INTEL_GPU=..".into()], "toolchain/intel-gpu.mk: No such file"),
         (vec![sdk("2.2.0")?], "is Microkit 2.2.0; what is supported is 2.3.0"),
         (
             vec![sdk("2.3.0-dev")?, "MICROKIT_CONFIG=benchmark".to_owned()],

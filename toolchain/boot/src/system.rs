@@ -185,14 +185,19 @@ fn select(workspace: &Workspace, cargo: &mut Command, packages: &[&str]) {
 fn build_c_programs(workspace: &Workspace, packages: &[&str], programs: &Path) -> Result<()> {
     for folder in packages.iter().filter_map(|package| c_program(workspace, package)) {
         let variable = |name: &str, value: &Path| format!("{name}={}", value.display());
+        let name = folder.file_name().unwrap_or_default();
         let mut make = Command::new("make");
-        make.arg("-s").arg("-C").arg(&folder).args([
-            variable("OUT", programs),
-            variable("ROOT", workspace.root()),
-            variable("ARCHIVE", &programs.join("libgpu_client_c.a")),
+        make.arg("-s").arg("-C").arg(&folder).arg(programs.join(name).with_extension("elf")).args([
+            variable("BUILD_DIR", programs),
+            variable("INTEL_GPU", workspace.root()),
+            variable("INTEL_GPU_CLIENT_C", &programs.join("libgpu_client_c.a")),
         ]);
-        // What a surrounding make hands down is not meant for this one.
-        make.env_remove("MAKEFLAGS").env_remove("MAKELEVEL").env_remove("MFLAGS");
+        // What a surrounding make hands down is not meant for this one; and the archive has its own runtime, whichever
+        // kernel it is for.
+        for name in ["MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MICROKIT_SDK", "MICROKIT_CONFIG", "MICROKIT_BOARD"]
+        {
+            make.env_remove(name);
+        }
         workspace.run("programs in C", &mut make)?;
     }
     Ok(())
