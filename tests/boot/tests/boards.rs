@@ -26,6 +26,15 @@ enum Builder {
 }
 
 impl Builder {
+    /// The folder of a test.
+    fn name(self, test: &str) -> String {
+        match self {
+            Self::Embedded => test.to_owned(),
+            #[cfg(microkit_sdk)]
+            Self::Sdk => format!("{test}-sdk"),
+        }
+    }
+
     fn deadline(self) -> Duration {
         match self {
             Self::Embedded => DEADLINE,
@@ -65,11 +74,7 @@ fn run(
     enough: &str,
 ) -> Result<Run> {
     let workspace = workspace()?;
-    let test = match builder {
-        Builder::Embedded => test.to_owned(),
-        #[cfg(microkit_sdk)]
-        Builder::Sdk => format!("{test}-sdk"),
-    };
+    let test = builder.name(test);
     let folder = workspace.target().join("boot-tests").join(&test);
     fs::create_dir_all(&folder)?;
     let edited = |name: &str, edit: Box<dyn FnOnce(String) -> String + '_>| -> Result<(PathBuf, String)> {
@@ -277,24 +282,47 @@ fn a_machine_without_an_iommu_is_told_by_the_initialiser() -> Result<()> {
     Ok(())
 }
 
-/// Also for the boards that nobody has here.
-#[test]
-fn every_demonstration_is_built_for_every_board_of_the_tree() -> Result<()> {
+/// Builds every demonstration for every board of the tree, and looks where it maps the GPU's registers.
+fn builds_for_every_board(builder: Builder) -> Result<()> {
     let workspace = workspace()?;
     let boards = boot::boards(&workspace)?;
     ensure!(boards.len() >= 3, "{boards:?}");
     for board in boards {
-        let folder = workspace.target().join("boot-tests/boards").join(&board);
+        let folder = workspace.target().join("boot-tests").join(builder.name("boards")).join(&board);
         let file = boot::board_file(&workspace, &board)?;
         let text = fs::read_to_string(&file)?.replace('_', "");
         for demo in Demo::all() {
-            let image = demo.build_on(&workspace, Kernel::Debug, &file, &folder)?;
+            let image = match builder {
+                Builder::Embedded => demo.build_on(&workspace, Kernel::Debug, &file, &folder),
+                #[cfg(microkit_sdk)]
+                Builder::Sdk => demo.build_with_sdk(&workspace, &boot_tests::sdk("debug")?, &file, &folder),
+            };
+            let image = image.with_context(|| format!("{} for {board}", demo.name))?;
             let registers = image.region("gpu_registers")?;
             let listed = text.contains(&format!("registers = {{ start = {:#x},", registers.paddr));
             ensure!(listed, "{board}: {} maps the registers from {:#x}", demo.name, registers.paddr);
         }
     }
-    let unknown = boot::board_file(&workspace, "toaster").map_err(|error| error.to_string());
+    Ok(())
+}
+
+/// Also for the boards that nobody has here.
+#[test]
+fn every_demonstration_is_built_for_every_board_of_the_tree() -> Result<()> {
+    builds_for_every_board(Builder::Embedded)
+}
+
+#[test]
+#[cfg_attr(not(microkit_sdk), ignore = "skipped: no MICROKIT_SDK")]
+fn every_demonstration_is_built_for_every_board_of_the_tree_with_the_sdk() -> Result<()> {
+    #[cfg(microkit_sdk)]
+    builds_for_every_board(Builder::Sdk)?;
+    Ok(())
+}
+
+#[test]
+fn a_board_that_is_not_in_the_tree_is_refused_with_those_that_are() -> Result<()> {
+    let unknown = boot::board_file(&workspace()?, "toaster").map_err(|error| error.to_string());
     ensure!(unknown.as_ref().is_err_and(|error| error.contains("elitebook-8079, ")), "{unknown:?}");
     Ok(())
 }
