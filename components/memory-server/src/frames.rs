@@ -85,6 +85,11 @@ impl Frames {
         }
     }
 
+    /// Whether there are CNodes with the frames: where the image tool gives none, it sets no radix either.
+    pub(crate) fn have_capabilities(&self) -> bool {
+        self.regions.iter().all(|(_, bits)| *bits > 0)
+    }
+
     /// Number of frames of a region.
     pub(crate) fn count(&self, region: usize) -> usize {
         self.regions[region].0.len() / PAGE

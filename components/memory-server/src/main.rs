@@ -114,8 +114,14 @@ impl Handler for MemoryServer {
     }
 }
 
-fn start() -> Result<Server, Error> {
-    let pages = Pages::take_over();
+/// `None` where it cannot move pages: it says why.
+fn start() -> Result<Option<Server>, Error> {
+    let Some(pages) = Pages::take_over() else {
+        debug_println!(
+            "memory_server: error: it has no capabilities of its frames, which no kernel of a Microkit SDK gives"
+        );
+        return Ok(None);
+    };
     let owner = Owner::connect_afresh(transport!(DRIVER))?;
     let random = (*var!(seed: u64 = 0)).max(1);
     debug_println!(
@@ -123,13 +129,13 @@ fn start() -> Result<Server, Error> {
         CLIENTS * PAGES,
         pages.spare()
     );
-    Ok(Server { owner, pages, random, waited: 0 })
+    Ok(Some(Server { owner, pages, random, waited: 0 }))
 }
 
 #[protection_domain(stack_size = 0x10000)]
 fn init() -> MemoryServer {
     match start() {
-        Ok(server) => MemoryServer { server: Some(server) },
+        Ok(server) => MemoryServer { server },
         Err(error) => {
             debug_println!("memory_server: error: {error}");
             MemoryServer { server: None }

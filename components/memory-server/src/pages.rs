@@ -43,9 +43,13 @@ pub(crate) struct Pages {
 }
 
 impl Pages {
-    /// Makes this domain the only one that holds the frames, and puts each behind the page that it was mapped at.
-    pub(crate) fn take_over() -> Self {
+    /// Makes this domain the only one that holds the frames, and puts each behind the page that it was mapped at. `None`:
+    /// it has not been given their capabilities.
+    pub(crate) fn take_over() -> Option<Self> {
         let frames = Frames::given();
+        if !frames.have_capabilities() {
+            return None;
+        }
         let bases = [*var!(client_a_pages: u64 = 0), *var!(client_b_pages: u64 = 0)];
         let behind =
             core::array::from_fn(|client| core::array::from_fn(|page| FrameId { region: client, page }));
@@ -63,7 +67,7 @@ impl Pages {
         for page in 0..spare {
             pages.set_free(FrameId { region: CLIENTS, page });
         }
-        pages
+        Some(pages)
     }
 
     /// Frames that stand behind nothing.

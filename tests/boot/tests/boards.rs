@@ -297,6 +297,17 @@ fn builds_for_every_board(builder: Builder) -> Result<()> {
                 #[cfg(microkit_sdk)]
                 Builder::Sdk => demo.build_with_sdk(&workspace, &boot_tests::sdk("debug")?, &file, &folder),
             };
+            #[cfg(microkit_sdk)]
+            if matches!(builder, Builder::Sdk) && demo.is_for_the_embedded_kernel() {
+                let said = image.err().map(|error| format!("{error:#}")).unwrap_or_default();
+                ensure!(said.contains("runs on the embedded kernel only: "), "{}: {said}", demo.name);
+                continue;
+            }
+            if demo.is_for_screens() && !text.contains("\n[screen]\n") {
+                let said = image.err().map(|error| format!("{error:#}")).unwrap_or_default();
+                ensure!(said.contains(" has no value for ${screen."), "{} for {board}: {said}", demo.name);
+                continue;
+            }
             let image = image.with_context(|| format!("{} for {board}", demo.name))?;
             let registers = image.region("gpu_registers")?;
             let listed = text.contains(&format!("registers = {{ start = {:#x},", registers.paddr));

@@ -49,17 +49,17 @@ fn every_other_demonstration_does_its_job_on_microkits_kernel() -> Result<()> {
         let (sdk, workspace) = (boot_tests::sdk("debug")?, workspace()?);
         let board = boot::board_file(&workspace, boot::DEFAULT_BOARD)?;
         let mut others = 0;
-        for demo in Demo::all().iter().filter(|demo| demo.name != "paint") {
+        let runs = |demo: &&Demo| demo.name != "paint" && !demo.is_for_the_embedded_kernel();
+        for demo in Demo::all().iter().filter(runs) {
             let folder = workspace.target().join("boot-tests").join(format!("sdk-demo-{}", demo.name));
             let image = demo.build_with_sdk(&workspace, &sdk, &board, &folder.join("image"))?;
-            // One of them takes 10,000 pages back.
-            let machine = Machine::new(folder.join("run")).deadline(5 * boot_tests::SDK_DEADLINE);
+            let machine = Machine::new(folder.join("run")).deadline(2 * boot_tests::SDK_DEADLINE);
             let machine = machine.gpu(demo.gpu("tgl"), boot::build_model(&workspace)?);
             let judged = demo.run(&machine, &image, |_| {}).and_then(|outcome| demo.judge(&image, &outcome));
             judged.map_err(|error| error.context(demo.name))?;
             others += 1;
         }
-        ensure!(others >= 5, "{others} demonstrations");
+        ensure!(others >= 4, "{others} demonstrations");
     }
     Ok(())
 }

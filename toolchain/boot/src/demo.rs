@@ -39,12 +39,22 @@ pub struct Demo {
     picture: &'static str,
     /// The host's own computation of its picture, for those whose clients do not check theirs.
     expected: Option<fn() -> Vec<u32>>,
+    /// Why it cannot run on the kernel of a Microkit SDK, if that is so.
+    embedded_only: Option<&'static str>,
     /// What is printed when the picture is on the screen, for those that show it there: who looks at it ends the run.
     on_screen: Option<&'static str>,
 }
 
 /// What paint and recover print when their picture is right.
 const PICTURE: &str = "frame: 640x480 stride=2560 format=XRGB8888";
+
+/// Why a memory server that moves pages is for the embedded kernel.
+const MOVES_PAGES: &str = "its memory server maps other frames into its clients' address spaces, and Microkit gives no domain \
+                           the capabilities of frames";
+
+/// Why a screen is for the embedded kernel: GRUB sets a mode for kernels whose Multiboot header has the flag for it (bit 2).
+const ASKS_FOR_A_MODE: &str = "the boot loader sets a mode on the screen only if the kernel asks for it in its Multiboot header, \
+                               and an SDK's does not";
 
 /// Every demonstration there is; the first one is what is run when none is named.
 const DEMOS: &[Demo] = &[
@@ -55,6 +65,7 @@ const DEMOS: &[Demo] = &[
         timing: Timing::Instant,
         picture: PICTURE,
         expected: None,
+        embedded_only: None,
         on_screen: None,
     },
     // A batch without end has all the time there is to itself where work is done before it is asked after.
@@ -65,6 +76,7 @@ const DEMOS: &[Demo] = &[
         timing: Timing::Realtime,
         picture: PICTURE,
         expected: None,
+        embedded_only: None,
         on_screen: None,
     },
     Demo {
@@ -74,6 +86,7 @@ const DEMOS: &[Demo] = &[
         timing: Timing::Realtime,
         picture: "frame: 128x256 stride=512 format=XRGB8888",
         expected: None,
+        embedded_only: Some(MOVES_PAGES),
         on_screen: None,
     },
     Demo {
@@ -83,6 +96,7 @@ const DEMOS: &[Demo] = &[
         timing: Timing::Instant,
         picture: PICTURE,
         expected: Some(shared),
+        embedded_only: None,
         on_screen: None,
     },
     Demo {
@@ -92,6 +106,7 @@ const DEMOS: &[Demo] = &[
         timing: Timing::Realtime,
         picture: "frame: 320x480 stride=1280 format=XRGB8888",
         expected: Some(streamed),
+        embedded_only: None,
         on_screen: None,
     },
     Demo {
@@ -101,6 +116,7 @@ const DEMOS: &[Demo] = &[
         timing: Timing::Instant,
         picture: PICTURE,
         expected: Some(shared),
+        embedded_only: Some(ASKS_FOR_A_MODE),
         on_screen: Some("screen: shows the picture"),
     },
     // A client in C.
@@ -111,6 +127,7 @@ const DEMOS: &[Demo] = &[
         timing: Timing::Instant,
         picture: "frame: 320x256 stride=1280 format=XRGB8888",
         expected: Some(painted_in_c),
+        embedded_only: None,
         on_screen: None,
     },
 ];
@@ -172,6 +189,18 @@ impl Demo {
         DEMOS
     }
 
+    /// Whether it runs on the embedded kernel only, so that [`Demo::build_with_sdk`] refuses it.
+    #[must_use]
+    pub fn is_for_the_embedded_kernel(&self) -> bool {
+        self.embedded_only.is_some()
+    }
+
+    /// Whether it is for boards whose file says how the screen is set up.
+    #[must_use]
+    pub fn is_for_screens(&self) -> bool {
+        self.on_screen.is_some()
+    }
+
     /// The GPU to run it with.
     #[must_use]
     pub fn gpu(&self, part: &str) -> Gpu {
@@ -212,6 +241,9 @@ impl Demo {
         board: &Path,
         folder: &Path,
     ) -> Result<Image> {
+        if let Some(why) = self.embedded_only {
+            bail!("{} runs on the embedded kernel only: {why}", self.name);
+        }
         let pieces = SdkPieces::build(workspace, sdk, self.packages)?;
         pieces.image_on(workspace, board, &workspace.root().join(self.description), folder)
     }
