@@ -62,6 +62,8 @@ pub struct Machine {
     pub reads: u64,
     /// What the driver has told of itself, and when, if somebody wants to know.
     pub events: Option<Vec<(u64, Event)>>,
+    /// What a pause in a poll is: nanoseconds, and units of work of the engines.
+    pub pause: (u64, u64),
     memory: VecMemory,
 }
 
@@ -91,7 +93,7 @@ impl Machine {
         model.config_write(at + 4, 4, 0xfee0_0000);
         model.config_write(at + 8, 2, 0x35);
         model.config_write(at + 2, 2, 1);
-        Self { model, reads: 0, events: None, memory }
+        Self { model, reads: 0, events: None, pause: (20_000, 1_000), memory }
     }
 
     /// What configuration space says.
@@ -157,8 +159,9 @@ impl Clock for Machine {
         self.model.now_ns()
     }
     fn relax(&mut self) {
-        self.model.advance(1_000);
-        self.model.step(1_000);
+        let (ns, units) = self.pause;
+        self.model.advance(ns);
+        self.model.step(units);
     }
     fn note(&mut self, event: Event) {
         if let Some(events) = &mut self.events {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Eight clients with 64 contexts on all engines at once, and everything that can go wrong: batches that hang, that are no
-//! programs, or that write where nothing is bound; contexts that are banned, or destroyed with requests in flight; urgent
-//! contexts that come all the time; lost interrupts, resets that fail, a GPU that is slow to wake; and in the end perhaps a
-//! device that is gone.
+//! Ten thousand requests of eight clients with 64 contexts on all engines at once, and everything that can go wrong: batches
+//! that hang, that are no programs, that fault, or that write where nothing is bound; contexts that are banned, or destroyed
+//! with requests in flight; urgent contexts that come all the time; lost interrupts, resets that fail, a GPU that is slow to
+//! wake; and in the end perhaps a device that is gone.
 //!
 //! What each client may rely on: a good batch of a context that has not been banned is executed once, after what it waited
 //! for, whatever happens beside it; every point is reached; what is refused is refused with the errno that says why; and when
@@ -18,14 +18,23 @@ use intel_gpu::uapi::ClientLimits;
 
 const CLIENTS: usize = 8;
 const CONTEXTS: usize = 8;
-/// Requests of one part's storm.
-const REQUESTS: u32 = 400;
+/// Requests of one part's storm, and how many come in one go: between two of them all is quiet for so long that what went
+/// wrong before is forgotten.
+const REQUESTS: u32 = 10_000;
+const GUST: u32 = 500;
+const QUIET_NS: u64 = 130_000_000_000;
+/// Requests until the device is gone.
+const BEFORE_LOSS: u32 = 200;
 const CODE: u64 = 0x10_0000;
 const MARKS: u64 = 0x80_0000;
 const SEEN: u64 = 0x90_0000;
 /// Nothing is bound there.
 const NOWHERE: u64 = 0x7000_0000;
+/// An address that address spaces of three levels do not have.
+const BEYOND: u64 = 5 << 30;
 const BATCH_BYTES: u32 = 128;
+/// Requests that there is room for in a client's memory.
+const ROOM: usize = 3_000;
 /// Units of work in which every engine of the model gets a turn, whichever of them spin.
 const ROUND: u64 = 30_000;
 
@@ -51,6 +60,8 @@ enum Kind {
     Stray,
     Endless,
     Nonsense,
+    /// It writes beyond its address space: a page fault.
+    Beyond,
 }
 
 /// A request that was accepted.
@@ -86,27 +97,36 @@ struct Storm {
     rig: Rig,
     random: Random,
     clients: Vec<Client>,
+    /// Address spaces have three levels, as old parts have them.
+    three_level: bool,
+    /// How many of each client's requests are known to have ended.
+    ended: [usize; CLIENTS],
 }
 
 impl Storm {
     fn new(platform: &'static str, seed: u64) -> Self {
+        let three_level = matches!(platform, "bdw" | "kbl" | "icl" | "rkl");
         let mut settings = Settings::new(platform);
         settings.options.timing = Timing::Deferred;
         settings.config = Config {
             hang_ns: 40_000_000,
             preempt_timeout_ns: 20_000_000,
             passed_over_ns: 50_000_000,
+            three_level,
             ..settings.config
         };
         settings.limits = vec![ClientLimits { priority_ceiling: 1023, ..ClientLimits::DEFAULT }; CLIENTS];
-        Self { rig: Rig::with(settings), random: Random(seed), clients: Vec::new() }
+        let mut rig = Rig::with(settings);
+        // A reset waits 100 ms for what does not stop.
+        rig.driver.gpu().hardware_mut().pause = (5_000_000, ROUND / 2);
+        Self { rig, random: Random(seed), clients: Vec::new(), three_level, ended: [0; CLIENTS] }
     }
 
     fn make_clients(&mut self) {
         for id in 0..CLIENTS {
             let spaces = [(); 2].map(|()| self.rig.vm_create(id).unwrap());
             // 128 bytes of code and two times 8 of data for each request that there can be.
-            let regions = [40, 4, 8].map(|pages| self.rig.region(id, pages));
+            let regions = [94, 3, 6].map(|pages| self.rig.region(id, pages));
             let objects = regions.map(|region| self.rig.userptr(id, region));
             let (contexts, live, requests) = (Vec::new(), Vec::new(), Vec::new());
             self.clients.push(Client { contexts, live, spaces, objects, regions, requests, banned: false });
@@ -141,7 +161,7 @@ impl Storm {
 
     fn submit(&mut self, id: usize, kind: Kind) {
         let client = &self.clients[id];
-        if client.live.is_empty() {
+        if client.live.is_empty() || client.requests.len() == ROOM {
             return;
         }
         let context = client.live[self.random.below(client.live.len())];
@@ -169,6 +189,7 @@ impl Storm {
             Kind::Good | Kind::Stray => dwords.extend(store),
             Kind::Endless => dwords.extend(batch::endless(CODE + at)),
             Kind::Nonsense => dwords.extend([u32::MAX; 4]),
+            Kind::Beyond => dwords.extend(batch::store(BEYOND, 0xbad)),
         }
         let (code, regions) = (client.regions[0].physical, client.regions);
         self.rig.poke(code + at, &dwords);
@@ -250,17 +271,24 @@ impl Storm {
         u32::try_from(self.clients.iter().map(|client| client.requests.len()).sum::<usize>()).unwrap()
     }
 
+    fn random_kind(&mut self, id: usize) -> Kind {
+        // Half of the clients make no mistakes.
+        let faulty = id % 2 == 1;
+        match self.random.below(1000) {
+            0..4 if faulty => Kind::Endless,
+            4..12 if faulty => Kind::Nonsense,
+            12..16 if faulty && self.three_level => Kind::Beyond,
+            100..150 => Kind::Stray,
+            _ => Kind::Good,
+        }
+    }
+
+    /// Until so many requests have been accepted in all.
     fn run(&mut self, requests: u32) {
         let mut rounds = 0;
         while self.accepted() < requests && self.clients.iter().any(|client| !client.live.is_empty()) {
             let id = self.random.below(CLIENTS);
-            let kind = match self.random.below(100) {
-                // Half of the clients make no mistakes.
-                0 | 1 if id % 2 == 1 => Kind::Endless,
-                2 | 3 if id % 2 == 1 => Kind::Nonsense,
-                4..=8 => Kind::Stray,
-                _ => Kind::Good,
-            };
+            let kind = self.random_kind(id);
             self.submit(id, kind);
             if self.random.below(2) == 0 {
                 let units = self.random.below(60) as u64;
@@ -280,11 +308,30 @@ impl Storm {
         }
     }
 
-    fn all_reached(&self) -> bool {
-        let reached = |(id, client): (usize, &Client)| {
-            client.requests.iter().all(|request| self.rig.reached(id, request.fence))
-        };
-        self.clients.iter().enumerate().all(reached)
+    /// Lets everything end.
+    fn calm_down(&mut self) {
+        *self.rig.model().injection() = Injection::default();
+        for _ in 0..5_000 {
+            if self.all_reached() {
+                break;
+            }
+            self.pass(10_000_000);
+        }
+        assert!(self.all_reached(), "some points are never reached");
+        self.rig.model().advance(QUIET_NS);
+        self.pass(10_000_000);
+    }
+
+    fn all_reached(&mut self) -> bool {
+        for (id, client) in self.clients.iter().enumerate() {
+            let rest = &client.requests[self.ended[id]..];
+            let ended = rest.iter().take_while(|request| self.rig.reached(id, request.fence)).count();
+            self.ended[id] += ended;
+            if ended != rest.len() {
+                return false;
+            }
+        }
+        true
     }
 
     /// What the clients find in their memory.
@@ -359,20 +406,19 @@ fn storm(platform: &'static str, seed: u64) {
     let mut storm = Storm::new(platform, seed);
     let before = storm.rig.driver.census();
     storm.make_clients();
-    storm.run(REQUESTS);
-    *storm.rig.model().injection() = Injection::default();
-    for _ in 0..5_000 {
-        if storm.all_reached() {
-            break;
-        }
-        storm.pass(10_000_000);
+    for gust in 1..=REQUESTS / GUST {
+        storm.run(gust * GUST);
+        storm.calm_down();
     }
-    assert!(storm.all_reached(), "some points are never reached");
+    assert!(storm.accepted() >= REQUESTS, "{} requests", storm.accepted());
     storm.find_bans();
     storm.check_results(false);
     let statistics = storm.rig.driver.gpu().statistics();
     println!("{statistics:?}");
-    assert!(statistics.engine_resets > 2, "there was no storm");
+    assert!(statistics.engine_resets > 20 && statistics.gpu_resets > 0, "there was no storm");
+    let faults = storm.rig.driver.statistics().clients.map(|client| client.faults);
+    assert!(faults.iter().step_by(2).all(|faults| *faults == 0), "{faults:?}");
+    assert_eq!(storm.three_level, statistics.faults != 0, "{statistics:?}");
     storm.close_everything();
     let mut after = storm.rig.driver.census();
     let kept = before.free_driver_pages - after.free_driver_pages;
@@ -392,7 +438,7 @@ fn storm_and_loss(platform: &'static str, seed: u64) {
     let mut storm = Storm::new(platform, seed);
     let before = storm.rig.driver.census();
     storm.make_clients();
-    storm.run(REQUESTS / 2);
+    storm.run(BEFORE_LOSS);
     storm.rig.model().injection().device_gone = true;
     for _ in 0..100 {
         storm.pass(10_000_000);
