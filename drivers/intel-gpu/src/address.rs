@@ -105,6 +105,11 @@ impl GpuVirtual {
         if low.canonical() == canonical { Some(low) } else { None }
     }
 
+    /// The address whose low 48 bits are those of `low`.
+    pub(crate) const fn from_low(low: u64) -> Self {
+        Self(low & ((1 << Self::BITS) - 1))
+    }
+
     /// The address as commands and clients write it: bit 47 repeated in bits 63..48.
     #[must_use]
     pub const fn canonical(self) -> u64 {
@@ -146,6 +151,11 @@ impl VaRange {
 
     pub(crate) const fn from_bounds(start: u64, end: u64) -> Self {
         Self { start, end }
+    }
+
+    /// Whether an address lies in it.
+    pub(crate) const fn contains(self, at: GpuVirtual) -> bool {
+        self.start <= at.0 && at.0 < self.end
     }
 
     /// First address.

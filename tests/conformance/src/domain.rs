@@ -8,7 +8,6 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gpu_model::VecMemory;
 use gpu_protocol::{Errno, PAGE_SIZE, TIMELINES_PER_CLIENT};
 use gpu_ring::Words;
 use intel_gpu::address::DeviceAddress;
@@ -143,8 +142,6 @@ pub struct Domain {
     pub(crate) message: Option<u64>,
     held: HashMap<u32, Held>,
     iommu: Iommu,
-    /// Everybody's memory.
-    memory: VecMemory,
     /// Pages that are mapped from the start.
     fixed: usize,
     /// `map_frame` succeeds this often, then it fails.
@@ -156,12 +153,7 @@ pub struct Domain {
 }
 
 impl Domain {
-    pub(crate) fn new(
-        clients: usize,
-        (area, rings): (usize, usize),
-        iommu: Iommu,
-        memory: VecMemory,
-    ) -> Self {
+    pub(crate) fn new(clients: usize, (area, rings): (usize, usize), iommu: Iommu) -> Self {
         Self {
             clients: (0..clients).map(|_| ClientSide::new(area, rings)).collect(),
             cnodes: Vec::new(),
@@ -169,7 +161,6 @@ impl Domain {
             message: None,
             held: HashMap::new(),
             iommu,
-            memory,
             fixed: 0,
             maps_left: u32::MAX,
             taken: 0,
@@ -341,16 +332,6 @@ impl intel_gpu::uapi::Domain for Domain {
         held.mapped = true;
         self.iommu.insert(physical, pages, writable);
         Ok(DeviceAddress::new(physical))
-    }
-
-    fn read_frame(&mut self, slot: u32, offset: usize, bytes: &mut [u8]) -> bool {
-        let Some(held) = self.held.get(&slot) else { return false };
-        assert!(offset + bytes.len() <= 4096, "more than the page");
-        for (at, word) in (held.frame.physical + offset as u64..).step_by(4).zip(bytes.chunks_exact_mut(4)) {
-            let Some(value) = self.memory.get_u32(at) else { return false };
-            word.copy_from_slice(&value.to_le_bytes());
-        }
-        true
     }
 
     fn release_frame(&mut self, slot: u32) {

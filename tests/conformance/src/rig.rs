@@ -158,7 +158,7 @@ impl Rig {
         });
         let rows: Vec<_> = rows.chain(settings.rows).collect();
         let driver = Driver::new(gpu, settings.driver, &clients, &rows).expect("room for the clients");
-        let mut domain = Domain::new(count, (settings.area, settings.rings), iommu, memory.clone());
+        let mut domain = Domain::new(count, (settings.area, settings.rings), iommu);
         for row in rows.iter().filter(|row| row.client().is_none() && row.is_mapped()) {
             domain.map_from_the_start(row.paddr, row.size / PAGE_SIZE);
         }

@@ -21,6 +21,8 @@ pub(crate) const ARB_OFF: u32 = 0x08 << 23;
 pub(crate) const BATCH_END: u32 = 0x0a << 23;
 /// MI_BATCH_BUFFER_START, PPGTT, first level; two dwords of address follow.
 pub(crate) const BATCH_START: u32 = 0x31 << 23 | 1 << 8 | 1;
+/// MI_BATCH_BUFFER_START, GGTT: a program of the driver's, privileged.
+pub(crate) const PROGRAM_START: u32 = 0x31 << 23 | 1;
 /// MI_LOAD_REGISTER_IMM of `pairs` registers.
 pub(crate) const fn load_register_imm(pairs: u32) -> u32 {
     0x22 << 23 | (2 * pairs - 1)
@@ -34,6 +36,34 @@ pub(crate) const LRI_CS_RELATIVE: u32 = 1 << 19;
 /// four before.
 pub(crate) const fn semaphore_wait_ge(five_dwords: bool) -> u32 {
     0x1c << 23 | 1 << 22 | 1 << 15 | 1 << 12 | if five_dwords { 3 } else { 2 }
+}
+
+/// MI_COPY_MEM_MEM: one dword, from the context's address space into the GGTT.
+pub(crate) mod copy_mem_mem {
+    use crate::address::{GgttOffset, GpuVirtual};
+
+    pub(crate) const DWORDS: u32 = 5;
+    /// The destination is in the GGTT.
+    const TO_GGTT: u32 = 1 << 21;
+
+    pub(crate) const fn to_ggtt(to: GgttOffset, from: GpuVirtual) -> [u32; DWORDS as usize] {
+        let from = from.canonical();
+        // CAST: the two halves.
+        #[expect(clippy::cast_possible_truncation)]
+        let (low, high) = (from as u32, (from >> 32) as u32);
+        [0x2e << 23 | TO_GGTT | (DWORDS - 2), to.get(), 0, low, high]
+    }
+}
+
+/// MI_STORE_DATA_IMM of a dword.
+pub(crate) mod store_data_imm {
+    use crate::address::GgttOffset;
+
+    const GGTT: u32 = 1 << 22;
+
+    pub(crate) const fn to_ggtt(to: GgttOffset, value: u32) -> [u32; 4] {
+        [0x20 << 23 | GGTT | 2, to.get(), 0, value]
+    }
 }
 
 /// MI_FLUSH_DW (copy and video engines).
@@ -92,6 +122,12 @@ mod tests {
         assert_eq!(BATCH_START, 0x1880_0101);
         assert_eq!(load_register_imm(1), 0x1100_0001);
         assert_eq!(flush_dw::HEADER, 0x1300_0002);
+        assert_eq!(PROGRAM_START, 0x1880_0001);
+        let at = crate::address::GgttOffset::new(0xffff_0040);
+        let from = crate::address::GpuVirtual::from_low(0x8000_0000_1000);
+        let copy = [0x1720_0003, 0xffff_0040, 0, 0x1000, 0xffff_8000];
+        assert_eq!(copy_mem_mem::to_ggtt(at, from), copy);
+        assert_eq!(store_data_imm::to_ggtt(at, 7), [0x1040_0002, 0xffff_0040, 0, 7]);
         // The PRM's "equal" example 0x0e40c002 with the comparison "greater or equal".
         assert_eq!(semaphore_wait_ge(false), 0x0e40_9002);
         assert_eq!(semaphore_wait_ge(true), 0x0e40_9003);

@@ -43,7 +43,7 @@ impl<'a, M: DmaMemory> Writer<'a, M> {
         self.put_all(&[dword]);
     }
 
-    fn put_all<const N: usize>(&mut self, dwords: &[u32; N]) {
+    pub(crate) fn put_all<const N: usize>(&mut self, dwords: &[u32; N]) {
         self.memory.write_dwords(self.start.add(self.written as usize * 4), dwords);
         // CAST: a few dwords.
         #[expect(clippy::cast_possible_truncation)]
@@ -96,6 +96,8 @@ const BATCH_DWORDS: usize = 3;
 pub(crate) enum Payload {
     /// Executes a client's batch.
     Batch(GpuVirtual),
+    /// Executes commands of the driver's own, privileged.
+    Program(GgttOffset),
     /// Nothing: it only signals.
     Nothing,
     /// Loads registers of the context, offsets absolute.
@@ -109,7 +111,7 @@ impl Payload {
     pub(crate) const fn loads_bytes(self) -> u32 {
         match self {
             Self::Registers(rows) => (2 + 2 * rows.len() as u32) * 4,
-            Self::Batch(_) | Self::Nothing => 0,
+            Self::Batch(_) | Self::Program(_) | Self::Nothing => 0,
         }
     }
 }
@@ -138,6 +140,12 @@ pub(crate) fn request<M: DmaMemory>(
     let tail = to.bytes();
     to.put_all(&[commands::ARB_CHECK, commands::NOOP]);
     Layout { breadcrumb, tail, spare_tail: to.bytes() }
+}
+
+/// Writes what a request without waits executes before its breadcrumb.
+pub(crate) fn execute<M: DmaMemory>(to: &mut Writer<'_, M>, dialect: Dialect, payload: Payload) {
+    invalidate(to, dialect);
+    batch_start(to, dialect, payload);
 }
 
 fn semaphore<M: DmaMemory>(to: &mut Writer<'_, M>, dialect: Dialect, wait: Breadcrumb) {
@@ -211,6 +219,7 @@ fn batch_start<M: DmaMemory>(to: &mut Writer<'_, M>, dialect: Dialect, payload: 
             #[expect(clippy::cast_possible_truncation)]
             to.put_all(&[commands::BATCH_START, address as u32, (address >> 32) as u32]);
         }
+        Payload::Program(address) => to.put_all(&[commands::PROGRAM_START, address.get(), 0]),
         Payload::Nothing | Payload::Registers(_) => to.put_all(&[commands::NOOP; BATCH_DWORDS]),
     }
     if !gen8 {

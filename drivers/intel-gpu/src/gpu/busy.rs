@@ -8,19 +8,14 @@
 use super::{Gpu, MAX_ENGINES, RequestId};
 use crate::gpu::EngineIndex;
 use crate::memory::AccountId;
-use crate::mmio::regs::{
-    FaultData0Gen8, FaultData0Gen12, FaultData1Gen8, FaultData1Gen12, FaultGen8, FaultGen12,
-};
 use crate::platform::Hardware;
-use crate::trace;
 
 /// What the contexts of an account have had of the engines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Consumed {
     /// Nanoseconds on each engine.
     pub busy_ns: [u64; MAX_ENGINES],
-    /// Addresses of a context that stopped an engine, as its fault registers say when it is stopped (as i915 looks at them:
-    /// `intel_gt_check_and_clear_faults`). No entry of a page table is missing, so it is the memory behind that did not answer.
+    /// Page faults of its contexts (`fault`).
     pub faults: u64,
 }
 
@@ -59,30 +54,5 @@ impl<H: Hardware> Gpu<H> {
     pub fn engine_of_request(&self, request: RequestId) -> Option<EngineIndex> {
         let context = self.contexts.get(self.requests.get(request)?.context)?;
         u8::try_from(context.engine).ok().map(EngineIndex)
-    }
-
-    /// Looks whether a page fault has stopped an engine, and counts it for what the engine executes.
-    pub(super) fn count_fault(&mut self, engine: usize) -> bool {
-        let (valid, low, high) = if self.platform.generation == crate::device::Generation::Gen12 {
-            let fault: FaultGen12 = self.bus.read();
-            let (low, high): (FaultData0Gen12, FaultData1Gen12) = (self.bus.read(), self.bus.read());
-            (fault.is_set(FaultGen12::VALID), low.0, high.get(FaultData1Gen12::VA_HIGH))
-        } else {
-            let fault: FaultGen8 = self.bus.read();
-            let (low, high): (FaultData0Gen8, FaultData1Gen8) = (self.bus.read(), self.bus.read());
-            (fault.is_set(FaultGen8::VALID), low.0, high.get(FaultData1Gen8::VA_HIGH))
-        };
-        if !valid {
-            return false;
-        }
-        // Bits 43:12 are in the one, 47:44 in the other (i915: `gen8_check_faults`).
-        let address = u64::from(low) << 12 | u64::from(high) << 44;
-        self.bus.hw.note(trace::Event::Fault { engine: self.engines[engine].id, address });
-        self.statistics.faults += 1;
-        let account = self.guilty(engine).and_then(|id| self.contexts.get(id)).map(|context| context.account);
-        if let Some(consumed) = account.and_then(|account| self.consumed.get_mut(account.index() as usize)) {
-            consumed.faults += 1;
-        }
-        true
     }
 }

@@ -50,6 +50,16 @@ impl<H: Hardware> Gpu<H> {
         Ok(())
     }
 
+    /// What has happened to whom a context belongs, as the error state of a hang of it says: hangs that its requests
+    /// were to blame for, and requests that were executed again for others' hangs.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn context_set_blame(&mut self, id: ContextId, guilty: u32, innocent: u32) -> Result<(), Error> {
+        self.context_mut(id)?.blame = (guilty, innocent);
+        Ok(())
+    }
+
     /// Cancels a context: it takes no new request, and those that it has end as cancelled, without harm to
     /// others where the running one can be preempted.
     ///

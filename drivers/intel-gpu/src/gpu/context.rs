@@ -94,6 +94,9 @@ pub struct Context {
     pub(super) watchdog_ns: u64,
     /// Its hangs are recorded in the error state.
     pub(super) capture: bool,
+    /// What the error state says of whose context it is: hangs that its requests were to blame for, and requests that
+    /// were executed again for others' hangs.
+    pub(super) blame: (u32, u32),
     /// What it powers of the render engine.
     pub(super) sseu: Sseu,
     /// The image is behind `sseu`: the next request must find the context off the hardware.
@@ -208,6 +211,7 @@ impl<H: Hardware> Gpu<H> {
             rewind_when_off: false,
             watchdog_ns: 0,
             capture: true,
+            blame: (0, 0),
             sseu: Sseu::full(self.platform, &self.fuses.topology),
             reload: false,
             selection: EngineSelection::one(engine),

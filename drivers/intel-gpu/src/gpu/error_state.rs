@@ -3,7 +3,8 @@
 //! `intel_error_decode` (package intel-gpu-tools) takes it apart. It is written into memory that is set aside at
 //! start, before the engine is stopped, and stays until it is cleared; later hangs do not overwrite it.
 //!
-//! What belongs to clients (which objects were bound where, the batch in their own pages) is added by the upper half.
+//! What belongs to clients (which objects were bound where) is added by the upper half, a batch in their own pages when
+//! the GPU has read it (`reading`).
 //!
 //! Format: i915: i915_gpu_error.c (`__err_print_to_sgl`, `error_print_engine`, `print_error_buffers` up to Linux
 //! 4.17 for the list of buffers); what the decoder looks for: intel-gpu-tools: tools/intel_error_decode.c.
@@ -11,21 +12,20 @@
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
+use super::fault::PageFault;
+use super::reading::{self, Reading, Window};
 use super::{ContextId, Gpu, RequestId};
 use crate::address::{GpuVirtual, PAGE_SIZE};
 use crate::device::{EngineClass, EngineId, Generation};
 use crate::engine::commands::BATCH_START;
 use crate::engine::image::slot;
 use crate::mmio::EngineBase;
-use crate::mmio::regs::{
-    FaultData0Gen8, FaultData0Gen12, FaultData1Gen8, FaultData1Gen12, FaultGen8, FaultGen12,
-};
 use crate::platform::{Clock, Hardware};
 
 /// Room for the text: a ring and a context without a zero in them take less than half.
 const BYTES: usize = 128 << 10;
-/// Most bytes of a batch that are kept.
-pub(crate) const BATCH_BYTES: usize = 4096;
+/// Most dwords that are kept of a batch in driver memory.
+const BATCH_DWORDS: u32 = 1024;
 /// Pages of a context image that are kept: status page and register state.
 const IMAGE_PAGES: usize = 2;
 
@@ -35,6 +35,8 @@ pub(crate) struct ErrorState {
     text: Vec<u8>,
     /// The request that hung, until the upper half has added its part.
     fresh: Option<Hang>,
+    /// The batch that the GPU is reading.
+    pub(super) reading: Option<Reading>,
 }
 
 /// What the upper half needs to add its part.
@@ -55,7 +57,7 @@ impl ErrorState {
     }
 
     pub(crate) fn new() -> Self {
-        Self { text: Vec::with_capacity(BYTES), fresh: None }
+        Self { text: Vec::with_capacity(BYTES), fresh: None, reading: None }
     }
 
     fn as_bytes(&self) -> &[u8] {
@@ -144,6 +146,9 @@ impl<H: Hardware> Gpu<H> {
     pub fn error_state_clear(&mut self) {
         self.error.text.clear();
         self.error.fresh = None;
+        if let Some(reading) = &mut self.error.reading {
+            reading.wanted = false;
+        }
     }
 
     /// The hang that was recorded since this was asked last.
@@ -158,12 +163,12 @@ impl<H: Hardware> Gpu<H> {
 
     /// Reads up to `dwords.len()` dwords at a GPU address of a request's address space, as far as they lie in
     /// driver memory. Returns how many were read.
-    fn read_virtual(&self, context: ContextId, at: GpuVirtual, dwords: &mut [u32]) -> usize {
+    fn read_virtual(&self, context: ContextId, at: u64, dwords: &mut [u32]) -> usize {
         let Some(vm) = self.contexts.get(context).and_then(|context| self.vms.get(context.vm)) else {
             return 0;
         };
         for (index, dword) in dwords.iter_mut().enumerate() {
-            let address = at.get() + 4 * index as u64;
+            let address = at + 4 * index as u64;
             let mapped = vm.ppgtt.translate(&self.bus, &self.pool, address);
             let page = mapped.and_then(|(physical, _)| {
                 // CAST: below the page size.
@@ -186,23 +191,26 @@ impl<H: Hardware> Gpu<H> {
     }
 
     /// Records what `engine` is doing, which is executing `request` in vain, unless a hang is recorded already or the
-    /// request's context has none recorded.
-    pub(super) fn record_hang(&mut self, engine: usize, request: RequestId) {
+    /// request's context has none recorded. Returns what is to be seen of its batch and cannot be read here.
+    pub(super) fn record_hang(&mut self, engine: usize, request: RequestId) -> Option<Window> {
         let context = self.requests.get(request).and_then(|request| self.contexts.get(request.context));
         if !self.error.text.is_empty() || context.is_some_and(|context| !context.capture) {
-            return;
+            return None;
         }
         let name = self.engines[engine].id.name();
         let batch = self.batch_of(request);
-        let mut state = core::mem::replace(&mut self.error, ErrorState { text: Vec::new(), fresh: None });
+        let window = batch.map(|batch| self.window(engine, request, batch, BATCH_DWORDS));
+        let empty = ErrorState { text: Vec::new(), fresh: None, reading: None };
+        let mut state = core::mem::replace(&mut self.error, empty);
         // Cut off where it is full; the decoder copes with that.
         let _ = self.write_head(&mut state, engine);
         let _ = self.write_engine(&mut state, engine, request);
-        self.write_buffers(&mut state, engine, request, batch);
+        let recorded = self.write_buffers(&mut state, engine, request, window);
         self.error = state;
         if let Some(request) = self.requests.get(request) {
             self.error.fresh = Some(Hang { cookie: request.cookie(), engine: name, batch });
         }
+        batch.filter(|_| !recorded).map(|batch| self.window(engine, request, batch, reading::COPIES))
     }
 
     fn write_head(&mut self, out: &mut ErrorState, engine: usize) -> fmt::Result {
@@ -231,16 +239,8 @@ impl<H: Hardware> Gpu<H> {
         writeln!(out, "PCI Revision: 0x{:02x}", self.identity.revision)?;
         // The memory that the GPU reaches is what its I/O address space maps: there is no system without.
         writeln!(out, "IOMMU enabled?: 1")?;
-        let (fault, data1, data0) = if generation == Generation::Gen12 {
-            let fault: FaultGen12 = self.bus.read();
-            let (high, low): (FaultData1Gen12, FaultData0Gen12) = (self.bus.read(), self.bus.read());
-            (fault.0, high.0, low.0)
-        } else {
-            let fault: FaultGen8 = self.bus.read();
-            let (high, low): (FaultData1Gen8, FaultData0Gen8) = (self.bus.read(), self.bus.read());
-            (fault.0, high.0, low.0)
-        };
-        writeln!(out, "  FAULT_REG: 0x{fault:08x}")?;
+        let PageFault { register, data: [data0, data1] } = self.read_fault();
+        writeln!(out, "  FAULT_REG: 0x{register:08x}")?;
         writeln!(out, "  FAULT_TLB_DATA: 0x{data1:08x} 0x{data0:08x}")
     }
 
@@ -289,14 +289,17 @@ impl<H: Hardware> Gpu<H> {
             }
         }
         let Some(found) = self.contexts.get(context) else { return Ok(()) };
-        // As of when it last left the hardware. The average is over the requests of its timeline.
+        // The counts are as of before this hang. The time is as of when it last left the hardware, the average over the
+        // requests of its timeline.
         let ticks = self.bus.hw.read_u32(found.state.at(slot::CONTEXT_TIMESTAMP * 4));
         let total = u64::from(ticks) * 1_000_000_000 / u64::from(self.fuses.timestamp_hz.max(1));
         writeln!(
             out,
-            "  Active context: context{}[0] prio {}, guilty 1 active 1, runtime total {total}ns, avg {}ns",
+            "  Active context: context{}[0] prio {}, guilty {} active {}, runtime total {total}ns, avg {}ns",
             context.index(),
             found.priority,
+            found.blame.0,
+            found.blame.1,
             total / seqno.max(1)
         )
     }
@@ -317,17 +320,28 @@ impl<H: Hardware> Gpu<H> {
         Ok(())
     }
 
-    /// The batch if the driver can read it, the ring, the status page, the context.
-    fn write_buffers(&self, out: &mut ErrorState, engine: usize, id: RequestId, batch: Option<GpuVirtual>) {
+    /// The batch if it is in driver memory, the ring, the status page, the context. Returns whether the batch is.
+    fn write_buffers(
+        &self,
+        out: &mut ErrorState,
+        engine: usize,
+        id: RequestId,
+        batch: Option<Window>,
+    ) -> bool {
         let found = &self.engines[engine];
         let name = found.id.name();
-        let Some(request) = self.requests.get(id) else { return };
-        let Some(context) = self.contexts.get(request.context) else { return };
-        let mut dwords = [0; BATCH_BYTES / 4];
-        if let Some(batch) = batch {
-            let count = self.read_virtual(request.context, batch, &mut dwords);
-            if count != 0 {
-                out.buffer(name, "gtt_offset", batch.canonical(), dwords.into_iter().take(count));
+        let Some(request) = self.requests.get(id) else { return false };
+        let Some(context) = self.contexts.get(request.context) else { return false };
+        // CAST: a small constant.
+        let mut dwords = [0; BATCH_DWORDS as usize];
+        let mut recorded = false;
+        if let Some(Window { from, dwords: most }) = batch {
+            let room = dwords.get_mut(..most as usize).unwrap_or_default();
+            let count = self.read_virtual(request.context, from, room);
+            recorded = count != 0;
+            if recorded {
+                let at = GpuVirtual::from_low(from).canonical();
+                out.buffer(name, "gtt_offset", at, dwords.into_iter().take(count));
             }
         }
         let ring = &context.ring;
@@ -340,6 +354,7 @@ impl<H: Hardware> Gpu<H> {
         let image =
             pages.flat_map(|(page, _)| (0..4096).step_by(4).map(move |at| self.bus.hw.read_u32(page.at(at))));
         out.buffer(name, "HW context", context.range.at(0).get().into(), image);
+        recorded
     }
 }
 
@@ -361,7 +376,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_cut_off_and_nothing_grows() {
-        let mut state = ErrorState { text: Vec::with_capacity(64), fresh: None };
+        let mut state = ErrorState { text: Vec::with_capacity(64), ..ErrorState::new() };
         let room = state.text.capacity();
         state.buffer("bcs0", "ringbuffer", 0, core::iter::repeat_n(1, 1000));
         assert_eq!((state.text.len(), state.text.capacity()), (room, room));

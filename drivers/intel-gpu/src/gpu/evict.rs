@@ -37,7 +37,10 @@ impl<H: Hardware> Gpu<H> {
         let mut engines = 0_u32;
         for id in requests {
             if let Some(engine) = self.is_executing(*id) {
-                self.record_hang(engine, *id);
+                // Its pages are wanted back: nobody reads them any more.
+                if self.record_hang(engine, *id).is_some() {
+                    self.error.no_batch();
+                }
             }
             if let Some(engine) = self.stop_request(*id, Status::Hang) {
                 engines |= 1 << engine;

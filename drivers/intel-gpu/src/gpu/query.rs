@@ -69,7 +69,7 @@ pub struct Statistics {
     pub engine_resets: u64,
     /// Resets of the whole GPU.
     pub gpu_resets: u64,
-    /// Page faults that have stopped an engine.
+    /// Page faults: addresses beyond an address space, or that its tables do not have.
     pub faults: u64,
 }
 

@@ -20,7 +20,7 @@ use crate::engine::image::{self, slot};
 use crate::engine::reset;
 use crate::error::Error;
 use crate::memory::cache;
-use crate::mmio::regs::{ErrorIdentity, FaultGen8, FaultGen12, GgcMirror};
+use crate::mmio::regs::{ErrorIdentity, GgcMirror};
 use crate::platform::Hardware;
 use crate::trace;
 
@@ -59,18 +59,19 @@ impl<H: Hardware> Gpu<H> {
     /// Stops what an engine is executing, blames it, and lets the others go on.
     fn stop_hung(&mut self, engine: usize) {
         self.bus.hw.note(trace::Event::Hang { engine: self.engines[engine].id });
-        let faulted = self.count_fault(engine);
         if let Some(id) = self.guilty(engine)
             && let Some(context) = self.contexts.get(id)
             && let Some(request) = context.first
         {
-            self.record_hang(engine, request);
+            let unread = self.record_hang(engine, request);
             self.blame(request);
             let now = self.bus.hw.now_ns();
             self.ban_for_hang(id, now);
-        }
-        if faulted {
-            self.clear_fault();
+            if let Some(window) = unread {
+                self.read_batch(engine, request, window);
+            } else if self.is_reading(request) {
+                self.skip_request(request, Status::Hang); // not even that has come to an end
+            }
         }
         self.reset_engine(engine);
         self.run_scheduler();
@@ -98,27 +99,12 @@ impl<H: Hardware> Gpu<H> {
         self.process_engine(engine);
         self.stop_hung(engine);
         self.bus.write_on(base, identity);
-        self.clear_fault();
     }
 
     /// Whether the device does not answer any more: reads of one that is gone give all ones. The register is
     /// outside the power wells, and has bits that are always zero (PRM vol 2c, GGC).
     pub(super) fn is_gone(&mut self) -> bool {
         self.bus.read::<GgcMirror>().0 == u32::MAX
-    }
-
-    fn clear_fault(&mut self) {
-        if self.platform.generation == crate::device::Generation::Gen12 {
-            let fault: FaultGen12 = self.bus.read();
-            if fault.is_set(FaultGen12::VALID) {
-                self.bus.write(fault.with(FaultGen12::VALID, 0));
-            }
-        } else {
-            let fault: FaultGen8 = self.bus.read();
-            if fault.is_set(FaultGen8::VALID) {
-                self.bus.write(fault.with(FaultGen8::VALID, 0));
-            }
-        }
     }
 
     /// Stops and resets one engine; goes on to the whole GPU where that is not possible. What was on it
@@ -128,6 +114,7 @@ impl<H: Hardware> Gpu<H> {
         let generation = self.platform.generation;
         let id = self.engines[engine].id;
         self.statistics.engine_resets += 1;
+        self.take_fault(engine);
         self.engines[engine].stopped = true;
         self.bus.hw.note(trace::Event::EngineReset { engine: id });
         reset::stop(&mut self.bus, generation, id);
@@ -169,6 +156,9 @@ impl<H: Hardware> Gpu<H> {
         if self.is_gone() {
             self.wedge();
             return;
+        }
+        if let Some(busy) = self.engines.iter().position(|engine| !engine.ports.is_idle()) {
+            self.take_fault(busy);
         }
         self.interrupts_off();
         for engine in 0..self.engines.len() {
@@ -300,9 +290,12 @@ impl<H: Hardware> Gpu<H> {
     pub(super) fn rewind(&mut self, id: ContextId) {
         self.context_write_image(id);
         let Some(context) = self.contexts.get_mut(id) else { return };
+        let reads = context
+            .first
+            .is_some_and(|request| self.error.reading.as_ref().is_some_and(|reading| reading.is_of(request)));
         let first = context.first.and_then(|request| self.requests.get(request));
         let head = first.map_or(context.submitted_tail, |request| {
-            if request.status == Status::Done { request.start } else { request.breadcrumb }
+            if request.status == Status::Done || reads { request.start } else { request.breadcrumb }
         });
         if let Some(request) = context.first.and_then(|first| self.requests.get_mut(first)) {
             request.ran_ns = 0;

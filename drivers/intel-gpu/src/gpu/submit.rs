@@ -439,6 +439,9 @@ impl<H: Hardware> Gpu<H> {
             let (engine, timeline) = (self.engine_of(context), timeline_id);
             self.bus.hw.note(Event::Finished { engine, context, timeline, seqno, status });
         }
+        if status == Status::Hang {
+            self.end_reading(id);
+        }
         self.timeline_free_if_done(timeline_id);
         for fence in polls.into_iter().flatten() {
             if let Some(timeline) = self.timelines.get_mut(fence.timeline) {

@@ -8,7 +8,7 @@
 //! can have a watchdog: then its requests may not run longer than that, whether they let others run or not. What counts is
 //! the time that a request was executed, however often it was preempted.
 
-use super::{Context, Gpu, RequestId};
+use super::{Context, Gpu, RequestId, reading};
 use crate::engine::emit::Payload;
 use crate::error::Error;
 use crate::platform::{Clock, Hardware};
@@ -149,6 +149,7 @@ impl<H: Hardware> Gpu<H> {
         let (ran, context) = running.map_or((0, None), |request| (request.ran_ns, Some(request.context)));
         let watchdog_ns =
             context.and_then(|id| self.contexts.get(id)).map_or(0, |context| context.watchdog_ns);
+        let reads_too_long = ran >= reading::TIME_NS && request.is_some_and(|id| self.is_reading(id));
         let polling = self.engines[engine].ports.active[0].is_some_and(|id| self.is_polling(id));
         let found = &mut self.engines[engine];
         let stuck_ns = now.saturating_sub(found.progress.since_ns);
@@ -156,7 +157,7 @@ impl<H: Hardware> Gpu<H> {
         let ran_ns = now.saturating_sub(found.ports.running_since_ns);
         let patience =
             if self.platform.preempts_batches { self.config.preempt_timeout_ns } else { self.config.hang_ns };
-        let too_long = watchdog_ns != 0 && ran >= watchdog_ns;
+        let too_long = watchdog_ns != 0 && ran >= watchdog_ns || reads_too_long;
         if waits_ns >= patience || too_long {
             self.hang(engine);
         } else if request.is_some() && stuck_ns >= self.config.hang_ns {

@@ -48,9 +48,9 @@ registers! {
     /// Batch buffer state.
     engine BatchState "BB_STATE" @ 0x110 { PPGTT: 5:5 }
     /// Batch buffer address, lower half.
-    engine BatchAddress "BB_ADDR" @ 0x140 {}
+    engine BatchAddress "BB_ADDR" @ 0x140 { VALID: 0:0 }
     /// Batch buffer address, upper half.
-    engine BatchAddressUpper "BB_ADDR_UDW" @ 0x168 {}
+    engine BatchAddressUpper "BB_ADDR_UDW" @ 0x168 { HIGH: 15:0 }
     /// Current context id.
     engine CurrentContext "CCID" @ 0x180 {}
     /// Execlist submit port (Gen8, Gen9): four writes, the last one submits.

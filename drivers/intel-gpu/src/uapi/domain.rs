@@ -104,13 +104,6 @@ pub trait Domain {
     /// [`FrameError::NotMappable`]; the capability stays held.
     fn map_frame(&mut self, frame: Frame, page_bits: u32, write: bool) -> Result<DeviceAddress, FrameError>;
 
-    /// Copies bytes out of a held frame, for the record of a hang. Returns false, with nothing copied, where the
-    /// domain has no way to look into frames that it holds; `offset` and the bytes lie in one page.
-    fn read_frame(&mut self, slot: u32, offset: usize, bytes: &mut [u8]) -> bool {
-        let _ = (slot, offset, bytes);
-        false
-    }
-
     /// Makes a frame unreachable for the device and gives up its capability.
     fn release_frame(&mut self, slot: u32);
 }

@@ -1,48 +1,45 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! The clients' part of the error state (`gpu/error_state.rs`): what the request that hung had bound and where, and its
-//! batch, which lies in the client's own pages or in the driver's memory. The client whose request it was can read the text, and clear it.
+//! The clients' part of the error state (`gpu/error_state.rs`): what the request that hung had bound, where, and by which
+//! name its client knows it. The client whose request it was can read the text, and clear it.
 
 use core::fmt::Write;
 
-use gpu_protocol::{Errno, PAGE_SIZE, ReadErrorState, ReadErrorStateFlags, Reply};
+use gpu_protocol::{Errno, ReadErrorState, ReadErrorStateFlags, Reply};
 
 use super::domain::{ClientId, Domain};
 use super::driver::Driver;
-use super::job::Job;
-use super::space::Binding;
-use crate::gpu::{BATCH_BYTES, ErrorText, Hang};
+use super::job::{Job, Use};
+use crate::address::VaRange;
+use crate::gpu::{ErrorText, Hang};
 use crate::handle::Id;
 use crate::memory::Cache;
 use crate::platform::Hardware;
 
 impl<H: Hardware> Driver<H> {
     /// Adds to the record of a hang, if there is a new one. To be done before the request is forgotten.
-    pub(crate) fn describe_hang<D: Domain>(&mut self, domain: &mut D) {
+    pub(crate) fn describe_hang(&mut self) {
         if let Some(hang) = self.gpu.take_hang() {
-            self.describe(domain, &hang);
+            self.describe(&hang);
         }
     }
 
-    /// By itself, so that the way past it needs no room for a page.
     #[cold]
     #[inline(never)]
-    fn describe<D: Domain>(&mut self, domain: &mut D, hang: &Hang) {
+    fn describe(&mut self, hang: &Hang) {
         let Some(job) = self.jobs.get(Id::from_raw(hang.cookie)).copied() else { return };
         self.hung = Some(job.client);
-        let mut page = [0; BATCH_BYTES];
-        let batch = self.read_batch(domain, &job, hang, &mut page);
         let llc = self.gpu.platform().has_llc;
+        let handles = &self.clients[job.client].objects;
         let text = self.gpu.error_text();
-        if let (Some(len), Some(at)) = (batch, hang.batch) {
-            let dwords = page.get(..len).unwrap_or(&[]).chunks_exact(4);
-            let dwords = dwords.map(|word| u32::from_le_bytes(word.try_into().unwrap_or([0; 4])));
-            text.buffer(hang.engine, "gtt_offset", at.canonical(), dwords);
+        let bound = |used: &Use| self.bindings.get(used.binding).map(|binding| binding.range);
+        let holds = |range: &VaRange| hang.batch.is_some_and(|at| range.contains(at));
+        if let Some(range) = uses(&self.uses, &job).find_map(|used| bound(&used).filter(holds)) {
+            let _ = write_batch_range(text, range);
         }
         let count = uses(&self.uses, &job).count();
         let _ = writeln!(text, "Active ({}) [{count}]:", hang.engine);
         for used in uses(&self.uses, &job) {
-            let object = self.objects.get(used.object);
-            if let (Some(binding), Some(object)) = (self.bindings.get(used.binding), object) {
+            if let (Some(range), Some(object)) = (bound(&used), self.objects.get(used.object)) {
                 // i915: `i915_cache_level_str`.
                 let cached = match object.cache {
                     Cache::Coherent if llc => " LLC",
@@ -51,38 +48,9 @@ impl<H: Hardware> Driver<H> {
                     Cache::WriteThrough => " WT",
                 };
                 let marks = if object.memory.is_none() { " userptr" } else { "" };
-                let _ = write_binding(text, binding, marks, cached);
+                let _ = write_buffer(text, range, used.writes, (marks, cached), handles.find(used.object));
             }
         }
-    }
-
-    /// Reads the batch from where it begins to the end of its page. Returns the number of bytes.
-    fn read_batch<D: Domain>(
-        &self,
-        domain: &mut D,
-        job: &Job,
-        hang: &Hang,
-        bytes: &mut [u8],
-    ) -> Option<usize> {
-        let at = hang.batch?.get();
-        let (object, start) = uses(&self.uses, job).find_map(|used| {
-            let range = self.bindings.get(used.binding)?.range;
-            (range.start().get() <= at && at < range.end()).then(|| (used.object, range.start().get()))
-        })?;
-        let inside = at - start;
-        let object = self.objects.get(object)?;
-        if let Some(memory) = &object.memory {
-            let rest = (PAGE_SIZE - inside % PAGE_SIZE).min(bytes.len() as u64);
-            let piece = bytes.get_mut(..usize::try_from(rest).ok()?)?;
-            self.gpu.object_read(memory, inside, piece).ok()?;
-            return Some(piece.len());
-        }
-        let page = u32::try_from(inside / PAGE_SIZE).ok()?;
-        // Only the first page of a large frame can be looked at.
-        let (slot, _) = self.lent.slot_at(&object.pages, page).filter(|(_, rest)| *rest == 0)?;
-        let offset = usize::try_from(inside % PAGE_SIZE).ok()?;
-        let len = bytes.len().checked_sub(offset)?;
-        domain.read_frame(slot, offset, bytes.get_mut(..len)?).then_some(len)
     }
 
     /// Copies a piece of the error state into the client's message area.
@@ -122,10 +90,7 @@ impl<H: Hardware> Driver<H> {
 }
 
 /// The objects that a request names.
-fn uses<'a>(
-    pool: &'a crate::handle::Slab<super::job::Use>,
-    job: &Job,
-) -> impl Iterator<Item = super::job::Use> + use<'a> {
+fn uses<'a>(pool: &'a crate::handle::Slab<Use>, job: &Job) -> impl Iterator<Item = Use> + use<'a> {
     let mut next = job.uses;
     core::iter::from_fn(move || {
         let used = *pool.get(next?)?;
@@ -134,9 +99,30 @@ fn uses<'a>(
     })
 }
 
-/// One line of the list of buffers: address, bytes, domains that read and that write it, marks.
-fn write_binding(out: &mut ErrorText, binding: &Binding, marks: &str, cached: &str) -> core::fmt::Result {
-    let at = binding.range.start().canonical();
-    let (high, low, bytes) = (at >> 32, at & 0xffff_ffff, binding.range.bytes());
-    writeln!(out, "    {high:08x}_{low:08x} {bytes:8} 02 02{marks}{cached}")
+/// Two halves of an address, as i915 prints them.
+const fn halves(address: u64) -> (u64, u64) {
+    (address >> 32, address & 0xffff_ffff)
+}
+
+/// Where the object lies that the batch is in, from its first byte to the one behind its last.
+fn write_batch_range(out: &mut ErrorText, range: VaRange) -> core::fmt::Result {
+    let start = range.start().canonical();
+    let ((high, low), (end_high, end_low)) = (halves(start), halves(start.wrapping_add(range.bytes())));
+    writeln!(out, "  batch: [0x{high:08x}_{low:08x}, 0x{end_high:08x}_{end_low:08x}]")
+}
+
+/// One line of the list of buffers: address, bytes, domains that read and that write it (2 is rendering), marks, and the
+/// client's handle if it still has one.
+fn write_buffer(
+    out: &mut ErrorText,
+    range: VaRange,
+    writes: bool,
+    (marks, cached): (&str, &str),
+    name: Option<u32>,
+) -> core::fmt::Result {
+    let (high, low) = halves(range.start().canonical());
+    let (bytes, written) = (range.bytes(), if writes { 2 } else { 0 });
+    write!(out, "    {high:08x}_{low:08x} {bytes:8} 02 {written:02x}{marks}{cached}")?;
+    name.map_or(Ok(()), |name| write!(out, " (name: {name})"))?;
+    writeln!(out)
 }

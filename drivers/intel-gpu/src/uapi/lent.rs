@@ -145,16 +145,6 @@ impl LentPages {
         Some((slot, device, small_pages))
     }
 
-    /// The number of the frame with the page of 4 KiB at `index` of a chain, and which page of the frame it is.
-    pub(crate) fn slot_at(&self, chain: &Chain, index: u32) -> Option<(u32, u32)> {
-        let mut before = 0;
-        self.frames(chain).find_map(|(slot, _)| {
-            let rest = index - before;
-            before += self.pages.get(slot as usize)?.small_pages;
-            (index < before).then_some((slot, rest))
-        })
-    }
-
     /// Appends all of `tail` to `chain`.
     pub(crate) fn join(&mut self, chain: &mut Chain, tail: Chain) {
         if tail.len == 0 {

@@ -440,7 +440,7 @@ impl<H: Hardware> Driver<H> {
 
     /// Publishes what completed.
     pub(crate) fn drain_events<D: Domain>(&mut self, domain: &mut D) {
-        self.describe_hang(domain);
+        self.describe_hang();
         while let Some(completion) = self.gpu.take_completion() {
             self.completed(domain, &completion);
         }

@@ -9,9 +9,10 @@ use std::collections::HashMap;
 use gpu_model::registers::forcewake::AckDelay;
 use gpu_model::{Bar, Options, Timing, VecMemory, by_name};
 use intel_gpu::address::{DeviceAddress, DmaOffset, GpuVirtual, VaRange};
-use intel_gpu::device::{EngineClass, PciIdentity};
+use intel_gpu::device::{EngineClass, EngineId, PciIdentity};
 use intel_gpu::memory::{AccountId, Cache, Object};
 use intel_gpu::platform::{Clock, DmaMemory, Mmio};
+use intel_gpu::trace::Event;
 use intel_gpu::{
     Completion, Config, ContextId, EngineIndex, Gpu, InitError, Submission, Submitted, TimelineId, VmId,
 };
@@ -66,6 +67,8 @@ pub(crate) struct Machine {
     pub(crate) pause: (u64, u64),
     /// So many requests to wake the GT are not acknowledged, and those after them are.
     pub(crate) refused_wakes: Option<u32>,
+    /// Page faults that the driver has told of: engine and page.
+    pub(crate) faults: Vec<(EngineId, u64)>,
     pub(crate) model: gpu_model::Gpu,
     pub(crate) memory: VecMemory,
     pages: u32,
@@ -106,7 +109,16 @@ impl Machine {
         model.config_write(at + 4, 4, 0xfee0_0000);
         model.config_write(at + 8, 2, 0x35);
         model.config_write(at + 2, 2, 1);
-        Self { cache: None, dma_writes: 0, pages, pause: (20_000, 500), refused_wakes: None, model, memory }
+        Self {
+            cache: None,
+            dma_writes: 0,
+            pages,
+            pause: (20_000, 500),
+            refused_wakes: None,
+            faults: Vec::new(),
+            model,
+            memory,
+        }
     }
 
     /// A machine whose CPU keeps what it writes from the GPU until it is flushed.
@@ -212,6 +224,11 @@ impl Clock for Machine {
         let (ns, units) = self.pause;
         self.model.advance(ns);
         self.model.step(units);
+    }
+    fn note(&mut self, event: Event) {
+        if let Event::Fault { engine, address } = event {
+            self.faults.push((engine, address));
+        }
     }
 }
 

@@ -28,6 +28,11 @@ const SCORE_CONTEXT_BAN: u32 = 3;
 const SCORE_BANNED: u32 = 9;
 
 impl Context {
+    /// Hangs that it was to blame for, and batches that were executed again for others'.
+    pub(super) const fn blame(&self) -> (u32, u32) {
+        (self.guilty, self.innocent)
+    }
+
     /// A hang before this time bans it.
     pub(super) fn ban_before_ns(&self) -> u64 {
         if !self.value.flags.bannable {
@@ -85,6 +90,7 @@ impl<H: Hardware> Driver<H> {
             context.innocent += 1;
         }
         if completion.status != Status::Hang {
+            self.tell_states(id);
             return;
         }
         self.clients[context.client].hangs += 1;
@@ -95,18 +101,20 @@ impl<H: Hardware> Driver<H> {
         self.tell_states(id);
     }
 
-    /// Tells the hardware half what a hang would mean to a context.
+    /// Tells the hardware half what a hang would mean to a context, and what its record would say.
     pub(super) fn tell_states(&mut self, id: Id<Context>) {
         let Some(context) = self.contexts.get(id) else {
             return;
         };
         let (map, banned, before) = (context.value.map, context.banned, context.ban_before_ns());
+        let (guilty, innocent) = context.blame();
         for index in 0..map.len() {
             let Some(state) = self.map_slot(&map, index).and_then(|slot| slot.state) else {
                 continue;
             };
             // The handles are ours.
             let _ = self.gpu.context_ban_before(state.id, before);
+            let _ = self.gpu.context_set_blame(state.id, guilty, innocent);
             if banned {
                 let _ = self.gpu.context_ban(state.id);
             }

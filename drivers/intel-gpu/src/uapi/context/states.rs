@@ -40,7 +40,7 @@ impl<H: Hardware> Driver<H> {
     fn engine_context_new(&mut self, id: Id<Context>, slot: usize) -> Result<EngineContext, Errno> {
         let context = self.contexts.get(id).ok_or(Errno::NoEnt)?;
         let (client, value) = (context.client, context.value);
-        let ban_before = context.ban_before_ns();
+        let (ban_before, (guilty, innocent)) = (context.ban_before_ns(), context.blame());
         let found = self.map_slot(&value.map, slot).ok_or(Errno::Inval)?;
         let engine = found.engines.first().ok_or(Errno::Inval)?;
         let space = value.space.and_then(|space| self.spaces.get(space)).ok_or(Errno::NoEnt)?;
@@ -61,6 +61,7 @@ impl<H: Hardware> Driver<H> {
                 let _ = self.gpu.context_set_sseu(made, found.sseu);
                 let _ = self.gpu.context_set_watchdog(made, scheduling.watchdog_us.saturating_mul(1000));
                 let _ = self.gpu.context_ban_before(made, ban_before);
+                let _ = self.gpu.context_set_blame(made, guilty, innocent);
                 let _ = self.gpu.context_set_capture(made, !value.flags.no_error_capture);
                 let state = EngineContext { id: made, timeline };
                 self.map_put(&value.map, slot, Slot { state: Some(state), ..found });
