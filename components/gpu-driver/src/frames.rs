@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!   message ──► RECEIVED (one capability) ────────copy──► KEPT[slot] ──MapIO──► I/O space of the GPU
-//!                    └── deleted when the call ends              ├── copied, to be asked for its address
+//!                    └── deleted when the call ends              ├── asked for its address, without waiting
 //!                                                                └── deleted when the page is released
 //! ```
 //!
@@ -27,8 +27,6 @@ const IO_SPACE_SLOT: usize = 3;
 /// Where a capability that comes with a message arrives: a place of the system CNode that the image tool
 /// leaves empty, because addresses end there (see `microkit_ext::cap`).
 const RECEIVED: u64 = 600;
-/// Where a capability is asked whether it is a frame's. Another such place.
-const ASKED: u64 = 601;
 /// Bits of a whole address.
 const WORD_BITS: u8 = 64;
 
@@ -90,29 +88,16 @@ impl Frames {
             }
             Source::Message => Self::received(),
         };
-        self.invocations += 1;
+        self.invocations += 2;
         place.copy_from(from, CapRights::new(true, write, false)).map_err(|_| FrameError::NotAFrame)?;
-        // Nobody can be called by a copy that cannot be written to either.
-        let address = if write { self.address_of(place) } else { self.address(cap) };
-        match address {
-            Ok(physical) => Ok(Frame { slot, physical }),
-            Err(_) => {
+        // Whoever sent it decides what it is.
+        match cap.address_if_frame() {
+            Some(physical) => Ok(Frame { slot, physical }),
+            None => {
                 self.release(slot);
                 Err(FrameError::NotAFrame)
             }
         }
-    }
-
-    /// The physical address of what may be a frame. To call an endpoint that somebody sent in a frame's place would be to
-    /// wait for its owner, for ever if that one likes; so what is asked is a copy that can only be read from, which no
-    /// endpoint can be called by.
-    fn address_of(&mut self, kept: Slot) -> Result<u64, cap::Error> {
-        let asked = Slot::new(cap::cnode(ROOT_SLOT), ASKED, WORD_BITS);
-        self.invocations += 2;
-        asked.copy_from(kept, CapRights::READ)?;
-        let answer = self.address(FrameCap::from_cptr(CPtr::new(ASKED)));
-        asked.delete()?;
-        answer
     }
 
     fn address(&mut self, frame: FrameCap) -> Result<u64, cap::Error> {

@@ -44,6 +44,8 @@ pub use context::UserContext;
 #[cfg(test)]
 use recorder::enter;
 use transfer::Call;
+#[cfg(not(feature = "mcs"))]
+pub(crate) use transfer::invoke_without_waiting;
 pub(crate) use transfer::{invoke, invoke_long};
 
 /// Gives the rest of this thread's time slice to others of the same priority.

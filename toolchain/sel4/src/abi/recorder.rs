@@ -33,7 +33,7 @@ pub(super) fn enter(call: Call) -> Returned {
 }
 
 /// Runs `program` with a kernel that answers every call with `answer`; returns what it got, and the calls.
-pub(super) fn record<T>(answer: Answer, program: impl FnOnce() -> T) -> (T, Vec<Call>) {
+pub(crate) fn record<T>(answer: Answer, program: impl FnOnce() -> T) -> (T, Vec<Call>) {
     RECORDER.set(Recorder { answer, calls: vec![] });
     let result = program();
     (result, RECORDER.take().calls)

@@ -13,19 +13,19 @@ use crate::{Badge, CPtr, MessageInfo};
 
 /// Everything that goes into the kernel in registers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Call {
+pub(crate) struct Call {
     /// The system call.
-    pub(super) number: i64,
+    pub(crate) number: i64,
     /// The capability that it is made on.
-    pub(super) cap: u64,
+    pub(crate) cap: u64,
     /// The message word.
-    pub(super) info: u64,
+    pub(crate) info: u64,
     /// The first words of the message.
-    pub(super) words: [u64; IN_REGISTERS],
+    pub(crate) words: [u64; IN_REGISTERS],
     /// The reply object, on kernels that have them.
-    pub(super) reply: u64,
+    pub(crate) reply: u64,
     /// Where a call that sends to one place and receives from another sends to, on kernels that have it.
-    pub(super) to: u64,
+    pub(crate) to: u64,
 }
 
 impl Call {
@@ -110,6 +110,14 @@ pub(crate) fn invoke<const CAPS: usize, const WORDS: usize>(
         None => Ok(words),
         Some(error) => Err(error),
     }
+}
+
+/// Invokes by a send, which never waits, and brings no answer. Returns the first message register as the kernel leaves it,
+/// which was `register` before.
+#[cfg(not(feature = "mcs"))]
+pub(crate) fn invoke_without_waiting(service: CPtr, label: u64, register: u64) -> u64 {
+    let info = MessageInfo::new(label, 0, 0, 0);
+    enter(Call { words: [register, 0, 0, 0], ..Call::new(syscall::NBSend, service, info) }).words[0]
 }
 
 /// Like [`invoke`] without capabilities, for an answer longer than four words: it fills `answer`.

@@ -3,6 +3,8 @@
 //! table of its level is there.
 
 use super::{Frame, PageDirectory, PageTable, Pdpt, Pml4};
+#[cfg(not(feature = "mcs"))]
+use crate::abi::invoke_without_waiting;
 use crate::abi::{invoke, label};
 use crate::error::Result;
 use crate::{CPtr, Cacheability, CapRights};
@@ -88,5 +90,47 @@ impl Frame {
     /// The physical address.
     pub fn address(self) -> Result<u64> {
         Ok(invoke(self.cptr(), label::X86PageGetAddress, [], [])?[0])
+    }
+
+    /// The physical address, if this is a frame, asked in a way that does not wait whatever it is: to call an endpoint
+    /// would be to wait for its owner, for ever if that one likes. An endpoint or a notification gets an empty message,
+    /// as whoever had the capability could have sent; of anything else nothing comes.
+    ///
+    /// The embedded kernel writes the address into the register of who asks, whether or not that one waits for an answer
+    /// (seL4 5.0.0: `src/arch/x86/kernel/vspace.c`, `performPageGetAddress`). Later ones do so for calls only, and this
+    /// finds no frame there.
+    #[cfg(not(feature = "mcs"))]
+    pub fn address_if_frame(self) -> Option<u64> {
+        // No frame's: they are aligned.
+        const UNTOUCHED: u64 = 1;
+        let answer = invoke_without_waiting(self.cptr(), label::X86PageGetAddress, UNTOUCHED);
+        (answer != UNTOUCHED).then_some(answer)
+    }
+
+    /// Finds no frame: this kernel does not tell without a call.
+    #[cfg(feature = "mcs")]
+    pub const fn address_if_frame(self) -> Option<u64> {
+        None
+    }
+}
+
+#[cfg(all(test, not(feature = "mcs")))]
+mod tests {
+    use super::*;
+    use crate::MessageInfo;
+    use crate::abi::recorder::{Answer, record};
+
+    #[test]
+    fn what_may_be_no_frame_is_asked_without_waiting_and_tells_by_writing_the_register() {
+        let frame = Frame::from_cptr(CPtr::new(77));
+        for (register, address) in [(0x1234_5000, Some(0x1234_5000)), (0, Some(0)), (1, None)] {
+            let answer = Answer { words: [register, 0, 0, 0], ..Answer::default() };
+            let (found, calls) = record(answer, || frame.address_if_frame());
+            assert_eq!(found, address);
+            let [call] = &calls[..] else { unreachable!("one system call") };
+            // seL4: libsel4/sel4_arch_include/x86_64/sel4/sel4_arch/syscalls.h: NBSend
+            assert_eq!((call.number, call.cap, call.words[0]), (-4, 77, 1));
+            assert_eq!(MessageInfo::from_bits(call.info).label(), label::X86PageGetAddress);
+        }
     }
 }

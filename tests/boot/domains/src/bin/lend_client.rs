@@ -117,10 +117,16 @@ impl Client {
         place(1).copy_from(first, CapRights::READ_WRITE).expect("a copy");
         self.refused(pair(lie(liar, 1)), &[Errno::Fault]);
         place(1).delete().expect("the copy goes");
-        // The capability of this domain's own endpoint.
-        let endpoint = Slot::new(cap::cnode(ROOT), 1, 64);
-        place(1).copy_from(endpoint, CapRights::READ_WRITE).expect("a copy");
-        self.refused(pair(lie(liar, 1)), &[Errno::Fault]);
+        // The capabilities of this domain's own endpoint, which nobody ever answers at, of the driver's, and of the
+        // other client's notification; and a CNode is no frame either.
+        for no_frame in
+            [1, 74 + DRIVER.index() as u64, 10 + PEER.index() as u64, cap::cnode(DATA).cptr().bits()]
+        {
+            let from = Slot::new(cap::cnode(ROOT), no_frame, 64);
+            place(1).copy_from(from, CapRights::READ_WRITE).expect("a copy");
+            self.refused(pair(lie(liar, 1)), &[Errno::Fault]);
+            place(1).delete().expect("the copy goes");
+        }
         debug_println!("lend_client: every lie is refused and nothing kept");
     }
 
