@@ -257,6 +257,41 @@ fn frames_outside_the_clients_rows_of_the_grant_table_are_eperm() {
 }
 
 #[test]
+fn a_lie_behind_hundreds_of_frames_gives_all_of_them_back() {
+    let pages = 230;
+    let mut asked = Asked::new(pages);
+    let (own, foreign) = (asked.region.physical, asked.rig.region(1, 1).physical);
+    let good = asked.grant();
+    let last = u64::from(pages) - 1;
+    for place in [0, 100, last] {
+        let lies = [
+            (None, Errno::Fault),
+            (Some(Capability::Other), Errno::Fault),
+            (Some(Capability::Frame(Frame { physical: foreign, writable: true })), Errno::Perm),
+            // The frame of another page, which is lent before or after this one.
+            (
+                Some(Capability::Frame(Frame { physical: own + (last / 2) * 4096, writable: true })),
+                Errno::Fault,
+            ),
+        ];
+        for (lie, errno) in lies {
+            let frame = |page| Capability::Frame(Frame { physical: own + page * 4096, writable: true });
+            let slots = (0..=last).map(|page| if page == place { lie } else { Some(frame(page)) });
+            let slots = slots.collect();
+            let (cnode, cnode_bits) = asked.rig.cnode(slots);
+            asked.lie(Grant { cnode_bits, ..good }, Some(cnode), errno);
+        }
+    }
+    let cnode = asked.region.cnode;
+    for maps in [0, 1, 100, pages - 1] {
+        asked.rig.limit_maps(maps);
+        asked.lie(good, Some(cnode), Errno::Fault);
+    }
+    asked.rig.limit_maps(u32::MAX);
+    asked.honest();
+}
+
+#[test]
 fn frames_that_cannot_be_mapped_for_the_device_are_efault() {
     let mut asked = Asked::new(4);
     let (good, cnode) = (asked.grant(), asked.region.cnode);

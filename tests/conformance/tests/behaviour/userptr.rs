@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Objects made of clients' pages: creation, and the life of their pages.
 
-use conformance::wire::{handle, reads, whole_grant, writes};
+use conformance::wire::{handle, reads, transfer, whole_grant, writes};
 use conformance::{Rig, Settings, batch};
 use gpu_model::Timing;
 use gpu_protocol::{Errno, Operation, UserptrCreate};
@@ -55,6 +55,40 @@ fn creation_takes_and_asks_for_no_page() {
         rig.close(0, object).unwrap();
     }
     assert_eq!(rig.driver.census().objects, 0);
+}
+
+/// It is no object of the first class (i915: pread and pwrite answer EINVAL, since it has no file behind it); its client
+/// has the memory itself.
+#[test]
+fn a_userptr_is_neither_read_nor_written_through_the_driver() {
+    let mut rig = Rig::new("tgl");
+    let context = rig.context_create(0, 0, &[]).unwrap();
+    let (code, data) = (rig.region(0, 1), rig.region(0, 1));
+    let (code_object, object) = (rig.userptr(0, code), rig.userptr(0, data));
+    let name = rig.export(0, object, 1).unwrap();
+    let import = rig.import(1, name).unwrap();
+    let refused = |rig: &mut Rig| {
+        for (client, handle) in [(0, object), (1, import)] {
+            for operation in [Operation::GemRead, Operation::GemWrite] {
+                rig.refused(client, operation, &transfer(handle, 0, 8), Errno::Inval);
+            }
+        }
+    };
+    refused(&mut rig);
+    assert_eq!(rig.next_request(0), None, "nobody is asked for its page");
+    rig.poke(code.physical, &batch::store(DATA, 7));
+    let list = [writes(object, DATA), reads(code_object, CODE)];
+    assert_eq!(rig.submit(0, context, BLITTER, &list, &[]), Err(Errno::Again));
+    refused(&mut rig);
+    rig.serve(0, &[code, data]);
+    rig.set_timing(Timing::Busy);
+    rig.submit(0, context, BLITTER, &list, &[]).unwrap();
+    refused(&mut rig);
+    rig.set_timing(Timing::Instant);
+    rig.settle();
+    refused(&mut rig);
+    assert_eq!(rig.peek(data.physical), 7);
+    rig.check();
 }
 
 #[test]
