@@ -96,40 +96,41 @@ impl<V: Copy> IntervalPool<V> {
         while let Some(node) = self.node(link) {
             let before = (node.height, node.max_last);
             let above = node.parent;
-            let top = self.rebalance(root, link);
+            let (left, right) = (self.summary(node.left), self.summary(node.right));
+            let after = if left.0 > right.0 + 1 || right.0 > left.0 + 1 {
+                let top = self.rotate(root, link, left.0 > right.0);
+                self.summary(top)
+            } else {
+                self.update(link, left, right)
+            };
             settled |= link == through;
-            if settled && self.node(top).is_some_and(|top| (top.height, top.max_last) == before) {
+            if settled && after == before {
                 return;
             }
             link = above;
         }
     }
 
-    /// Brings a node up to date whose children are, and rotates if they differ in height by two. Returns the
-    /// root of the subtree, which was `link`.
-    fn rebalance(&mut self, root: &mut Link, link: Link) -> Link {
-        let Some(node) = self.node(link) else {
+    /// Rotates a node up to date whose children differ in height by two, the left one or the right one being the higher.
+    /// Returns the root of the subtree, which was `link`.
+    fn rotate(&mut self, root: &mut Link, link: Link, left_is_higher: bool) -> Link {
+        let Some((left, right)) = self.node(link).map(|node| (node.left, node.right)) else {
             return link;
         };
-        let (left, right) = (node.left, node.right);
-        let (left_height, right_height) = (self.height(left), self.height(right));
-        if left_height > right_height + 1 {
+        if left_is_higher {
             if let Some(child) = self.node(left)
                 && self.height(child.left) < self.height(child.right)
             {
                 self.rotate_left(root, left);
             }
             self.rotate_right(root, link)
-        } else if right_height > left_height + 1 {
+        } else {
             if let Some(child) = self.node(right)
                 && self.height(child.right) < self.height(child.left)
             {
                 self.rotate_right(root, right);
             }
             self.rotate_left(root, link)
-        } else {
-            self.refresh(link);
-            link
         }
     }
 
@@ -179,24 +180,25 @@ impl<V: Copy> IntervalPool<V> {
 
     /// Computes height and augmentation of a node from its children's.
     fn refresh(&mut self, link: Link) {
-        let Some(node) = self.node(link) else {
-            return;
+        if let Some((left, right)) = self.node(link).map(|node| (node.left, node.right)) {
+            self.update(link, self.summary(left), self.summary(right));
+        }
+    }
+
+    /// Height and highest end of a subtree; of none what changes nothing.
+    fn summary(&self, link: Link) -> (u8, u64) {
+        self.node(link).map_or((0, 0), |node| (node.height, node.max_last))
+    }
+
+    /// Writes height and augmentation of a node, whose children's are given. Returns what the subtree has then.
+    fn update(&mut self, link: Link, left: (u8, u64), right: (u8, u64)) -> (u8, u64) {
+        let Some(node) = self.node_mut(link) else {
+            return (0, 0);
         };
-        let (mut height, mut reach) = (0, node.interval.last);
-        if let Some(left) = self.node(node.left) {
-            height = left.height;
-            reach = reach.max(left.max_last);
-        }
-        let mut max_last = reach;
-        if let Some(right) = self.node(node.right) {
-            height = height.max(right.height);
-            max_last = max_last.max(right.max_last);
-        }
-        if let Some(node) = self.node_mut(link) {
-            node.height = height + 1;
-            node.reach = reach;
-            node.max_last = max_last;
-        }
+        node.height = left.0.max(right.0) + 1;
+        node.reach = node.interval.last.max(left.1);
+        node.max_last = node.reach.max(right.1);
+        (node.height, node.max_last)
     }
 
     fn height(&self, link: Link) -> u8 {
