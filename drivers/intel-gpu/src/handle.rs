@@ -179,6 +179,19 @@ impl<T> Slab<T> {
         }
     }
 
+    /// Drops a value where it is, which costs less than moving it out. False if there is none.
+    pub(crate) fn discard(&mut self, id: Id<T>) -> bool {
+        let Some(slot) = self.slots.get_mut(id.index as usize) else { return false };
+        if slot.generation != id.generation || matches!(slot.content, Content::Free { .. }) {
+            return false;
+        }
+        slot.generation = slot.generation.checked_add(1).unwrap_or(FIRST);
+        slot.content = Content::Free { next: self.free };
+        self.free = id.index;
+        self.used -= 1;
+        true
+    }
+
     /// Number of values that still fit.
     pub(crate) fn free(&self) -> u32 {
         self.capacity() - self.used
@@ -227,6 +240,10 @@ mod tests {
         let old = slab.insert(1).expect("room");
         assert_eq!(slab.remove(old), Some(1));
         assert_eq!(slab.remove(old), None);
+        let older = slab.insert(3).expect("room");
+        assert!(slab.discard(older));
+        assert!(!slab.discard(older) && !slab.discard(old));
+        assert_eq!(slab.free(), 1);
         let new = slab.insert(2).expect("room");
         assert_eq!(new.index(), old.index());
         assert_eq!(slab.get(old), None);

@@ -71,19 +71,17 @@ impl<H: Hardware> Driver<H> {
             // Before memory is cleared for nothing.
             return Err(Errno::NoMem);
         }
-        let memory = self.gpu.object_allocate(state.account, pages)?;
-        let new =
-            Object { memory: Some(memory), lending: Pages::own(), ..Object::new(client, interval, size) };
-        let id = self.insert_object(domain, new, false)?;
-        let reply = self.name_object(domain, client, id)?;
-        Ok(Reply::ok(&[reply.words[0], size]))
-    }
-
-    /// Gives back the memory of an object that has not come into being.
-    pub(crate) fn free_memory(&mut self, object: Object) {
-        if let Some(memory) = object.memory {
-            self.gpu.object_free(memory);
+        let mut memory = Some(self.gpu.object_allocate(state.account, pages)?);
+        let id = self.insert_object(domain, (client, None), || {
+            let memory = memory.take();
+            Object { memory, lending: Pages::own(), ..Object::new(client, interval, size) }
+        });
+        if let Some(unused) = memory {
+            // The object has not come into being.
+            self.gpu.object_free(unused);
         }
+        let reply = self.name_object(domain, client, id?)?;
+        Ok(Reply::ok(&[reply.words[0], size]))
     }
 
     /// Copies between an object and the message area.

@@ -230,12 +230,14 @@ impl<H: Hardware> Driver<H> {
         if !done {
             return;
         }
-        if let Some(object) = self.objects.remove(id) {
-            let client = &mut self.clients[object.client];
-            client.live_objects -= 1;
-            if let Some(range) = object.range {
-                client.ranges.remove(&mut self.ranges, range);
-            }
+        let Some((client, range)) = self.objects.get(id).map(|object| (object.client, object.range)) else {
+            return;
+        };
+        self.objects.discard(id);
+        let client = &mut self.clients[client];
+        client.live_objects -= 1;
+        if let Some(range) = range {
+            client.ranges.remove(&mut self.ranges, range);
         }
     }
 

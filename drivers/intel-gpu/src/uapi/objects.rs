@@ -31,18 +31,20 @@ impl<H: Hardware> Driver<H> {
         let flags = object::check(create, abilities)?;
         let interval = Interval::with_size(create.user_ptr, create.user_size).ok_or(Errno::Inval)?;
         let (read_only, cache) = (flags.contains(UserptrFlags::READ_ONLY), object::cache(flags));
-        let mut new = Object { read_only, cache, ..Object::new(client, interval, create.user_size) };
+        let probing = flags.contains(UserptrFlags::PROBE);
+        let new = || Object { read_only, cache, probing, ..Object::new(client, interval, create.user_size) };
         let synchronised = !flags.contains(UserptrFlags::UNSYNCHRONIZED);
-        if !flags.contains(UserptrFlags::PROBE) {
+        let place = (client, synchronised.then_some(interval));
+        if !probing {
             self.forget_probe(domain, client);
-            let id = self.insert_object(domain, new, synchronised)?;
+            let id = self.insert_object(domain, place, new)?;
             return self.name_object(domain, client, id);
         }
         let begun = state.probe.filter(|id| {
             self.objects.get(*id).is_some_and(|begun| {
                 begun.interval == interval
-                    && begun.read_only == new.read_only
-                    && begun.cache == new.cache
+                    && begun.read_only == read_only
+                    && begun.cache == cache
                     && begun.range.is_some() == synchronised
             })
         });
@@ -50,8 +52,7 @@ impl<H: Hardware> Driver<H> {
             Some(id) => id,
             None => {
                 self.forget_probe(domain, client);
-                new.probing = true;
-                let id = self.insert_object(domain, new, synchronised)?;
+                let id = self.insert_object(domain, place, new)?;
                 self.clients[client].probe = Some(id);
                 id
             }
@@ -83,34 +84,27 @@ impl<H: Hardware> Driver<H> {
         }
     }
 
-    /// Puts a new object into the pool and, if it is to be synchronised, among the ranges of its address space.
+    /// Makes a new object of a client in the pool and, if it is to be synchronised, puts it among the ranges of its
+    /// address space, at the one that is given then.
     ///
     /// # Errors
     /// `EINVAL`, `EAGAIN`: see [`Driver::check_overlap`]; `ENOMEM`.
     pub(crate) fn insert_object<D: Domain>(
         &mut self,
         domain: &mut D,
-        new: Object,
-        synchronised: bool,
+        (client, range): (ClientId, Option<Interval>),
+        new: impl FnOnce() -> Object,
     ) -> Result<Id<Object>, Errno> {
-        let (client, interval) = (new.client, new.interval);
-        if synchronised {
+        if let Some(interval) = range {
             self.check_overlap(domain, client, interval)?;
         }
         let state = &mut self.clients[client];
         if !state.objects.has_room() || state.live_objects >= state.limits.objects {
-            self.free_memory(new);
             return Err(Errno::NoMem);
         }
-        let id = match self.objects.insert(new) {
-            Ok(id) => id,
-            Err(new) => {
-                self.free_memory(new);
-                return Err(Errno::NoMem);
-            }
-        };
-        if synchronised && self.register(id).is_err() {
-            self.objects.remove(id);
+        let id = self.objects.insert_with(new).ok_or(Errno::NoMem)?;
+        if range.is_some() && self.register(id).is_err() {
+            self.objects.discard(id);
             return Err(Errno::NoMem);
         }
         self.clients[client].live_objects += 1;
