@@ -19,6 +19,7 @@ mod examples;
 mod gpu;
 mod lend;
 mod model;
+mod ranges;
 mod ring;
 
 use std::fmt::Write as _;
@@ -87,6 +88,7 @@ const SUBJECTS: &[Subject] = &[
     context::SUBJECT,
     ring::SUBJECT,
     lend::SUBJECT,
+    ranges::SUBJECT,
     crowd::SUBJECT,
 ];
 
