@@ -18,7 +18,7 @@ CARGO ?= cargo
 XTASK = $(CARGO) run -q -p xtask --
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run image board test lint bench parity oracle fuzz clean
+.PHONY: help setup run image board test lint guide bench parity oracle fuzz clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,8 +40,11 @@ board: setup ## write the board file of this machine, as root, or of another fro
 test: setup ## run the host tests and the boot tests
 	@$(XTASK) test
 
-lint: setup ## check format and lints
+lint: setup ## check format, lints, the reference and the guide
 	@$(XTASK) lint
+
+guide: setup ## make the guide a book in target/guide, and follow every link in it
+	@$(XTASK) guide
 
 bench: setup ## measure in guest instructions and in wall time
 	@$(XTASK) bench

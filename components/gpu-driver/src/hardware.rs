@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! The GPU and the driver's own memory as the core wants them: [`intel_gpu::Hardware`] over what
+//! The GPU and the driver's own memory as the core wants them: [`intel_gpu::platform::Hardware`] over what
 //! system.xml maps.
 
 use intel_gpu::address::{DeviceAddress, DmaOffset, DmaPage};

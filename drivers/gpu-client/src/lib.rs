@@ -62,7 +62,13 @@ pub use sseu::{Place, Sseu};
 pub use submission::{Access, After, Fence, UsedObject};
 pub use transport::{Frames, Lendable, Transport};
 
-/// The code in the guide's chapter about hangs is compiled as a test.
+/// The code in the guide is compiled as tests, and what is shown with values is run.
 #[cfg(doctest)]
-#[doc = include_str!("../../../docs/guide/src/hangs.md")]
-struct GuideAboutHangs;
+mod guide {
+    #[doc = include_str!("../../../docs/guide/src/client.md")]
+    struct FirstClient;
+    #[doc = include_str!("../../../docs/guide/src/memory.md")]
+    struct Memory;
+    #[doc = include_str!("../../../docs/guide/src/hangs.md")]
+    struct Hangs;
+}

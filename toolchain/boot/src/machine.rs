@@ -255,7 +255,7 @@ impl Machine {
     }
 
     /// Boots `image` and shows every line of its serial port to `watch`, which can end the run. When QEMU crashes
-    /// before the guest has come to anything of ours ([`died_switching_translation_on`]), it is started anew, and
+    /// before the guest has come to anything of ours (`died_switching_translation_on`), it is started anew, and
     /// `watch` sees the kernel's first lines again.
     ///
     /// # Errors

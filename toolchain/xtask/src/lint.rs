@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! `lint`: format and lints, of the packages for the host and of those for protection domains.
+//! `lint`: format and lints, of the packages for the host and of those for protection domains; the reference, which has to be
+//! made without a warning; and the guide, whose links have to lead somewhere.
 
 use std::process::Command;
 
 use anyhow::{Context, Result};
 use boot::{Kernel, Workspace};
 
+use crate::guide;
 use crate::packages::{Packages, selection};
 
 pub(crate) fn lint(workspace: &Workspace) -> Result<String> {
@@ -27,5 +29,22 @@ pub(crate) fn lint(workspace: &Workspace) -> Result<String> {
     let mut cargo = workspace.domain_cargo("clippy", Kernel::Debug);
     cargo.arg("-q").args(selection(&packages.domain)).args(["--", "-D", "warnings"]);
     workspace.run("lint", &mut cargo).context("the domains' packages have lints")?;
+
+    reference(workspace, &packages)?;
+    println!("{}", guide::guide(workspace)?);
     Ok(format!("lint: ok: {} packages", packages.host.len() + packages.domain.len()))
+}
+
+/// Makes the reference of every package. Links that lead nowhere are warnings of rustdoc, and warnings are errors here.
+fn reference(workspace: &Workspace, packages: &Packages) -> Result<()> {
+    workspace.step("lint: the reference");
+    // Flags for the compiler are none for rustdoc.
+    for (mut cargo, packages, flags) in [
+        (workspace.cargo("doc"), &packages.host, "-D warnings"),
+        (workspace.domain_cargo("doc", Kernel::Debug), &packages.domain, "-D warnings --cfg=sel4_domain"),
+    ] {
+        cargo.args(["-q", "--no-deps"]).args(selection(packages)).env("RUSTDOCFLAGS", flags);
+        workspace.run("lint", &mut cargo).context("the reference has warnings")?;
+    }
+    Ok(())
 }

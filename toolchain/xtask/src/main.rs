@@ -4,6 +4,7 @@
 //! Every verb prints a line per step and ends with one line that says how it went; only success exits with 0.
 
 mod bench;
+mod guide;
 mod image;
 mod lint;
 mod machine;
@@ -36,8 +37,10 @@ enum Verb {
     Image(image::Options),
     /// Run the host tests and the boot tests
     Test,
-    /// Check format and lints
+    /// Check format and lints, the reference and the guide
     Lint,
+    /// Make the guide a book in target/guide, and follow every link in it
+    Guide,
     /// Measure in guest instructions and in wall time
     Bench(bench::Options),
     /// Compare the registers that Linux's i915 leaves written with this driver's
@@ -109,6 +112,7 @@ fn perform(verb: &Verb, workspace: &Workspace) -> (&'static str, Result<Closing>
         Verb::Image(options) => ("image", image::image(workspace, options).map(Closing::from)),
         Verb::Test => ("test", test::test(workspace)),
         Verb::Lint => ("lint", lint::lint(workspace).map(Closing::from)),
+        Verb::Guide => ("guide", guide::guide(workspace).map(Closing::from)),
         Verb::Bench(options) => ("bench", bench::bench(workspace, options).map(Closing::from)),
         Verb::Parity => ("parity", parity::parity(workspace).map(Closing::from)),
         Verb::Oracle(options) => ("oracle", oracle::oracle(workspace, options).map(|(closing, _)| closing)),
