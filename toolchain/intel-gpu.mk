@@ -33,6 +33,9 @@ ifeq ($(wildcard $(INTEL_GPU)/toolchain/domain.toml),)
 $(error INTEL_GPU is $(INTEL_GPU), which is not the repository of the GPU driver (from $(CURDIR)))
 endif
 
+# The rules here are nobody's default goal.
+intel_gpu_goal := $(.DEFAULT_GOAL)
+
 MICROKIT_BOARD ?= x86_64_generic
 ifneq ($(MICROKIT_BOARD),x86_64_generic)
 $(error MICROKIT_BOARD is $(MICROKIT_BOARD); the GPU driver is for the board x86_64_generic, and so is what is built with it)
@@ -127,3 +130,5 @@ endif
 
 .PHONY: FORCE
 FORCE:
+
+.DEFAULT_GOAL := $(intel_gpu_goal)

@@ -300,6 +300,25 @@ fn what_an_examples_makefile_is_given_wrongly_is_told_before_anything_is_built()
     Ok(())
 }
 
+/// A Makefile that includes the snippet in front of its own rules, as the page has it.
+#[test]
+fn the_snippet_takes_nobodys_default_goal() -> Result<()> {
+    let folder = workspace()?.target().join("boot-tests/snippet");
+    fs::create_dir_all(&folder)?;
+    for (before, goal) in [("", "mine"), ("first:\n\t@echo first\n", "first")] {
+        let makefile = format!(
+            "INTEL_GPU := {}\nBUILD_DIR := build\n{before}include $(INTEL_GPU)/toolchain/intel-gpu.mk\n\
+             mine:\n\t@echo mine\n",
+            root()?.display()
+        );
+        fs::write(folder.join("Makefile"), makefile)?;
+        let output = boot_tests::make(&folder).arg("-s").output().context("make")?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        ensure!(said.trim() == goal, "{said}{}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(())
+}
+
 /// The sources of the tests below a folder, one after the other.
 fn sources(folder: &Path) -> Result<String> {
     let mut text = String::new();
