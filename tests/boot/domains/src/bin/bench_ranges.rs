@@ -65,15 +65,20 @@ impl Ranges {
 
     /// Whether there is an object: what each creation asks.
     fn any(&mut self) -> u64 {
-        self.cost(|ranges, query| assert!(ranges.tree.any_overlap(&ranges.pool, query)))
+        #[inline(never)]
+        fn any(ranges: &Ranges, query: Interval) -> bool {
+            ranges.tree.any_overlap(&ranges.pool, query)
+        }
+        self.cost(|ranges, query| assert!(any(ranges, query)))
     }
 
     /// The first object of the range.
     fn first(&mut self) -> u64 {
-        self.cost(|ranges, query| {
-            let found = ranges.tree.first_overlap(&ranges.pool, query);
-            assert_eq!(found.map(|entry| entry.value), Some(1));
-        })
+        #[inline(never)]
+        fn first(ranges: &Ranges, query: Interval) -> Option<u32> {
+            ranges.tree.first_overlap(&ranges.pool, query).map(|entry| entry.value)
+        }
+        self.cost(|ranges, query| assert_eq!(first(ranges, query), Some(1)))
     }
 
     /// The objects of the range, as an invalidation walks through them, which must let go of the tree in between.
@@ -111,8 +116,7 @@ fn init() -> NullHandler {
             costs
         });
         let [few, _, many] = costs;
-        for (what, (few, many)) in ["any", "walk", "insert-remove"].into_iter().zip(few.into_iter().zip(many))
-        {
+        for (what, (few, many)) in WHATS.into_iter().zip(few.into_iter().zip(many)) {
             ratio(format_args!("interval-{what}-among-100000-to-10-{shape}"), many, few);
         }
     }
