@@ -5,6 +5,8 @@
 //! A system passes when its judge says so with exit code 0. Each run leaves its serial.log, its image's report and
 //! whatever else there is in `target/boot-tests/NAME`.
 
+pub mod documents;
+
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -38,22 +40,25 @@ pub fn sdk(config: &str) -> Result<boot::Sdk> {
     Ok(boot::Sdk::open(&folder, config)?)
 }
 
+/// Variables that the test's own cargo and make pass down, and that mean something to those that it starts. Make takes its
+/// variables from the environment, too.
+pub const HANDED_DOWN: [&str; 8] = [
+    "MAKEFLAGS",
+    "MFLAGS",
+    "MAKELEVEL",
+    "MICROKIT_SDK",
+    "MICROKIT_BOARD",
+    "MICROKIT_CONFIG",
+    "CONFIG",
+    "RUSTFLAGS",
+];
+
 /// `make` in a folder, as a user types it: without what the test's own cargo and make pass down.
 #[must_use]
 pub fn make(folder: &Path) -> Command {
     let mut make = Command::new("make");
     make.arg("-C").arg(folder).stdin(Stdio::null());
-    // Make takes variables from its environment, too.
-    for name in [
-        "MAKEFLAGS",
-        "MFLAGS",
-        "MAKELEVEL",
-        "MICROKIT_SDK",
-        "MICROKIT_BOARD",
-        "MICROKIT_CONFIG",
-        "CONFIG",
-        "RUSTFLAGS",
-    ] {
+    for name in HANDED_DOWN {
         make.env_remove(name);
     }
     make

@@ -2,48 +2,12 @@
 //! The guide and the README: what they show is what is there.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use boot::{Demo, Kernel};
+use boot_tests::documents::{block_lines, chapters, commands, links, read, root};
 use boot_tests::workspace;
-
-fn root() -> Result<PathBuf> {
-    Ok(workspace()?.root().to_owned())
-}
-
-fn read(path: &Path) -> Result<String> {
-    fs::read_to_string(path).with_context(|| path.display().to_string())
-}
-
-/// The chapters, by the links of the summary.
-fn chapters() -> Result<Vec<PathBuf>> {
-    let folder = root()?.join("docs/guide/src");
-    let summary = read(&folder.join("SUMMARY.md"))?;
-    Ok(links(&summary).map(|link| folder.join(link)).collect())
-}
-
-/// Targets of `[text](target)`.
-fn links(text: &str) -> impl Iterator<Item = &str> {
-    text.split("](").skip(1).filter_map(|rest| rest.split_once(')').map(|(link, _)| link))
-}
-
-/// The lines of the blocks of a language.
-fn block_lines(text: &str, language: &str) -> Vec<String> {
-    let fence = format!("```{language}");
-    let mut lines = vec![];
-    let mut inside = false;
-    for line in text.lines() {
-        if line.trim_end() == fence {
-            inside = true;
-        } else if line.starts_with("```") {
-            inside = false;
-        } else if inside {
-            lines.push(line.to_owned());
-        }
-    }
-    lines
-}
 
 /// The name of the section that a heading begins, as links have it: small letters, a hyphen for each space.
 fn anchor(line: &str) -> Option<String> {
@@ -81,87 +45,6 @@ fn every_chapter_is_in_the_summary_and_every_link_leads_somewhere() -> Result<()
         let there =
             section.is_empty() || read(&file)?.lines().any(|line| anchor(line) == Some(section.into()));
         ensure!(there, "README.md: no section is at {link}");
-    }
-    Ok(())
-}
-
-/// Checks a command: its verb, what it sets, and what it names.
-fn check_command(line: &str) -> Result<()> {
-    let root = root()?;
-    let makefile = read(&root.join("Makefile"))?;
-    let words: Vec<_> = line.split_whitespace().collect();
-    match words[..] {
-        ["make", "-C", folder, verb] => {
-            let makefile = read(&root.join(folder).join("Makefile"))?;
-            ensure!(makefile.contains(&format!("\n{verb}: ")), "{line}: there is no such target");
-        }
-        ["make", verb, ref settings @ ..] => {
-            ensure!(makefile.contains(&format!("\n{verb}: ")), "{line}: there is no such verb");
-            for setting in settings {
-                // What may be left out stands in brackets.
-                let (name, value) =
-                    setting.trim_matches(['[', ']']).split_once('=').with_context(|| line.to_owned())?;
-                let read = [format!("\n{name} ?= "), format!("$({name})")];
-                ensure!(read.iter().any(|read| makefile.contains(read)), "{line}: nothing reads {name}");
-                if name == "DEMO" {
-                    Demo::named(value)?;
-                }
-            }
-        }
-        ["cargo", "doc", "--no-deps", ref packages @ ..] => {
-            for package in packages.iter().filter(|word| **word != "-p") {
-                ensure!(root.join("drivers").join(package).is_dir(), "{line}: no {package}");
-            }
-        }
-        ["cargo", "test", "-p", "boot-tests", "--test", "clients", name] => {
-            let tests = read(&root.join("tests/boot/tests/clients.rs"))?;
-            ensure!(tests.contains(&format!("fn {name}()")), "{line}: there is no such test");
-        }
-        ["cargo", "run", "-p", "image", "--bin", program, "--", "--help"] => {
-            let manifest = read(&root.join("toolchain/image/Cargo.toml"))?;
-            ensure!(manifest.contains(&format!("name = \"{program}\"")), "{line}: there is no such program");
-        }
-        _ => bail!("{line}: nobody has checked such a command"),
-    }
-    Ok(())
-}
-
-#[test]
-fn every_command_of_the_guide_is_a_verb_of_the_makefile_or_names_what_there_is() -> Result<()> {
-    let mut commands = 0;
-    for chapter in chapters()? {
-        for line in block_lines(&read(&chapter)?, "sh") {
-            commands += 1;
-            check_command(&line)?;
-        }
-    }
-    ensure!(commands >= 4, "{commands} commands");
-    Ok(())
-}
-
-/// The commands of a document without fences: lines of indented blocks, and what stands between backquotes.
-fn commands(text: &str) -> Vec<String> {
-    let is_command = |text: &str| text.starts_with("make ") || text.starts_with("cargo ");
-    let mut found = vec![];
-    for line in text.lines() {
-        if let Some(indented) = line.strip_prefix("    ").filter(|line| is_command(line)) {
-            found.push(indented.split('#').next().unwrap_or_default().trim().to_owned());
-        }
-        let quoted = line.split('`').skip(1).step_by(2).filter(|text| is_command(text));
-        // `make` beside other things to install is none.
-        found.extend(quoted.filter(|text| !text.ends_with("...")).map(str::to_owned));
-    }
-    found
-}
-
-#[test]
-fn every_command_of_the_readme_and_of_the_pages_on_sdks_and_boards_can_be_typed() -> Result<()> {
-    for (page, least) in [("README.md", 8), ("docs/microkit.md", 2), ("docs/boards.md", 4)] {
-        let commands = commands(&read(&root()?.join(page))?);
-        for command in &commands {
-            check_command(command).with_context(|| page.to_owned())?;
-        }
-        ensure!(commands.len() >= least, "{page}: {commands:?}");
     }
     Ok(())
 }
