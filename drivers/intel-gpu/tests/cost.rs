@@ -7,8 +7,9 @@ mod machine;
 use gpu_model::Timing;
 use intel_gpu::device::EngineClass;
 use intel_gpu::platform::{Access, Traced, Tracer};
+use intel_gpu::uapi::{ClientConfig, ClientLimits, Sizes};
 use intel_gpu::{Config, Gpu, Submission};
-use machine::{BATCH_END, Machine, range, va};
+use machine::{BATCH_END, Machine, PAGES, range, va};
 
 #[derive(Debug, Default)]
 struct Count {
@@ -152,11 +153,35 @@ fn a_context_costs_its_image_and_its_ring_in_memory() {
         let before = gpu.account_usage(account).expect("exists").used;
         let context = gpu.context_create(account, engine, vm, timeline, 0).expect("memory");
         let used = gpu.account_usage(account).expect("exists").used - before;
-        println!("{platform} {class:?}: an address space {before} pages, a context {used}");
+        let context_name = format!("memory-of-a-context-on-{platform}-{class:?}").to_lowercase();
+        figure(&context_name, used * 4, "KiB that the GPU reaches");
+        if class == EngineClass::Copy {
+            let space_name = format!("memory-of-an-address-space-on-{platform}");
+            figure(&space_name, before * 4, "KiB that the GPU reaches");
+        }
         assert_eq!(used, pages, "{platform} {class:?}");
         gpu.context_destroy(context).expect("exists");
         assert_eq!(gpu.account_usage(account).expect("exists").used, before, "and all of it comes back");
     }
+}
+
+/// What the pools in the driver domain's own memory take for each context that a client may have.
+#[test]
+fn a_context_costs_a_known_part_of_the_pools() {
+    let pools = |limits| {
+        let clients = [ClientConfig { channel: 1, limits, privileged: false }];
+        Sizes::of(&clients).bytes(PAGES, &clients, &[])
+    };
+    let usual = ClientLimits::DEFAULT;
+    let more = ClientLimits { contexts: usual.contexts + 64, ..usual };
+    let each = (pools(more) - pools(usual)) / 64;
+    figure("driver-heap-of-a-context", each, "bytes");
+    // A logical state takes two pages of an image and the ring of what the client may have of the driver's memory.
+    let ring = Config::default().ring_pages;
+    let larger = ClientLimits { driver_pages: usual.driver_pages + 64 * (2 + ring), ..usual };
+    let each = (pools(larger) - pools(usual)) / 64;
+    figure("driver-heap-of-a-context-on-an-engine", each, "bytes");
+    assert!((200..4_000).contains(&each), "{each}");
 }
 
 #[test]

@@ -206,6 +206,45 @@ fn what_is_passed_over_for_work_without_end_gets_a_timeslice_within_a_bound() {
     }
 }
 
+/// Also where a batch cannot be preempted, between two of them.
+#[test]
+fn what_is_passed_over_for_a_stream_of_short_requests_gets_its_turn_within_a_bound_on_every_part() {
+    const QUEUED: usize = 8;
+    const LAST: u64 = 9;
+    for platform in ["bdw", "skl", "kbl", "glk", "icl", "tgl", "rkl", "adls"] {
+        let mut rig = rig(platform);
+        let urgent: Vec<_> = (0..2).map(|_| context(&mut rig, EngineClass::Copy, 1023)).collect();
+        let low = context(&mut rig, EngineClass::Copy, -1023);
+        let (mut queued, mut streamed) = ([0; 2], 0);
+        let began = rig.model().now_ns();
+        let mut submitted = false;
+        'wait: loop {
+            for (context, queued) in urgent.iter().zip(&mut queued) {
+                while *queued < QUEUED {
+                    submit(&mut rig, *context, GOOD, &[], u64::from(*context == urgent[1]));
+                    *queued += 1;
+                }
+            }
+            if !std::mem::replace(&mut submitted, true) {
+                submit(&mut rig, low, GOOD, &[], LAST);
+            }
+            tick(&mut rig, 20);
+            for done in rig.completions() {
+                if done.cookie == LAST {
+                    break 'wait;
+                }
+                queued[usize::try_from(done.cookie).expect("small")] -= 1;
+                streamed += 1;
+            }
+            let waited = rig.model().now_ns() - began;
+            let bound = 2 * PASSED_OVER_NS + 4 * TIMESLICE_NS;
+            assert!(waited <= bound, "{platform}: {waited} ns, {bound} allowed");
+        }
+        assert!(streamed > 50, "{platform}: there was a stream of {streamed}");
+        assert_eq!(rig.gpu.statistics().relieved, 1, "{platform}");
+    }
+}
+
 #[test]
 fn a_relieved_context_without_end_gives_the_engine_back_after_its_timeslice() {
     for platform in PLATFORMS {
