@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The registers that Linux's i915 leaves written on a part are written by this driver with the same
 //! value, or stand in a table with the reason why not. So are those that it writes with commands of a
-//! ring, into the state that every context starts from.
+//! ring, into the state that every context starts from. And what only this driver writes is there with the
+//! reason, too.
 //!
 //! The recordings (`tests/data/oracle-*.txt`) are of the stock driver of Debian 12 on the same device
 //! model, from loading until its first work is done; `linux-6.1-i915-tgl-probe.txt` is another one of
@@ -75,6 +76,8 @@ impl Ours {
 #[derive(Debug)]
 struct Exception {
     line: &'static str,
+    /// It is about registers that Linux does not write.
+    alone: bool,
     command: bool,
     registers: (u64, u64),
     ours: Ours,
@@ -82,7 +85,7 @@ struct Exception {
 }
 
 /// The lines for a recording. Registers are said as `0xOFFSET`, `0xFIRST-0xLAST` or, written by commands,
-/// `command:0xOFFSET`.
+/// `command:0xOFFSET`; those that only this driver writes have `alone:` before that.
 fn exceptions(recording: &str) -> Vec<Exception> {
     let lines = EXCEPTIONS.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
     lines
@@ -91,6 +94,10 @@ fn exceptions(recording: &str) -> Vec<Exception> {
             let mut next = || fields.next().expect("four fields");
             let (recordings, registers, ours, reason) = (next(), next(), next(), next());
             assert!(reason.len() > 10 && reason.ends_with(')'), "{line}: a reason and (its source)");
+            let (alone, registers) = match registers.strip_prefix("alone:") {
+                Some(rest) => (true, rest),
+                None => (false, registers),
+            };
             let (command, registers) = match registers.strip_prefix("command:") {
                 Some(rest) => (true, rest),
                 None => (false, registers),
@@ -102,7 +109,14 @@ fn exceptions(recording: &str) -> Vec<Exception> {
                 _ => Ours::Value(number(ours)),
             };
             let here = recordings.split(',').any(|name| name == recording);
-            here.then(|| Exception { line, command, registers: (number(first), number(last)), ours, reason })
+            here.then(|| Exception {
+                line,
+                alone,
+                command,
+                registers: (number(first), number(last)),
+                ours,
+                reason,
+            })
         })
         .collect()
 }
@@ -128,6 +142,7 @@ fn compare(part: &str, recording: &str, text: &str) -> usize {
         different += 1;
         let explains = |exception: &Exception| {
             exception.command == command
+                && !exception.alone
                 && (exception.registers.0..=exception.registers.1).contains(&offset)
                 && exception.ours.holds(register, mine)
         };
@@ -139,6 +154,29 @@ fn compare(part: &str, recording: &str, text: &str) -> usize {
         match found {
             Some(found) => used[found] = true,
             None => unexplained.push(format!("{offset:#08x}{by}: linux {:#x}, ours {shown}", register.last)),
+        }
+    }
+    // What Linux leaves alone and ours writes.
+    let written = |register: &&Register| register.writes != 0;
+    let tells_of_commands = linux.keys().any(|(command, _)| *command);
+    for (&(command, offset), &mine) in ours.iter().filter(|(_, register)| register.writes != 0) {
+        if linux.get(&(command, offset)).filter(written).is_some() || command && !tells_of_commands {
+            continue;
+        }
+        different += 1;
+        let explains = |exception: &Exception| {
+            exception.command == command
+                && exception.alone
+                && (exception.registers.0..=exception.registers.1).contains(&offset)
+                && exception.ours.holds(mine, Some(mine))
+        };
+        let found = exceptions.iter().position(explains);
+        let reason = found.map_or("UNEXPLAINED", |found| exceptions[found].reason);
+        let by = if command { " by command" } else { "" };
+        println!("0x{offset:06x}{by} on {recording}: linux not written, ours {:#x}: {reason}", mine.last);
+        match found {
+            Some(found) => used[found] = true,
+            None => unexplained.push(format!("{offset:#08x}{by}: linux not written, ours {:#x}", mine.last)),
         }
     }
     println!("{recording}: {same} registers alike, {different} different, {} unexplained", unexplained.len());

@@ -68,6 +68,9 @@ impl<'a, M: DmaMemory> Writer<'a, M> {
 pub(crate) struct Dialect {
     pub(crate) generation: Generation,
     pub(crate) class: EngineClass,
+    /// The render engine's invalidation goes between a flush of the data cache and a stall (WaForGAMHang, Kaby Lake
+    /// before stepping C0; i915: gen8_engine_cs.c, `gen8_emit_flush_rcs`).
+    pub(crate) dc_flush: bool,
 }
 
 /// A sequence number in memory.
@@ -158,7 +161,7 @@ fn semaphore<M: DmaMemory>(to: &mut Writer<'_, M>, dialect: Dialect, wait: Bread
 
 /// Start of a request: nothing that was cached of the address space before is used from here on.
 fn invalidate<M: DmaMemory>(to: &mut Writer<'_, M>, dialect: Dialect) {
-    let Dialect { generation, class } = dialect;
+    let Dialect { generation, class, dc_flush } = dialect;
     let gen12 = generation == Generation::Gen12;
     if gen12 {
         to.put(commands::PREPARSER_OFF);
@@ -180,7 +183,13 @@ fn invalidate<M: DmaMemory>(to: &mut Writer<'_, M>, dialect: Dialect) {
             // A VF invalidation needs a PIPE_CONTROL without any flag before it.
             to.put_all(&[pc::HEADER, 0, 0, 0, 0, 0]);
         }
+        if dc_flush {
+            to.put_all(&[pc::HEADER, pc::DC_FLUSH, 0, 0, 0, 0]);
+        }
         to.put_all(&[pc::HEADER, flags, STATUS_SCRATCH, 0, 0, 0]);
+        if dc_flush {
+            to.put_all(&[pc::HEADER, pc::CS_STALL, 0, 0, 0, 0]);
+        }
     } else {
         let video = if class == EngineClass::Video { flush_dw::INVALIDATE_BSD } else { 0 };
         let header = flush_dw::HEADER
@@ -229,7 +238,7 @@ fn batch_start<M: DmaMemory>(to: &mut Writer<'_, M>, dialect: Dialect, payload: 
 
 /// End of a request: everything it wrote is visible before the sequence number is.
 fn finish<M: DmaMemory>(to: &mut Writer<'_, M>, dialect: Dialect, signal: Breadcrumb) {
-    let Dialect { generation, class } = dialect;
+    let Dialect { generation, class, .. } = dialect;
     let gen12 = generation == Generation::Gen12;
     if class == EngineClass::Render {
         let mut header = pc::HEADER;
@@ -270,8 +279,13 @@ mod tests {
         let mut memory = FakeHardware::new(1);
         let mut writer = Writer::new(&mut memory, DmaOffset(0));
         let batch = batch.and_then(GpuVirtual::new).map_or(Payload::Nothing, Payload::Batch);
-        let layout =
-            request(&mut writer, Dialect { generation, class }, waits.iter().copied(), batch, SIGNAL);
+        let layout = request(
+            &mut writer,
+            Dialect { generation, class, dc_flush: false },
+            waits.iter().copied(),
+            batch,
+            SIGNAL,
+        );
         let count = layout.spare_tail / 4;
         ((0..count).map(|at| memory.read_u32(DmaOffset(at as usize * 4))).collect(), layout)
     }
@@ -355,6 +369,21 @@ mod tests {
     }
 
     #[test]
+    fn an_early_kaby_lake_flushes_before_the_invalidation_of_its_render_engine_and_stalls_behind_it() {
+        let mut memory = FakeHardware::new(1);
+        let mut writer = Writer::new(&mut memory, DmaOffset(0));
+        let dialect = Dialect { generation: Generation::Gen9, class: EngineClass::Render, dc_flush: true };
+        let payload = Payload::Batch(GpuVirtual::from_low(0x2000));
+        let layout = request(&mut writer, dialect, core::iter::empty(), payload, SIGNAL);
+        let dwords: Vec<u32> = (0..24).map(|at| memory.read_u32(DmaOffset(at * 4))).collect();
+        assert_eq!(dwords[..6], [0x7a00_0004, 0, 0, 0, 0, 0]);
+        assert_eq!(dwords[6..8], [0x7a00_0004, 1 << 5], "the data cache");
+        assert_eq!(dwords[12..15], [0x7a00_0004, 0x0034_4c1c, 0xd0]);
+        assert_eq!(dwords[18..20], [0x7a00_0004, 1 << 20], "the stall");
+        assert!(layout.spare_tail <= MAX_DWORDS * 4);
+    }
+
+    #[test]
     fn a_video_request_also_invalidates_the_video_pipeline() {
         let (dwords, _) = emitted(Generation::Gen9, EngineClass::Video, &[], Some(0x2000));
         assert_eq!(dwords[0], 0x1324_4082);
@@ -373,7 +402,7 @@ mod tests {
     fn the_first_request_of_an_engine_loads_its_registers() {
         let mut memory = FakeHardware::new(1);
         let mut writer = Writer::new(&mut memory, DmaOffset(0));
-        let dialect = Dialect { generation: Generation::Gen12, class: EngineClass::Copy };
+        let dialect = Dialect { generation: Generation::Gen12, class: EngineClass::Copy, dc_flush: false };
         let payload = Payload::Registers(&[(0x22204, 0x7f7f_0606)]);
         let layout = request(&mut writer, dialect, core::iter::empty(), payload, SIGNAL);
         let dwords: Vec<u32> = (0..40).map(|at| memory.read_u32(DmaOffset(at * 4))).collect();

@@ -14,7 +14,7 @@ pub(crate) mod ring;
 pub(crate) mod workarounds;
 
 use crate::address::{DmaPage, GgttOffset};
-use crate::device::{EngineClass, EngineId, Generation, Platform};
+use crate::device::{EngineClass, EngineId, Generation};
 use crate::gpu::{Context, ContextId, Progress};
 use crate::memory::pool::PageList;
 use crate::mmio::regs::{
@@ -26,6 +26,7 @@ use csb::StatusBuffer;
 use emit::Dialect;
 use ports::Ports;
 use queue::Queue;
+use workarounds::Part;
 
 /// Events of an engine's interrupt vector (PRM: GT interrupt registers, the 16-bit engine part).
 pub(crate) mod events {
@@ -70,19 +71,15 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    pub(crate) fn new(
-        platform: &Platform,
-        id: EngineId,
-        status_dma: DmaPage,
-        status_page: GgttOffset,
-    ) -> Self {
-        let base = EngineBase(id.mmio_base(platform.generation));
+    pub(crate) fn new(part: Part, id: EngineId, status_dma: DmaPage, status_page: GgttOffset) -> Self {
+        let generation = part.platform.generation;
+        let base = EngineBase(id.mmio_base(generation));
         Self {
             id,
             base,
-            dialect: Dialect { generation: platform.generation, class: id.class },
+            dialect: Dialect { generation, class: id.class, dc_flush: part.is_kaby_lake_before_c0() },
             status_page,
-            status: StatusBuffer::new(status_dma, base, platform.generation),
+            status: StatusBuffer::new(status_dma, base, generation),
             ports: Ports::new(),
             queue: Queue::new(),
             shared_turn: false,
@@ -98,10 +95,10 @@ impl Engine {
 
     /// Brings the engine from reset to where it takes submissions. Returns its error status, which must
     /// be zero.
-    pub(crate) fn enable<H: Hardware>(&mut self, bus: &mut Bus<H>, platform: &Platform) -> u32 {
-        let generation = platform.generation;
-        workarounds::apply_engine(bus, platform, self.id);
-        mocs::program_engine(bus, generation, platform.mocs, self.id);
+    pub(crate) fn enable<H: Hardware>(&mut self, bus: &mut Bus<H>, part: Part) -> u32 {
+        let generation = part.platform.generation;
+        workarounds::apply_engine(bus, part, self.id);
+        mocs::program_engine(bus, generation, part.platform.mocs, self.id);
 
         bus.write_on(self.base, StatusMask(u32::MAX));
         if generation.is_gen11_or_12() {
@@ -117,15 +114,19 @@ impl Engine {
         bus.write_on(self.base, ErrorIdentity(u32::MAX));
         let status: ErrorStatus = bus.read_on(self.base);
         bus.write_on(self.base, ErrorMask(!ErrorMask::INSTRUCTION.mask()));
-        bus.write_on(self.base, InterruptMask(!(events::ENABLED << interrupt_shift(generation, self.id))));
+        if !generation.is_gen11_or_12() {
+            // Later parts want it clear, as it is after a reset, or they do not enter RC6; the GT's own masks do (i915:
+            // intel_execlists_submission.c, `logical_ring_default_vfuncs`).
+            let enabled = events::ENABLED << interrupt_shift(generation, self.id);
+            bus.write_on(self.base, InterruptMask(!enabled));
+        }
 
         self.status.reset(bus);
         status.0
     }
 }
 
-/// Which half of a 32-bit interrupt register of Gen8/9 is this engine's; from Gen11 on each engine's own
-/// mask is unshifted.
+/// Which half of a 32-bit interrupt register of Gen8/9 is this engine's.
 pub(crate) const fn interrupt_shift(generation: Generation, engine: EngineId) -> u32 {
     let upper = match engine.class {
         EngineClass::Copy => true,

@@ -126,7 +126,6 @@ const fn render_rows(generation: Generation) -> &'static [Row] {
             (0x20a0, Change(0, 1 << 19)),                     // FF_THREAD_MODE: tessellation clock gate
         ],
         Generation::Gen12 => &[
-            (0x2050, MaskedSet(1 << 12 | 1 << 7)),      // PSMI_CTL: Wa_1607186500, Wa_1607297627
             (0x20a0, Change(0, 1 << 19)),                     // FF_THREAD_MODE: Wa_1407928979
             (0x20e0, MaskedSet(1 << 14)),
             (0x20ec, MaskedSet(1 << 1)),                // CS_DEBUG_MODE1: Wa_1606700617
@@ -154,12 +153,42 @@ fn special_rows(part: Part) -> &'static [Row] {
         PlatformName::GeminiLake => &[HDC_INVALIDATION],
         PlatformName::ApolloLake => &[HDC_INVALIDATION, DECOMPRESSION, SDE_GATING, HDC_GATING],
         // Before stepping C0.
-        PlatformName::KabyLake if part.revision < 2 => {
+        PlatformName::KabyLake if part.is_kaby_lake_before_c0() => {
             &[HDC_INVALIDATION, DECOMPRESSION, GAM_GATING, SDE_GATING]
         }
         PlatformName::KabyLake => &[HDC_INVALIDATION, DECOMPRESSION],
         PlatformName::CoffeeLake | PlatformName::CometLake => &[DECOMPRESSION],
         _ => &[],
+    }
+}
+
+/// Registers of an engine for some parts or steppings of a generation only: lost with a reset of the engine.
+fn special_engine_rows(part: Part, class: EngineClass) -> &'static [Row] {
+    // Offsets from the engine's base. PSMI_CTL: Wa_1607186500, Wa_1607297627, which Alder Lake-S does not need.
+    const IDLE_MESSAGES: &[Row] = &[(0x50, MaskedSet(1 << 12 | 1 << 7))];
+    // SEMA_WAIT_POLL: WaKBLVECSSemaphoreWaitPoll.
+    const SEMAPHORE_POLL: &[Row] = &[(0x24c, Write(1))];
+    match (part.platform.name, class) {
+        (
+            PlatformName::TigerLake | PlatformName::RocketLake | PlatformName::AlderLakeP,
+            EngineClass::Render,
+        ) => IDLE_MESSAGES,
+        (PlatformName::KabyLake, EngineClass::Render) => &[],
+        (PlatformName::KabyLake, _) if part.is_kaby_lake_before_f0() => SEMAPHORE_POLL,
+        _ => &[],
+    }
+}
+
+impl Part {
+    /// A Kaby Lake of a stepping before C0 (PCI revision 2).
+    pub(crate) fn is_kaby_lake_before_c0(self) -> bool {
+        self.platform.name == PlatformName::KabyLake && self.revision < 2
+    }
+
+    /// A Kaby Lake of a stepping before F0: PCI revision 4 is F0, 7 is G0, 5 and 6 are of C0 and D1 (i915:
+    /// intel_step.c, `kbl_revids`).
+    fn is_kaby_lake_before_f0(self) -> bool {
+        self.platform.name == PlatformName::KabyLake && matches!(self.revision, 0..=3 | 5 | 6)
     }
 }
 
@@ -220,8 +249,12 @@ pub(crate) fn apply_gt<H: Hardware>(bus: &mut Bus<H>, part: Part) {
 }
 
 /// Applies what belongs to one engine.
-pub(crate) fn apply_engine<H: Hardware>(bus: &mut Bus<H>, platform: &Platform, engine: EngineId) {
+pub(crate) fn apply_engine<H: Hardware>(bus: &mut Bus<H>, part: Part, engine: EngineId) {
+    let platform = part.platform;
     let base = EngineBase(engine.mmio_base(platform.generation));
+    for (register, action) in special_engine_rows(part, engine.class) {
+        apply(bus, &[(base.0 + register, *action)]);
+    }
     if engine.class == EngineClass::Render {
         apply(bus, render_rows(platform.generation));
     }
@@ -408,7 +441,7 @@ pub(crate) fn context_rows(part: Part, class: EngineClass) -> &'static [Load] {
         (_, Generation::Gen8) if part.level == GtLevel::Gt3 => &BROADWELL_GT3,
         (_, Generation::Gen8) => &BROADWELL,
         (PlatformName::Skylake, _) => &SKYLAKE,
-        (PlatformName::KabyLake, _) if part.revision < 2 => &EARLY_KABY_LAKE,
+        (PlatformName::KabyLake, _) if part.is_kaby_lake_before_c0() => &EARLY_KABY_LAKE,
         (_, Generation::Gen9) => &KABY_LAKE,
         (PlatformName::ApolloLake, _) => &APOLLO_LAKE,
         (_, Generation::Gen9Lp) => &GEMINI_LAKE,
@@ -427,9 +460,42 @@ mod tests {
         let identity = PciIdentity { vendor: 0x8086, device, revision: 0, ggc: 0 };
         let (platform, level) = identity.platform().expect("known");
         let mut bus = Bus::new(FakeHardware::new(1), platform.generation, true);
-        apply_gt(&mut bus, Part { platform, level, revision: 7 });
-        apply_engine(&mut bus, platform, engine);
+        let part = Part { platform, level, revision: 7 };
+        apply_gt(&mut bus, part);
+        apply_engine(&mut bus, part, engine);
         bus.hw.writes
+    }
+
+    /// What one engine of a Kaby Lake of a stepping has in SEMA_WAIT_POLL.
+    fn semaphore_poll(revision: u8, engine: EngineId) -> Option<u32> {
+        let identity = PciIdentity { vendor: 0x8086, device: 0x5917, revision, ggc: 0 };
+        let (platform, level) = identity.platform().expect("known");
+        let mut bus = Bus::new(FakeHardware::new(1), platform.generation, true);
+        apply_engine(&mut bus, Part { platform, level, revision }, engine);
+        let register = engine.mmio_base(platform.generation) + 0x24c;
+        bus.hw.writes.iter().find(|write| write.0 == register).map(|write| write.1)
+    }
+
+    #[test]
+    fn kaby_lakes_before_stepping_f0_poll_semaphores_slowly_on_all_engines_but_render() {
+        for revision in [0, 1, 2, 3, 5, 6] {
+            for engine in [EngineId::BCS0, EngineId::VCS0, EngineId::VECS0] {
+                assert_eq!(semaphore_poll(revision, engine), Some(1), "{revision} {engine}");
+            }
+            assert_eq!(semaphore_poll(revision, EngineId::RCS0), None);
+        }
+        for revision in [4, 7] {
+            assert_eq!(semaphore_poll(revision, EngineId::BCS0), None, "{revision}");
+        }
+    }
+
+    #[test]
+    fn idle_messages_stay_on_on_alder_lake_s_and_off_on_the_other_parts_of_gen12() {
+        let psmi = |device| applied(device, EngineId::RCS0).into_iter().find(|write| write.0 == 0x2050);
+        for device in [0x9a49, 0x4c8a, 0x46a6] {
+            assert_eq!(psmi(device), Some((0x2050, 0x1080_1080)), "{device:#x}");
+        }
+        assert_eq!(psmi(0x4680), None);
     }
 
     #[test]

@@ -141,10 +141,11 @@ impl<H: Hardware> Gpu<H> {
         let stolen = identity.stolen_bytes(platform.generation);
         let mut ggtt = Ggtt::new(ggtt_bytes, stolen, config.ggtt_ranges(), pool.address(scratch));
 
+        let part = workarounds::Part { platform, level, revision: identity.revision };
         let mut engines = Vec::with_capacity(MAX_ENGINES);
         for id in fuses.engines.iter() {
             let page = pool.allocate(0, driver).map_err(too_small)?;
-            engines.push(make_engine(&mut bus, &pool, &mut ggtt, platform, id, page).map_err(too_small)?);
+            engines.push(make_engine(&mut bus, &pool, &mut ggtt, part, id, page).map_err(too_small)?);
         }
         ggtt.flush(&mut bus);
         let shared_scratch = if platform.read_only {
@@ -291,12 +292,12 @@ fn make_engine<H: Hardware>(
     bus: &mut Bus<H>,
     pool: &Pool,
     ggtt: &mut Ggtt,
-    platform: &Platform,
+    part: workarounds::Part,
     id: EngineId,
     page: DmaPage,
 ) -> Result<Engine, Error> {
     bus.hw.write_u64_run(page.at(0), 0, 0, 512);
     let range = ggtt.allocate(1)?;
     ggtt.map(bus, range, core::iter::once(pool.address(page)));
-    Ok(Engine::new(platform, id, page, range.at(0)))
+    Ok(Engine::new(part, id, page, range.at(0)))
 }

@@ -128,7 +128,8 @@ impl<H: Hardware> Gpu<H> {
             return;
         }
         self.unwind(engine);
-        let status = self.engines[engine].enable(&mut self.bus, self.platform);
+        let part = self.part();
+        let status = self.engines[engine].enable(&mut self.bus, part);
         if status != 0 {
             self.reset_gpu();
         }
@@ -223,7 +224,7 @@ impl<H: Hardware> Gpu<H> {
         crate::engine::workarounds::apply_gt(&mut self.bus, part);
         crate::engine::mocs::program_gt(&mut self.bus, self.platform.generation, self.platform.mocs);
         for engine in &mut self.engines {
-            let status = engine.enable(&mut self.bus, self.platform);
+            let status = engine.enable(&mut self.bus, part);
             if status != 0 {
                 return Err((engine.id, status));
             }
