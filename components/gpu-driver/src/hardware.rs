@@ -3,7 +3,7 @@
 //! system.xml maps.
 
 use intel_gpu::address::{DeviceAddress, DmaOffset, DmaPage};
-use intel_gpu::platform::{Clock, DmaMemory, Mmio};
+use intel_gpu::platform::{Clock, DmaMemory, Dwords, Mmio};
 use intel_gpu::trace::Event;
 use pci::{Address, PortAccess};
 use window::Window;
@@ -86,8 +86,9 @@ impl DmaMemory for Machine {
         self.dma.write(at.0, value);
     }
 
-    fn write_dwords(&mut self, at: DmaOffset, dwords: &[u32]) {
-        self.dma.write_row(at.0, dwords.iter().copied());
+    #[inline]
+    fn dwords(&mut self, at: DmaOffset, count: usize) -> impl Dwords {
+        Row(self.dma.row(at.0, count))
     }
 
     fn write_u64_run(&mut self, at: DmaOffset, first: u64, step: u64, count: usize) {
@@ -122,11 +123,23 @@ impl DmaMemory for Machine {
     }
 }
 
+/// A row of the DMA region.
+struct Row<'a>(window::Row<'a, u32>);
+
+impl Dwords for Row<'_> {
+    #[inline]
+    fn put<const N: usize>(&mut self, dwords: &[u32; N]) {
+        self.0.put(dwords);
+    }
+}
+
 impl Clock for Machine {
     fn now_ns(&mut self) -> u64 {
         self.tsc.now_ns()
     }
 
+    // Inlined, so that an event is only put together where there is somebody to read it.
+    #[inline]
     fn note(&mut self, event: Event) {
         if let Some(tracer) = &mut self.tracer {
             tracer.note(event, self.tsc.now_ns());

@@ -27,6 +27,8 @@ impl Tracer {
     }
 
     /// Writes an event down.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn note(&mut self, event: Event, now_ns: u64) {
         let record = event.record(now_ns);
         let lost = TraceRecord {

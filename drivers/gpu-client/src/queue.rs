@@ -200,7 +200,7 @@ impl<T: Transport> Gpu<T> {
         // The list of an entry that the driver has not taken out yet is not touched.
         let words = self.transport.rings().ok_or(Error::NoQueue)?;
         let queue = self.queue.as_mut().ok_or(Error::NoQueue)?;
-        if queue.requests.room(words).map_err(|_| Error::Protocol)? == 0 {
+        if !queue.requests.has_room(words, 1).map_err(|_| Error::Protocol)? {
             return Err(Error::QueueFull);
         }
         let list = core::iter::once(&queued.batch).chain(queued.objects);

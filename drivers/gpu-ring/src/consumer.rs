@@ -48,12 +48,22 @@ impl<const N: usize> Consumer<N> {
         Ok(filled)
     }
 
+    /// Whether there is an entry. Looks at the producer's index only when all that it showed last has been taken out.
+    ///
+    /// # Errors
+    /// [`Corrupt`].
+    #[inline]
+    pub fn is_ready(&mut self, words: &(impl Words + ?Sized)) -> Result<bool, Corrupt> {
+        Ok(self.head != self.tail || self.available(words)? != 0)
+    }
+
     /// Takes an entry out, copied once. The producer cannot use its slot before [`Self::release`].
     ///
     /// # Errors
     /// [`Corrupt`].
+    #[inline]
     pub fn pop(&mut self, words: &(impl Words + ?Sized)) -> Result<Option<[u64; N]>, Corrupt> {
-        if self.head == self.tail && self.available(words)? == 0 {
+        if !self.is_ready(words)? {
             return Ok(None);
         }
         let slot = self.layout.slot(self.head);

@@ -73,12 +73,23 @@ impl<const N: usize> Producer<N> {
         Ok(self.layout.capacity() - filled)
     }
 
+    /// Whether `count` entries can be appended now. Looks at the consumer's index only if they could not when it was looked at
+    /// last: room is never taken back.
+    ///
+    /// # Errors
+    /// [`Corrupt`].
+    #[inline]
+    pub fn has_room(&mut self, words: &(impl Words + ?Sized), count: u64) -> Result<bool, Corrupt> {
+        Ok(self.layout.capacity() - (self.tail - self.head) >= count || self.room(words)? >= count)
+    }
+
     /// Appends an entry, which the consumer does not see before [`Self::publish`].
     ///
     /// # Errors
     /// [`PushError`]; nothing was appended.
+    #[inline]
     pub fn push(&mut self, words: &(impl Words + ?Sized), entry: &[u64; N]) -> Result<(), PushError> {
-        if self.tail - self.head >= self.layout.capacity() && self.room(words)? == 0 {
+        if !self.has_room(words, 1)? {
             return Err(PushError::Full);
         }
         let slot = self.layout.slot(self.tail);

@@ -131,21 +131,20 @@ impl<T> Slab<T> {
         }
     }
 
-    /// Puts in what `make` gives, unless the pool is full: it is made where it stays.
+    /// A free place, for what is made where it stays; `None` when the pool is full.
     #[inline]
-    pub(crate) fn insert_with(&mut self, make: impl FnOnce() -> T) -> Option<Id<T>> {
+    pub(crate) fn vacant(&mut self) -> Option<Vacant<'_, T>> {
         if crate::fail::point() {
             return None;
         }
         let index = self.free;
         let slot = self.slots.get_mut(index as usize)?;
         let Content::Free { next } = slot.content else { return None };
-        self.free = next;
-        slot.content = Content::Used(make());
-        self.used += 1;
-        Some(Id { index, generation: slot.generation, of: PhantomData })
+        let id = Id { index, generation: slot.generation, of: PhantomData };
+        Some(Vacant { id, next, slot, free: &mut self.free, used: &mut self.used })
     }
 
+    #[inline]
     pub(crate) fn get(&self, id: Id<T>) -> Option<&T> {
         match self.slots.get(id.index as usize) {
             Some(Slot { generation, content: Content::Used(value) }) if *generation == id.generation => {
@@ -155,6 +154,7 @@ impl<T> Slab<T> {
         }
     }
 
+    #[inline]
     pub(crate) fn get_mut(&mut self, id: Id<T>) -> Option<&mut T> {
         match self.slots.get_mut(id.index as usize) {
             Some(Slot { generation, content: Content::Used(value) }) if *generation == id.generation => {
@@ -162,6 +162,22 @@ impl<T> Slab<T> {
             }
             _ => None,
         }
+    }
+
+    /// Drops a value after `read` has taken out of it what is still wanted: of a large one often little is.
+    #[inline(always)] // Or all of it is copied.
+    pub(crate) fn remove_with<R>(&mut self, id: Id<T>, read: impl FnOnce(&mut T) -> R) -> Option<R> {
+        let slot = self.slots.get_mut(id.index as usize)?;
+        let Content::Used(value) = &mut slot.content else { return None };
+        if slot.generation != id.generation {
+            return None;
+        }
+        let wanted = read(value);
+        slot.generation = slot.generation.checked_add(1).unwrap_or(FIRST);
+        slot.content = Content::Free { next: self.free };
+        self.free = id.index;
+        self.used -= 1;
+        Some(wanted)
     }
 
     pub(crate) fn remove(&mut self, id: Id<T>) -> Option<T> {
@@ -218,6 +234,31 @@ impl<T> Slab<T> {
     /// Number of values in the pool.
     pub(crate) const fn len(&self) -> u32 {
         self.used
+    }
+}
+
+/// A free place of a pool: see [`Slab::vacant`].
+pub(crate) struct Vacant<'a, T> {
+    id: Id<T>,
+    next: u32,
+    slot: &'a mut Slot<T>,
+    free: &'a mut u32,
+    used: &'a mut u32,
+}
+
+impl<T> Vacant<'_, T> {
+    /// The handle of what is put there.
+    pub(crate) const fn id(&self) -> Id<T> {
+        self.id
+    }
+
+    /// Takes the place.
+    #[inline(always)] // Or the value is first put together elsewhere.
+    pub(crate) fn put(self, value: T) -> Id<T> {
+        self.slot.content = Content::Used(value);
+        *self.free = self.next;
+        *self.used += 1;
+        self.id
     }
 }
 

@@ -53,17 +53,27 @@ impl<T: Indexed> Index<T> {
     /// Adds a value.
     pub(crate) fn insert(&mut self, pool: &mut Slab<T>, id: Id<T>) {
         let Some(value) = pool.get_mut(id) else { return };
-        let at = self.bucket(value.key());
-        if let Some(bucket) = self.buckets.get_mut(at) {
-            *value.chain() = bucket.replace(id);
-        }
+        *value.chain() = self.enter(value.key(), id);
+    }
+
+    /// Adds a value that is about to be put into its pool. Returns what its [`Indexed::chain`] has to be.
+    #[inline]
+    pub(crate) fn enter(&mut self, key: T::Key, id: Id<T>) -> Option<Id<T>> {
+        let at = self.bucket(key);
+        self.buckets.get_mut(at).and_then(|bucket| bucket.replace(id))
     }
 
     /// Takes a value out, which is in the pool still.
     pub(crate) fn remove(&mut self, pool: &mut Slab<T>, id: Id<T>) {
         let Some(value) = pool.get_mut(id) else { return };
-        let at = self.bucket(value.key());
-        let after = value.chain().take();
+        let (key, after) = (value.key(), value.chain().take());
+        self.leave(pool, id, key, after);
+    }
+
+    /// Takes a value out of which the key is known, and what its [`Indexed::chain`] was.
+    #[inline]
+    pub(crate) fn leave(&mut self, pool: &mut Slab<T>, id: Id<T>, key: T::Key, after: Option<Id<T>>) {
+        let at = self.bucket(key);
         let Some(bucket) = self.buckets.get_mut(at) else { return };
         if *bucket == Some(id) {
             *bucket = after;

@@ -36,11 +36,12 @@ pub trait DmaMemory {
     /// Writes 64 bits at a multiple of 8, in one access.
     fn write_u64(&mut self, at: DmaOffset, value: u64);
 
-    /// Writes 32-bit values in a row, at a multiple of 4, each in one access.
-    fn write_dwords(&mut self, at: DmaOffset, dwords: &[u32]) {
-        for (index, dword) in dwords.iter().enumerate() {
-            self.write_u32(at.add(index * 4), *dword);
-        }
+    /// Room for `count` dwords from a multiple of 4 on, to be written one after the other, each in one access.
+    fn dwords(&mut self, at: DmaOffset, count: usize) -> impl Dwords
+    where
+        Self: Sized,
+    {
+        Singly { memory: self, at, left: count }
     }
 
     /// Writes `count` 64-bit values: `first`, `first + step`, `first + 2*step`, ...
@@ -96,6 +97,33 @@ pub trait DmaMemory {
     fn byte_count(&self) -> usize {
         // CAST: widening on every target of this driver.
         (self.page_count() as usize) << PAGE_SHIFT
+    }
+}
+
+/// Takes dwords for consecutive places of DMA memory: see [`DmaMemory::dwords`].
+pub trait Dwords {
+    /// Writes some more. Where there is no room for all of them nothing is written, now and later.
+    fn put<const N: usize>(&mut self, dwords: &[u32; N]);
+}
+
+/// [`Dwords`] of which each is written by itself.
+struct Singly<'a, M> {
+    memory: &'a mut M,
+    at: DmaOffset,
+    left: usize,
+}
+
+impl<M: DmaMemory> Dwords for Singly<'_, M> {
+    fn put<const N: usize>(&mut self, dwords: &[u32; N]) {
+        let Some(left) = self.left.checked_sub(N) else {
+            self.left = 0;
+            return;
+        };
+        self.left = left;
+        for dword in dwords {
+            self.memory.write_u32(self.at, *dword);
+            self.at = self.at.add(4);
+        }
     }
 }
 
@@ -192,9 +220,6 @@ impl<H: DmaMemory, T> DmaMemory for Traced<H, T> {
     }
     fn write_u64(&mut self, at: DmaOffset, value: u64) {
         self.hardware.write_u64(at, value);
-    }
-    fn write_dwords(&mut self, at: DmaOffset, dwords: &[u32]) {
-        self.hardware.write_dwords(at, dwords);
     }
     fn write_u64_run(&mut self, at: DmaOffset, first: u64, step: u64, count: usize) {
         self.hardware.write_u64_run(at, first, step, count);

@@ -6,6 +6,7 @@
 // Raw memory is this crate's subject.
 #![allow(unsafe_code)]
 
+use core::marker::PhantomData;
 use core::ptr::NonNull;
 use core::sync::atomic::AtomicU64;
 
@@ -155,6 +156,18 @@ impl Window {
         }
     }
 
+    /// `count` words from an offset on, to be written one after the other. None if the offset is not aligned or they do not
+    /// all lie inside.
+    #[inline]
+    #[must_use]
+    pub fn row<T: Word>(&mut self, offset: usize, count: usize) -> Row<'_, T> {
+        let len = count.checked_mul(size_of::<T>());
+        let inside =
+            offset.is_multiple_of(size_of::<T>()) && len.is_some_and(|len| self.contains(offset, len));
+        let at = self.base.as_ptr().wrapping_add(offset).cast();
+        Row { at, left: if inside { count } else { 0 }, of: PhantomData }
+    }
+
     /// Copies quadwords inside the window, each in one access, from the first to the last. Unless source and
     /// destination lie inside and are aligned nothing is copied.
     pub fn copy_row(&mut self, from: usize, to: usize, bytes: usize) {
@@ -251,6 +264,32 @@ impl Window {
     }
 }
 
+/// Words of a window that are written from the first to the last: see [`Window::row`].
+#[derive(Debug)]
+pub struct Row<'a, T> {
+    at: *mut T,
+    left: usize,
+    of: PhantomData<&'a mut Window>,
+}
+
+impl<T: Word> Row<'_, T> {
+    /// Writes the next words, each in one access. Where there is no room for all of them nothing is written, now and later.
+    #[inline]
+    pub fn put<const N: usize>(&mut self, words: &[T; N]) {
+        let Some(left) = self.left.checked_sub(N) else {
+            self.left = 0;
+            return;
+        };
+        self.left = left;
+        for word in words {
+            // SAFETY: `at` and the `left` words from it on were found to lie inside and to be aligned; the window is
+            // borrowed meanwhile.
+            unsafe { self.at.write_volatile(*word) };
+            self.at = self.at.wrapping_add(1);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -331,6 +370,25 @@ mod tests {
         assert_eq!(words.collect::<Vec<_>>(), [1 << 32, 3 << 32 | 2, 4, 5, 0, 4, 5, 0]);
         assert!(window.atomics(7, 2).is_empty() && window.atomics(usize::MAX, 1).is_empty());
         assert!(window.atomics(1, usize::MAX / 8).is_empty());
+    }
+
+    #[test]
+    fn what_is_written_word_by_word_stays_in_its_row() {
+        let mut memory = [0; 4];
+        let mut window = window(&mut memory);
+        let mut row = window.row(4, 3);
+        row.put(&[1_u32]);
+        row.put(&[2, 3]);
+        row.put(&[9]);
+        let mut row = window.row(16, 2);
+        row.put(&[4_u32]);
+        row.put(&[9, 9]);
+        row.put(&[9]);
+        // The end is outside, the offset is not aligned, the length is beyond all addresses.
+        window.row(24, 3).put(&[9_u32]);
+        window.row(18, 1).put(&[9_u32]);
+        window.row(0, usize::MAX).put(&[9_u32]);
+        assert_eq!(memory, [1 << 32, 3 << 32 | 2, 4, 0]);
     }
 
     #[test]

@@ -18,25 +18,24 @@
 
 use super::commands::{self, flush_dw, pipe_control as pc};
 use super::image::STATUS_SCRATCH;
-use crate::address::{DmaOffset, GgttOffset, GpuVirtual};
+use crate::address::{GgttOffset, GpuVirtual};
 use crate::device::{EngineClass, Generation};
-use crate::platform::DmaMemory;
+use crate::platform::Dwords;
 
 /// Most dwords of a request without its waits; a test holds every engine to it.
 pub(crate) const MAX_DWORDS: u32 = 48;
 /// Most dwords of one wait.
 pub(crate) const WAIT_DWORDS: u32 = 6;
 
-/// Writes dwords to consecutive places.
-pub(crate) struct Writer<'a, M> {
-    memory: &'a mut M,
-    start: DmaOffset,
+/// Writes dwords to consecutive places, and counts them.
+pub(crate) struct Writer<D> {
+    to: D,
     written: u32,
 }
 
-impl<'a, M: DmaMemory> Writer<'a, M> {
-    pub(crate) fn new(memory: &'a mut M, start: DmaOffset) -> Self {
-        Self { memory, start, written: 0 }
+impl<D: Dwords> Writer<D> {
+    pub(crate) const fn new(to: D) -> Self {
+        Self { to, written: 0 }
     }
 
     fn put(&mut self, dword: u32) {
@@ -44,7 +43,7 @@ impl<'a, M: DmaMemory> Writer<'a, M> {
     }
 
     pub(crate) fn put_all<const N: usize>(&mut self, dwords: &[u32; N]) {
-        self.memory.write_dwords(self.start.add(self.written as usize * 4), dwords);
+        self.to.put(dwords);
         // CAST: a few dwords.
         #[expect(clippy::cast_possible_truncation)]
         let count = const { N as u32 };
@@ -120,24 +119,25 @@ impl Payload {
 }
 
 /// Writes a request.
-pub(crate) fn request<M: DmaMemory>(
-    to: &mut Writer<'_, M>,
+#[inline]
+pub(crate) fn request<D: Dwords>(
+    mut to: Writer<D>,
     dialect: Dialect,
     waits: impl Iterator<Item = Breadcrumb>,
     payload: Payload,
     signal: Breadcrumb,
 ) -> Layout {
     for wait in waits {
-        semaphore(to, dialect, wait);
+        semaphore(&mut to, dialect, wait);
     }
-    invalidate(to, dialect);
+    invalidate(&mut to, dialect);
     if let Payload::Registers(registers) = payload {
-        load_registers(to, registers);
+        load_registers(&mut to, registers);
     }
-    batch_start(to, dialect, payload);
+    batch_start(&mut to, dialect, payload);
     to.pad();
     let breadcrumb = to.bytes();
-    finish(to, dialect, signal);
+    finish(&mut to, dialect, signal);
     to.put_all(&[commands::USER_INTERRUPT, commands::ARB_ON]);
     to.pad();
     let tail = to.bytes();
@@ -146,12 +146,13 @@ pub(crate) fn request<M: DmaMemory>(
 }
 
 /// Writes what a request without waits executes before its breadcrumb.
-pub(crate) fn execute<M: DmaMemory>(to: &mut Writer<'_, M>, dialect: Dialect, payload: Payload) {
-    invalidate(to, dialect);
-    batch_start(to, dialect, payload);
+pub(crate) fn execute<D: Dwords>(mut to: Writer<D>, dialect: Dialect, payload: Payload) {
+    invalidate(&mut to, dialect);
+    batch_start(&mut to, dialect, payload);
 }
 
-fn semaphore<M: DmaMemory>(to: &mut Writer<'_, M>, dialect: Dialect, wait: Breadcrumb) {
+#[inline]
+fn semaphore<D: Dwords>(to: &mut Writer<D>, dialect: Dialect, wait: Breadcrumb) {
     let gen12 = dialect.generation == Generation::Gen12;
     to.put_all(&[commands::semaphore_wait_ge(gen12), wait.value, wait.slot.get(), 0]);
     if gen12 {
@@ -160,7 +161,8 @@ fn semaphore<M: DmaMemory>(to: &mut Writer<'_, M>, dialect: Dialect, wait: Bread
 }
 
 /// Start of a request: nothing that was cached of the address space before is used from here on.
-fn invalidate<M: DmaMemory>(to: &mut Writer<'_, M>, dialect: Dialect) {
+#[inline]
+fn invalidate<D: Dwords>(to: &mut Writer<D>, dialect: Dialect) {
     let Dialect { generation, class, dc_flush } = dialect;
     let gen12 = generation == Generation::Gen12;
     if gen12 {
@@ -204,7 +206,7 @@ fn invalidate<M: DmaMemory>(to: &mut Writer<'_, M>, dialect: Dialect) {
     }
 }
 
-fn load_registers<M: DmaMemory>(to: &mut Writer<'_, M>, registers: &[(u32, u32)]) {
+fn load_registers<D: Dwords>(to: &mut Writer<D>, registers: &[(u32, u32)]) {
     if registers.is_empty() {
         return;
     }
@@ -218,7 +220,8 @@ fn load_registers<M: DmaMemory>(to: &mut Writer<'_, M>, registers: &[(u32, u32)]
 }
 
 /// The batch, with arbitration on only where it can be preempted.
-fn batch_start<M: DmaMemory>(to: &mut Writer<'_, M>, dialect: Dialect, payload: Payload) {
+#[inline]
+fn batch_start<D: Dwords>(to: &mut Writer<D>, dialect: Dialect, payload: Payload) {
     let gen8 = dialect.generation == Generation::Gen8;
     to.put(if gen8 { commands::ARB_OFF } else { commands::ARB_ON });
     match payload {
@@ -237,7 +240,8 @@ fn batch_start<M: DmaMemory>(to: &mut Writer<'_, M>, dialect: Dialect, payload: 
 }
 
 /// End of a request: everything it wrote is visible before the sequence number is.
-fn finish<M: DmaMemory>(to: &mut Writer<'_, M>, dialect: Dialect, signal: Breadcrumb) {
+#[inline]
+fn finish<D: Dwords>(to: &mut Writer<D>, dialect: Dialect, signal: Breadcrumb) {
     let Dialect { generation, class, .. } = dialect;
     let gen12 = generation == Generation::Gen12;
     if class == EngineClass::Render {
@@ -266,6 +270,8 @@ fn finish<M: DmaMemory>(to: &mut Writer<'_, M>, dialect: Dialect, signal: Breadc
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::address::DmaOffset;
+    use crate::platform::DmaMemory;
     use crate::testing::FakeHardware;
 
     const SIGNAL: Breadcrumb = Breadcrumb { slot: GgttOffset::new(0xffff_e040), value: 7 };
@@ -277,15 +283,10 @@ mod tests {
         batch: Option<u64>,
     ) -> (Vec<u32>, Layout) {
         let mut memory = FakeHardware::new(1);
-        let mut writer = Writer::new(&mut memory, DmaOffset(0));
+        let writer = Writer::new(memory.dwords(DmaOffset(0), 1024));
         let batch = batch.and_then(GpuVirtual::new).map_or(Payload::Nothing, Payload::Batch);
-        let layout = request(
-            &mut writer,
-            Dialect { generation, class, dc_flush: false },
-            waits.iter().copied(),
-            batch,
-            SIGNAL,
-        );
+        let dialect = Dialect { generation, class, dc_flush: false };
+        let layout = request(writer, dialect, waits.iter().copied(), batch, SIGNAL);
         let count = layout.spare_tail / 4;
         ((0..count).map(|at| memory.read_u32(DmaOffset(at as usize * 4))).collect(), layout)
     }
@@ -371,10 +372,10 @@ mod tests {
     #[test]
     fn an_early_kaby_lake_flushes_before_the_invalidation_of_its_render_engine_and_stalls_behind_it() {
         let mut memory = FakeHardware::new(1);
-        let mut writer = Writer::new(&mut memory, DmaOffset(0));
+        let writer = Writer::new(memory.dwords(DmaOffset(0), 1024));
         let dialect = Dialect { generation: Generation::Gen9, class: EngineClass::Render, dc_flush: true };
         let payload = Payload::Batch(GpuVirtual::from_low(0x2000));
-        let layout = request(&mut writer, dialect, core::iter::empty(), payload, SIGNAL);
+        let layout = request(writer, dialect, core::iter::empty(), payload, SIGNAL);
         let dwords: Vec<u32> = (0..24).map(|at| memory.read_u32(DmaOffset(at * 4))).collect();
         assert_eq!(dwords[..6], [0x7a00_0004, 0, 0, 0, 0, 0]);
         assert_eq!(dwords[6..8], [0x7a00_0004, 1 << 5], "the data cache");
@@ -401,10 +402,10 @@ mod tests {
     #[test]
     fn the_first_request_of_an_engine_loads_its_registers() {
         let mut memory = FakeHardware::new(1);
-        let mut writer = Writer::new(&mut memory, DmaOffset(0));
+        let writer = Writer::new(memory.dwords(DmaOffset(0), 1024));
         let dialect = Dialect { generation: Generation::Gen12, class: EngineClass::Copy, dc_flush: false };
         let payload = Payload::Registers(&[(0x22204, 0x7f7f_0606)]);
-        let layout = request(&mut writer, dialect, core::iter::empty(), payload, SIGNAL);
+        let layout = request(writer, dialect, core::iter::empty(), payload, SIGNAL);
         let dwords: Vec<u32> = (0..40).map(|at| memory.read_u32(DmaOffset(at * 4))).collect();
         assert!(dwords.windows(3).any(|w| *w == [0x1100_0001, 0x22204, 0x7f7f_0606]));
         assert!(layout.spare_tail <= MAX_DWORDS * 4);

@@ -53,9 +53,15 @@ impl Ring {
         Some(Room { start, fill_from: self.emit, fill })
     }
 
+    /// The place of a position, which may be the ring's end: that is its beginning, for a tail of the ring's size is not
+    /// allowed.
+    pub(crate) const fn position(&self, at: u32) -> u32 {
+        at & (self.size - 1)
+    }
+
     /// The request that was written ends before `end` (which may be the ring's size).
     pub(crate) const fn advance(&mut self, end: u32) {
-        self.emit = end & (self.size - 1);
+        self.emit = self.position(end);
     }
 
     /// Everything before `position` has been executed.

@@ -16,12 +16,36 @@
 //! engines that its bonds leave (i915: `virtual_bond_execute`, `__i915_request_await_execution`). A request joins
 //! those of its context that are ready only if the lane fits it; otherwise it waits until they are done.
 
-use super::context::Place;
-use super::submit::Status;
+use super::context::{Context, Place};
+use super::submit::{Request, Status};
 use super::{ContextId, EngineSelection, Fence, Gpu, RequestId};
 use crate::engine::image;
 use crate::error::Error;
 use crate::platform::Hardware;
+
+impl Context {
+    /// Whether its first request that is not ready may join those that are; narrows the lane to what executes them all.
+    #[inline]
+    pub(super) fn join(&mut self, request: &Request) -> bool {
+        let alone = self.first == self.first_unready;
+        // What changes the image runs alone, from when the context is off the hardware.
+        let reloads = request.reload && self.reload && !(alone && self.ports == 0);
+        if request.waits != 0 || reloads {
+            return false;
+        }
+        let allowed = request.engines & self.selection.mask();
+        if alone && self.place == Place::Idle {
+            self.lane = allowed;
+            return true;
+        }
+        let current = if self.place == Place::OnHardware { 1 << self.engine } else { self.lane };
+        if current & !allowed != 0 {
+            return false;
+        }
+        self.lane &= allowed;
+        true
+    }
+}
 
 impl<H: Hardware> Gpu<H> {
     /// Lets any of a selection's engines execute a context that has not been used yet.
@@ -158,32 +182,6 @@ impl<H: Hardware> Gpu<H> {
             self.bus.publish(state.at(0), 4096);
         }
         self.statistics.migrations += 1;
-    }
-
-    /// Whether the first request of a context that is not ready may join those that are; narrows the lane to what
-    /// executes them all.
-    pub(super) fn join(&mut self, id: ContextId) -> bool {
-        let Some(context) = self.contexts.get_mut(id) else { return false };
-        let Some(request) = context.first_unready.and_then(|request| self.requests.get(request)) else {
-            return false;
-        };
-        let alone = context.first == context.first_unready;
-        // What changes the image runs alone, from when the context is off the hardware.
-        let reloads = request.reload && context.reload && !(alone && context.ports == 0);
-        if request.waits != 0 || reloads {
-            return false;
-        }
-        let allowed = request.engines & context.selection.mask();
-        if alone && context.place == Place::Idle {
-            context.lane = allowed;
-            return true;
-        }
-        let current = if context.place == Place::OnHardware { 1 << context.engine } else { context.lane };
-        if current & !allowed != 0 {
-            return false;
-        }
-        context.lane &= allowed;
-        true
     }
 
     /// Which engine a request has been given to that is not complete, and its context.

@@ -90,16 +90,7 @@ impl<H: Hardware> Gpu<H> {
         let Some(context) = self.contexts.get(id) else { return false };
         let Some(timeline) = self.timelines.get(context.timeline) else { return false };
         let reached = self.timeline_in_memory(timeline);
-        let mut any = false;
-        while let Some(request) = self.contexts.get(id).and_then(|context| context.first) {
-            let done = self.requests.get(request).is_some_and(|request| request.seqno <= reached);
-            if !done {
-                break;
-            }
-            self.finish(request);
-            any = true;
-        }
-        any
+        context.first.is_some() && self.finish_until(id, reached)
     }
 
     /// A submission that a context was in has ended.

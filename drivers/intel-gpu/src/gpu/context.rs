@@ -10,6 +10,7 @@
 //! A context is freed when it is destroyed, has no request left, and is off the hardware, which saves
 //! into the image after the last breadcrumb.
 
+use super::submit::Request;
 use super::wait::Wait;
 use super::{EngineIndex, EngineSelection, Gpu, RequestId, TimelineId, VmId};
 use crate::address::{DmaPage, PAGE_SHIFT};
@@ -120,6 +121,26 @@ impl Context {
     /// Its own priority, or that of the most urgent one that waits for it.
     pub(super) const fn effective_priority(&self) -> i16 {
         self.urgency
+    }
+
+    /// It was destroyed, and takes no request.
+    pub(super) const fn is_closing(&self) -> bool {
+        self.closing
+    }
+
+    /// Moves the mark of what may run past all requests that wait for nothing and fit what is ready already.
+    #[inline]
+    pub(super) fn advance_mark(&mut self, requests: &Slab<Request>) {
+        while let Some(request) = self.first_unready.and_then(|id| requests.get(id)) {
+            if !self.join(request) {
+                break;
+            }
+            self.next_tail = request.tail;
+            self.spare_tail = request.spare_tail;
+            self.unsubmitted = true;
+            self.ready_seqno = request.seqno;
+            self.first_unready = request.next;
+        }
     }
 
     /// Whether some request may run now.

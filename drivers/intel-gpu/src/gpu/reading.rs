@@ -129,13 +129,15 @@ impl<H: Hardware> Gpu<H> {
         self.ggtt.map(&mut self.bus, range, pages);
         self.ggtt.flush(&mut self.bus);
         self.bus.hw.write_u64_run(memory.at(0), 0, 0, 512 << ORDER);
-        let mut writer = Writer::new(&mut self.bus.hw, memory.at(0));
-        for index in 0..window.dwords {
-            let from = GpuVirtual::from_low(window.from + 4 * u64::from(index));
-            writer.put_all(&copy_mem_mem::to_ggtt(range.at(COPIED + 4 * index), from));
+        {
+            let mut writer = Writer::new(self.bus.hw.dwords(memory.at(0), 1024 << ORDER));
+            for index in 0..window.dwords {
+                let from = GpuVirtual::from_low(window.from + 4 * u64::from(index));
+                writer.put_all(&copy_mem_mem::to_ggtt(range.at(COPIED + 4 * index), from));
+            }
+            writer.put_all(&store_data_imm::to_ggtt(range.at(MARK), MARK_VALUE));
+            writer.put_all(&[commands::BATCH_END, commands::NOOP]);
         }
-        writer.put_all(&store_data_imm::to_ggtt(range.at(MARK), MARK_VALUE));
-        writer.put_all(&[commands::BATCH_END, commands::NOOP]);
         self.bus.publish(memory.at(0), 4096 << ORDER);
         let name = self.engines[engine].id.name();
         self.error.reading = Some(Reading { request: id, engine: name, window, memory, range, wanted: true });
@@ -150,8 +152,8 @@ impl<H: Hardware> Gpu<H> {
         let Some(context) = self.contexts.get(request.context) else { return };
         let (at, bytes) =
             (context.ring.memory.at(request.start), (request.breadcrumb - request.start) as usize);
-        let mut writer = Writer::new(&mut self.bus.hw, at);
-        emit::execute(&mut writer, self.engines[engine].dialect, Payload::Program(program));
+        let writer = Writer::new(self.bus.hw.dwords(at, bytes / 4));
+        emit::execute(writer, self.engines[engine].dialect, Payload::Program(program));
         self.bus.publish(at, bytes);
     }
 

@@ -38,18 +38,8 @@ impl<H: Hardware> Gpu<H> {
         self.kicked |= 1 << engine;
     }
 
-    /// A context may have got something to run.
-    pub(super) fn activate(&mut self, id: ContextId) {
-        let Some(context) = self.contexts.get_mut(id) else { return };
-        let engine = context.engine;
-        if context.place == Place::Idle && context.is_runnable() {
-            self.enqueue(id, false);
-        } else {
-            self.kick(engine);
-        }
-    }
-
     /// Decides for every engine that was kicked. The last step of every operation.
+    #[inline]
     pub(super) fn run_scheduler(&mut self) {
         while self.kicked != 0 {
             let engine = self.kicked.trailing_zeros() as usize;

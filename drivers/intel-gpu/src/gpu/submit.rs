@@ -3,17 +3,18 @@
 //!
 //! No step loops over contexts or over requests of others; the cost does not depend on how many exist.
 
+use super::context::{Context, Place};
 use super::init::OWN;
 use super::wait::{Wait, Waiter};
 use super::{ContextId, Fence, Gpu, Health, TimelineId};
 use crate::address::GpuVirtual;
-use crate::device::EngineId;
-use crate::engine::emit::{self, Breadcrumb, Payload, Writer};
+use crate::engine::emit::{self, Breadcrumb, Dialect, Layout, Payload, Writer};
 use crate::engine::queue::MIN_PRIORITY;
-use crate::engine::ring::Room;
+use crate::engine::ring::{Ring, Room};
 use crate::error::Error;
 use crate::handle::Id;
 use crate::index::{self, Indexed};
+use crate::mmio::Bus;
 use crate::platform::Hardware;
 use crate::trace::Event;
 
@@ -163,6 +164,47 @@ pub(super) struct RequestList {
     last: Option<RequestId>,
 }
 
+/// What a request is to wait for before it runs.
+#[derive(Clone, Copy, Debug)]
+struct Awaited<'a> {
+    /// What the caller says has to be complete.
+    waits: &'a [Fence],
+    /// The request before it on its timeline, in another context.
+    previous: Option<Fence>,
+    /// What has to be given to an engine.
+    master: Option<Fence>,
+}
+
+impl Awaited<'_> {
+    const fn is_empty(&self) -> bool {
+        self.waits.is_empty() && self.previous.is_none() && self.master.is_none()
+    }
+}
+
+/// Writes a request into a ring.
+#[inline]
+fn write_request<H: Hardware>(
+    bus: &mut Bus<H>,
+    ring: &Ring,
+    dialect: Dialect,
+    polls: [Option<Breadcrumb>; MAX_POLLS],
+    payload: Payload,
+    signal: Breadcrumb,
+    room: Room,
+) -> Layout {
+    let memory = ring.memory;
+    if room.fill != 0 {
+        bus.hw.write_u64_run(memory.at(room.fill_from), 0, 0, (room.fill / 8) as usize);
+        bus.publish(memory.at(room.fill_from), room.fill as usize);
+    }
+    let most = MAX_BYTES + payload.loads_bytes();
+    let to = Writer::new(bus.hw.dwords(memory.at(room.start), most as usize / 4));
+    let layout = emit::request(to, dialect, polls.into_iter().flatten(), payload, signal);
+    bus.publish(memory.at(room.start), layout.spare_tail as usize);
+    debug_assert!(layout.spare_tail <= most);
+    layout
+}
+
 impl<H: Hardware> Gpu<H> {
     /// Submits a batch. Never waits: a request whose fences are not complete stays in the ring until they
     /// are, or polls for them on the GPU where what they stand for is on the hardware already. A refused submission has changed nothing.
@@ -220,211 +262,256 @@ impl<H: Hardware> Gpu<H> {
 
     fn submit_with(
         &mut self,
-        context: ContextId,
+        id: ContextId,
         payload: Payload,
         waits: &[Fence],
         master: Option<Fence>,
         cookie: u64,
     ) -> Result<Submitted, Error> {
         self.check_running()?;
-        let found = self.context(context)?;
-        if found.banned {
+        let found = self.contexts.get_mut(id).filter(|found| !found.is_closing());
+        let mut context = found.ok_or(Error::NotFound)?;
+        if context.banned {
             return Err(Error::Banned);
         }
-        let timeline_id = found.timeline;
-        let priority = found.effective_priority();
-        let internal = self.engines[found.engine].kernel == Some(context);
-        let room = found.ring.room(MAX_BYTES + payload.loads_bytes()).ok_or(Error::RingFull)?;
-        let timeline = self.timelines.get(timeline_id).ok_or(Error::NotFound)?;
-        let seqno = timeline.issued + 1;
+        let room = context.ring.room(MAX_BYTES + payload.loads_bytes()).ok_or(Error::RingFull)?;
+        let timeline_id = context.timeline;
+        let mut timeline = self.timelines.get_mut(timeline_id).ok_or(Error::NotFound)?;
+        let fence = Fence { timeline: timeline_id, seqno: timeline.issued + 1 };
         // Within one context the ring keeps the order; the timeline's last request in another one is
         // something to wait for.
-        let elsewhere = timeline.last_context.is_some_and(|last| last != context);
+        let elsewhere = timeline.last_context.is_some_and(|last| last != id);
         let previous = Fence { timeline: timeline_id, seqno: timeline.issued };
         let previous = (elsewhere && timeline.completed < timeline.issued).then_some(previous);
-        for fence in waits.iter().chain(&master) {
-            if self.timelines.get(fence.timeline).is_some_and(|timeline| fence.seqno > timeline.issued) {
-                return Err(Error::Invalid);
-            }
+        // Most requests wait for nothing; for them each thing is looked up once.
+        let awaited = Awaited { waits, previous, master };
+        let (mut polls, mut marks) = ([None; MAX_POLLS], [None; MAX_POLLS]);
+        if !awaited.is_empty() {
+            polls = self.check_waits(id, timeline_id, awaited)?;
+            marks = polls.map(|fence| fence.and_then(|fence| self.breadcrumb(fence)));
+            context = self.contexts.get_mut(id).ok_or(Error::NotFound)?;
+            timeline = self.timelines.get_mut(timeline_id).ok_or(Error::NotFound)?;
         }
-
-        let reload = found.reload;
-        let request = || Request {
-            context,
+        let engine = &self.engines[context.engine];
+        // CAST: the low half, by intent (see `timeline`).
+        #[expect(clippy::cast_possible_truncation)]
+        let signal = Breadcrumb { slot: timeline.slot, value: fence.seqno as u32 };
+        // Nothing comes of what is written there unless the tail is moved past it.
+        let layout =
+            write_request(&mut self.bus, &context.ring, engine.dialect, marks, payload, signal, room);
+        let internal = engine.kernel == Some(id);
+        let vacant = self.requests.vacant().ok_or(Error::NoMemory)?;
+        let same_bucket = self.points.enter(fence, vacant.id());
+        // All of it is said here, so that it is made where it stays.
+        let request = vacant.put(Request {
+            context: id,
             timeline: timeline_id,
-            seqno,
+            seqno: fence.seqno,
             cookie,
             start: room.start,
-            breadcrumb: 0,
-            tail: 0,
-            spare_tail: 0,
+            breadcrumb: room.start + layout.breadcrumb,
+            tail: context.ring.position(room.start + layout.tail),
+            spare_tail: context.ring.position(room.start + layout.spare_tail),
             waits_for: None,
             waits: 0,
             waiters: None,
             boost: MIN_PRIORITY,
             listed: false,
             next_listed: None,
-            same_bucket: None,
+            same_bucket,
             ordered: false,
-            polls: [None; MAX_POLLS],
+            polls,
             status: Status::Done,
             disturbed: false,
             banned: false,
             ran_ns: 0,
-            reload,
+            reload: context.reload,
             engines: u8::MAX,
             internal,
             next: None,
-        };
-        let must_wait = |fence: &&Fence| self.must_wait(**fence, timeline_id, context);
+        });
+        let mut ready = true;
+        if !awaited.is_empty() {
+            ready = self.add_waits(request, id, timeline_id, awaited);
+            context = self.contexts.get_mut(id).ok_or(Error::NotFound)?;
+            timeline = self.timelines.get_mut(timeline_id).ok_or(Error::NotFound)?;
+        }
+        timeline.issued = fence.seqno;
+        timeline.last_context = Some(id);
+        context.ring.advance(room.start + layout.spare_tail);
+        if let Some(vm) = self.vms.get_mut(context.vm) {
+            vm.in_flight[context.engine] += 1;
+        }
+        match context.last.and_then(|last| self.requests.get_mut(last)) {
+            Some(last) => last.next = Some(request),
+            None => context.first = Some(request),
+        }
+        context.last = Some(request);
+        if !internal {
+            self.statistics.submitted += 1;
+            let (engine, Fence { timeline, seqno }) = (self.engines[context.engine].id, fence);
+            self.bus.hw.note(Event::Submitted { engine, context: id, timeline, seqno });
+        }
+        if context.first_unready.is_none() {
+            context.first_unready = Some(request);
+            if ready {
+                context.advance_mark(&self.requests);
+                self.activate(id);
+            }
+        }
+        self.run_scheduler();
+        Ok(Submitted { request, fence })
+    }
+
+    /// Whether what a request is to wait for can be waited for, and which of it the GPU can poll for.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a fence that was never issued, [`Error::NoMemory`] if there is no room for the waits.
+    fn check_waits(
+        &self,
+        context: ContextId,
+        own: TimelineId,
+        awaited: Awaited<'_>,
+    ) -> Result<[Option<Fence>; MAX_POLLS], Error> {
+        let Awaited { waits, previous, master } = awaited;
+        for fence in waits.iter().chain(&master) {
+            if self.timelines.get(fence.timeline).is_some_and(|timeline| fence.seqno > timeline.issued) {
+                return Err(Error::Invalid);
+            }
+        }
+        let must_wait = |fence: &&Fence| self.must_wait(**fence, own, context);
         let needed = waits.iter().chain(&previous).filter(must_wait).count() + usize::from(master.is_some());
         // Every context may need one for itself (`park`).
         let kept = (self.config.contexts + OWN).saturating_sub(self.parked);
         if needed > self.waits.free().saturating_sub(kept) as usize {
             return Err(Error::NoMemory);
         }
-        let id = self.requests.insert_with(request).ok_or(Error::NoMemory)?;
+        let mut polled = waits.iter().filter(must_wait).filter(|fence| self.may_poll(**fence));
+        Ok([(); MAX_POLLS].map(|()| polled.next().copied()))
+    }
+
+    /// Lets a new request wait for what it is to wait for. Returns whether it can run nevertheless.
+    fn add_waits(
+        &mut self,
+        id: RequestId,
+        context: ContextId,
+        own: TimelineId,
+        awaited: Awaited<'_>,
+    ) -> bool {
+        let Awaited { waits, previous, master } = awaited;
+        let polls = self.requests.get(id).map_or([None; MAX_POLLS], |request| request.polls);
+        for fence in polls.into_iter().flatten() {
+            if let Some(timeline) = self.timelines.get_mut(fence.timeline) {
+                timeline.polled_by += 1;
+            }
+        }
         for fence in waits {
-            let must_wait = self.must_wait(*fence, timeline_id, context);
-            if must_wait && !(self.may_poll(*fence) && self.add_poll(id, *fence)) {
+            if self.must_wait(*fence, own, context) && !polls.contains(&Some(*fence)) {
                 self.add_wait(*fence, Waiter::Fence(id));
             }
         }
         if let Some(fence) = previous {
             self.add_wait(fence, Waiter::Order(id));
         }
-        self.write_request(id, payload, room);
-        self.points.insert(&mut self.requests, id);
         if let Some(master) = master
             && self.bond(id, master)
         {
             self.add_wait(master, Waiter::Start(id));
         }
-        if needed != 0 {
+        if let Some(priority) = self.contexts.get(context).map(Context::effective_priority) {
             self.boost_what_it_waits_for(id, priority);
         }
-        self.link_request(id);
-        self.statistics.submitted += u64::from(!internal);
-        if !internal {
-            let engine = self.engine_of(context);
-            self.bus.hw.note(Event::Submitted { engine, context, timeline: timeline_id, seqno });
-        }
-        self.run_scheduler();
-        Ok(Submitted { request: id, fence: Fence { timeline: timeline_id, seqno } })
+        self.requests.get(id).is_some_and(|request| request.waits == 0)
     }
 
-    /// Where a context runs; the first engine for one that is gone.
-    fn engine_of(&self, context: ContextId) -> EngineId {
-        let engine = self.contexts.get(context).map_or(0, |context| context.engine);
-        self.engines[engine].id
-    }
-
-    /// Writes a request into its ring.
-    fn write_request(&mut self, id: RequestId, payload: Payload, room: Room) {
-        let polls = self.requests.get(id).map_or([None; MAX_POLLS], |request| request.polls);
-        let polls = polls.map(|fence| fence.and_then(|fence| self.breadcrumb(fence)));
-        let Some(request) = self.requests.get_mut(id) else { return };
-        let Some(context) = self.contexts.get_mut(request.context) else { return };
-        let Some(timeline) = self.timelines.get_mut(request.timeline) else { return };
-        let ring = &mut context.ring;
-        let memory = ring.memory;
-        if room.fill != 0 {
-            self.bus.hw.write_u64_run(memory.at(room.fill_from), 0, 0, (room.fill / 8) as usize);
-            self.bus.publish(memory.at(room.fill_from), room.fill as usize);
-        }
-        // CAST: the low half, by intent (see `timeline`).
-        #[expect(clippy::cast_possible_truncation)]
-        let signal = Breadcrumb { slot: timeline.slot, value: request.seqno as u32 };
-        let dialect = self.engines[context.engine].dialect;
-        let mut writer = Writer::new(&mut self.bus.hw, memory.at(room.start));
-        let layout = emit::request(&mut writer, dialect, polls.into_iter().flatten(), payload, signal);
-        self.bus.publish(memory.at(room.start), layout.spare_tail as usize);
-        debug_assert!(layout.spare_tail <= MAX_BYTES + payload.loads_bytes());
-
-        let wrap = ring.size() - 1;
-        request.breadcrumb = room.start + layout.breadcrumb;
-        // The end of the ring is its beginning: a tail of the ring's size is not allowed.
-        request.tail = (room.start + layout.tail) & wrap;
-        request.spare_tail = (room.start + layout.spare_tail) & wrap;
-        ring.advance(room.start + layout.spare_tail);
-        timeline.issued = request.seqno;
-        timeline.last_context = Some(request.context);
-    }
-
-    /// Appends a request to its context, and makes it ready if it is.
-    fn link_request(&mut self, id: RequestId) {
-        let Some(request) = self.requests.get(id) else { return };
-        let (context_id, waits) = (request.context, request.waits);
-        let Some(context) = self.contexts.get_mut(context_id) else { return };
-        if let Some(vm) = self.vms.get_mut(context.vm) {
-            vm.in_flight[context.engine] += 1;
-        }
-        match context.last.and_then(|last| self.requests.get_mut(last)) {
-            Some(last) => last.next = Some(id),
-            None => context.first = Some(id),
-        }
-        context.last = Some(id);
-        if context.first_unready.is_none() {
-            context.first_unready = Some(id);
-            if waits == 0 {
-                self.advance_ready(context_id);
-            }
+    /// Moves the mark of what may run past all requests that wait for nothing and fit what is ready already, and queues the
+    /// context if it has got something to run.
+    pub(super) fn advance_ready(&mut self, id: ContextId) {
+        if let Some(context) = self.contexts.get_mut(id) {
+            context.advance_mark(&self.requests);
+            self.activate(id);
         }
     }
 
-    /// Moves the mark of what may run past all requests that wait for nothing and fit what is ready already.
-    pub(super) fn advance_ready(&mut self, context_id: ContextId) {
-        self.advance_mark(context_id);
-        self.activate(context_id);
+    /// A context may have got something to run.
+    #[inline]
+    pub(super) fn activate(&mut self, id: ContextId) {
+        let Some(context) = self.contexts.get(id) else { return };
+        let engine = context.engine;
+        if context.place == Place::Idle && context.is_runnable() {
+            self.enqueue(id, false);
+        } else if self.engines[engine].ports.pending.is_none() {
+            // Else its acknowledgement does so.
+            self.kick(engine);
+        }
     }
 
     /// [`Self::advance_ready`] without queueing the context.
-    pub(super) fn advance_mark(&mut self, context_id: ContextId) {
-        while self.join(context_id) {
-            let Some(context) = self.contexts.get_mut(context_id) else { break };
-            let Some(request) = context.first_unready.and_then(|id| self.requests.get(id)) else { break };
-            context.next_tail = request.tail;
-            context.spare_tail = request.spare_tail;
-            context.unsubmitted = true;
-            context.ready_seqno = request.seqno;
-            context.first_unready = request.next;
+    pub(super) fn advance_mark(&mut self, id: ContextId) {
+        if let Some(context) = self.contexts.get_mut(id) {
+            context.advance_mark(&self.requests);
         }
     }
 
-    /// Notes that a request is over. It is the first of its context.
+    /// Notes that the first request of a context is over.
     pub(super) fn finish(&mut self, id: RequestId) {
-        let Some(request) = self.requests.get_mut(id) else { return };
-        let (seqno, timeline_id, internal) = (request.seqno, request.timeline, request.internal);
-        let (context, status) = (request.context, request.status);
-        let (waits_for, waiters, boost) = (request.waits_for, request.waiters, request.boost);
-        let next = request.next.take();
-        let polls = core::mem::take(&mut request.polls);
-        if let Some(context) = self.contexts.get_mut(request.context) {
-            debug_assert_eq!(context.first, Some(id));
-            context.first = next;
-            if next.is_none() {
-                context.last = None;
-            }
-            if context.first_unready == Some(id) {
-                context.first_unready = next;
-            }
-            context.ring.retire(request.spare_tail);
-            if let Some(vm) = self.vms.get_mut(context.vm) {
-                vm.in_flight[context.engine] -= 1;
-                vm.last_use[context.engine] = self.engines[context.engine].tlb_generation;
-            }
+        if let Some(request) = self.requests.get(id) {
+            self.finish_until(request.context, request.seqno);
         }
-        self.points.remove(&mut self.requests, id);
-        if let Some(timeline) = self.timelines.get_mut(timeline_id) {
-            timeline.completed = timeline.completed.max(seqno);
+    }
+
+    /// Notes that the requests of a context up to a number on its timeline are over. Returns whether there were any.
+    pub(super) fn finish_until(&mut self, context_id: ContextId, reached: u64) -> bool {
+        let Some(context) = self.contexts.get_mut(context_id) else { return false };
+        let first = context.first;
+        let (mut next, mut last, mut count) = (first, None, 0);
+        while let Some(id) = next
+            && let Some(request) = self.requests.get(id)
+            && request.seqno <= reached
+        {
+            if context.first_unready == next {
+                context.first_unready = request.next;
+            }
+            (next, last, count) = (request.next, Some(request), count + 1);
         }
-        if waits_for.is_some() {
+        let Some(last) = last else { return false };
+        let (engine, timeline) = (context.engine, last.timeline);
+        context.ring.retire(last.spare_tail);
+        context.first = next;
+        if next.is_none() {
+            context.last = None;
+        }
+        if let Some(vm) = self.vms.get_mut(context.vm) {
+            vm.in_flight[engine] -= count;
+            vm.last_use[engine] = self.engines[engine].tlb_generation;
+        }
+        if let Some(timeline) = self.timelines.get_mut(timeline) {
+            timeline.completed = timeline.completed.max(last.seqno);
+        }
+        let mut at = first;
+        while let Some(id) = at.filter(|_| at != next) {
+            at = self.conclude(id, engine);
+        }
+        self.timeline_free_if_done(timeline);
+        true
+    }
+
+    /// Lets go who waits for a request that has finished, and tells of it. Returns the next one of its context.
+    fn conclude(&mut self, id: RequestId, engine: usize) -> Option<RequestId> {
+        let request = self.requests.get_mut(id)?;
+        let (fence, context, status) = (request.key(), request.context, request.status);
+        let (waits, waited_for) = (request.waits_for.is_some(), request.waiters.is_some());
+        let (boosted, internal) = (request.boost != MIN_PRIORITY, request.internal);
+        let (next, bucket) = (request.next.take(), request.same_bucket.take());
+        let polls = request.polls;
+        self.points.leave(&mut self.requests, id, fence, bucket);
+        if waits {
             self.drop_waits(id, true); // it was given up
         }
-        if waiters.is_some() {
+        if waited_for {
             self.wake_waiters(id);
         }
-        if boost != MIN_PRIORITY {
+        if boosted {
             self.refresh_priority(context);
         }
         if internal {
@@ -436,13 +523,21 @@ impl<H: Hardware> Gpu<H> {
             }
             self.completed.last = Some(id);
             self.statistics.finished += 1;
-            let (engine, timeline) = (self.engine_of(context), timeline_id);
+            let (engine, Fence { timeline, seqno }) = (self.engines[engine].id, fence);
             self.bus.hw.note(Event::Finished { engine, context, timeline, seqno, status });
         }
         if status == Status::Hang {
             self.end_reading(id);
         }
-        self.timeline_free_if_done(timeline_id);
+        // The first ones first.
+        if polls[0].is_some() {
+            self.end_polls(polls);
+        }
+        next
+    }
+
+    /// A request that polled for these does not any more.
+    fn end_polls(&mut self, polls: [Option<Fence>; MAX_POLLS]) {
         for fence in polls.into_iter().flatten() {
             if let Some(timeline) = self.timelines.get_mut(fence.timeline) {
                 timeline.polled_by -= 1;
@@ -451,24 +546,34 @@ impl<H: Hardware> Gpu<H> {
         }
     }
 
+    /// Whether [`Self::take_completion`] has one to give.
+    #[must_use]
+    pub const fn has_completion(&self) -> bool {
+        self.completed.first.is_some()
+    }
+
     /// The next request that has finished, in the order in which they were noticed.
+    #[inline]
     pub fn take_completion(&mut self) -> Option<Completion> {
         let id = self.completed.first?;
-        let request = self.requests.remove(id)?;
-        self.completed.first = request.next;
-        if request.next.is_none() {
+        let taken = self.requests.remove_with(id, |request| {
+            let completion = Completion {
+                request: id,
+                cookie: request.cookie,
+                context: request.context,
+                fence: request.key(),
+                status: request.status,
+                disturbed: request.disturbed,
+                banned: request.banned,
+            };
+            (completion, request.next)
+        });
+        let (completion, next) = taken?;
+        self.completed.first = next;
+        if next.is_none() {
             self.completed.last = None;
         }
-        let fence = Fence { timeline: request.timeline, seqno: request.seqno };
-        Some(Completion {
-            request: id,
-            cookie: request.cookie,
-            context: request.context,
-            fence,
-            status: request.status,
-            disturbed: request.disturbed,
-            banned: request.banned,
-        })
+        Some(completion)
     }
 
     /// Makes every unfinished request of a context do nothing but signal, in its timeline's order, and

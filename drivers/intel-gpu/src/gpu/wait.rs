@@ -88,17 +88,6 @@ impl<H: Hardware> Gpu<H> {
         self.timelines.get(fence.timeline).map(|timeline| Breadcrumb { slot: timeline.slot, value })
     }
 
-    /// Makes request `id` poll for a fence on the GPU, if it does not poll for too many already.
-    pub(super) fn add_poll(&mut self, id: RequestId, fence: Fence) -> bool {
-        let Some(request) = self.requests.get_mut(id) else { return false };
-        let Some(place) = request.polls.iter_mut().find(|place| place.is_none()) else { return false };
-        *place = Some(fence);
-        if let Some(timeline) = self.timelines.get_mut(fence.timeline) {
-            timeline.polled_by += 1;
-        }
-        true
-    }
-
     /// Notes that somebody waits for a fence that is not complete.
     pub(super) fn add_wait(&mut self, fence: Fence, who: Waiter) -> Option<Id<Wait>> {
         let on = self.request_of(fence)?;

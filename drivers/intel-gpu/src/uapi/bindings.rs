@@ -109,6 +109,23 @@ impl<H: Hardware> Driver<H> {
         self.fill_range(vm, object, range)
     }
 
+    /// What is bound of an object in an address space; most objects are bound in one only.
+    #[inline]
+    pub(crate) fn bound_in(
+        &self,
+        space: Id<AddressSpace>,
+        id: Id<Object>,
+        object: &Object,
+    ) -> Option<(Id<Binding>, &Binding)> {
+        let first = object.bindings?;
+        let found = self.bindings.get(first)?;
+        if found.space == space {
+            return Some((first, found));
+        }
+        let other = self.bound.find(&self.bindings, (space, id))?;
+        self.bindings.get(other).map(|found| (other, found))
+    }
+
     /// Where an object is bound in an address space.
     pub(crate) fn binding_of(
         &self,

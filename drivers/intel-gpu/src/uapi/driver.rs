@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! The driver as clients see it: one dispatcher over the operations of `gpu-protocol`.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use gpu_protocol::{
@@ -83,8 +84,8 @@ pub struct Driver<H: Hardware> {
     pub(crate) lent: LentPages,
     /// Whose request the error state is of.
     pub(crate) hung: Option<ClientId>,
-    /// Where the list of the submission that is being served is kept.
-    pub(crate) listed: Objects,
+    /// Where the list of the submission that is being served is kept; none while one is served.
+    pub(crate) listed: Option<Box<Objects>>,
     /// Which pages are lent of what is mapped from the start.
     pub(crate) regions: Regions,
     /// How long an invalidation waits.
@@ -198,7 +199,7 @@ impl<H: Hardware> Driver<H> {
             ranges: IntervalPool::with_capacity(totals.objects),
             lent: LentPages::with_capacity(config.lent_pages),
             hung: None,
-            listed: Objects::with_room(),
+            listed: Some(Box::new(Objects::with_room())),
             dying: Vec::with_capacity(totals.spaces as usize),
             unconfirmed: Vec::with_capacity(totals.objects as usize),
         };

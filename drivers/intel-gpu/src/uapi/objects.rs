@@ -102,7 +102,7 @@ impl<H: Hardware> Driver<H> {
         if !state.objects.has_room() || state.live_objects >= state.limits.objects {
             return Err(Errno::NoMem);
         }
-        let id = self.objects.insert_with(new).ok_or(Errno::NoMem)?;
+        let id = self.objects.vacant().ok_or(Errno::NoMem)?.put(new());
         if range.is_some() && self.register(id).is_err() {
             self.objects.discard(id);
             return Err(Errno::NoMem);

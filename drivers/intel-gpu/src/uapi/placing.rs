@@ -33,6 +33,20 @@ pub(crate) enum Place {
     },
 }
 
+impl Place {
+    const fn is_fixed(self) -> bool {
+        matches!(self, Self::Fixed(_))
+    }
+
+    /// Whether an object that is bound in `range` is where it is wanted, as far as it is up to that object.
+    fn is_met_at(self, range: VaRange) -> bool {
+        match self {
+            Self::Fixed(wanted) => wanted == range,
+            Self::Hint { limit, .. } => range.end() <= limit,
+        }
+    }
+}
+
 /// What is done about one object.
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -53,20 +67,56 @@ pub(crate) struct Listed {
     pub(crate) size: u64,
     /// The batch writes it.
     pub(crate) written: bool,
+    /// It stays where it is bound, and is fixed there from now on, or is not any more.
+    refixed: bool,
     step: Step,
     /// Where it is bound, once it is placed.
     pub(crate) bound: Option<(Id<Binding>, VaRange)>,
 }
 
 /// A submission's objects and where each of them is wanted.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Objects {
     entries: Vec<Listed>,
+    /// What is true of any of them.
+    any: Traits,
     /// Objects outside the list that made room: the first of a chain.
     displaced: Option<Id<Binding>>,
 }
 
+bitflags::bitflags! {
+    /// What decides which steps the objects of a list need: those that any of them needs.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    struct Traits: u8 {
+        /// Its pages are not here.
+        const PAGELESS = 1 << 0;
+        /// It is not bound where it is wanted.
+        const UNPLACED = 1 << 1;
+        const FIXED = 1 << 2;
+        const HINTED = 1 << 3;
+        /// It stays where it is bound, and is fixed there from now on, or is not any more.
+        const REFIXED = 1 << 4;
+        const WRITTEN = 1 << 5;
+    }
+}
+
 impl Listed {
+    /// An object of `size` bytes, and where it is bound in the address space.
+    #[inline]
+    pub(crate) fn new(
+        id: Id<Object>,
+        place: Place,
+        size: u64,
+        written: bool,
+        bound: Option<(Id<Binding>, &Binding)>,
+    ) -> Self {
+        let stays = bound.filter(|(_, found)| found.leaving.is_none() && place.is_met_at(found.range));
+        let refixed = stays.is_some_and(|(_, found)| found.fixed != place.is_fixed());
+        let bound = stays.map(|(binding, found)| (binding, found.range));
+        let step = bound.map_or(Step::Bind, |(binding, range)| Step::Stay(binding, range));
+        Self { id, place, size, written, refixed, step, bound }
+    }
+
     /// The address that the client wrote, unless it is where the object has to be.
     pub(crate) const fn hint(&self) -> Option<u64> {
         match self.place {
@@ -79,41 +129,69 @@ impl Listed {
 impl Objects {
     /// A list with room for the longest one that a submission can have.
     pub(crate) fn with_room() -> Self {
-        Self { entries: Vec::with_capacity(MAX_OBJECTS), displaced: None }
+        Self { entries: Vec::with_capacity(MAX_OBJECTS), any: Traits::empty(), displaced: None }
     }
 
     /// Bytes that such a list takes.
     pub(crate) const fn bytes() -> usize {
-        MAX_OBJECTS * size_of::<Listed>()
+        size_of::<Self>() + MAX_OBJECTS * size_of::<Listed>()
     }
 
     /// Makes the list empty.
+    #[inline]
     pub(crate) fn clear(&mut self) {
         self.entries.clear();
+        self.any = Traits::empty();
         self.displaced = None;
     }
 
-    /// Appends an object of `size` bytes.
+    /// Appends an object, of which the pages are here or not.
     ///
     /// # Errors
     /// `EINVAL` for one that is in the list or is fixed where another one is, or when the list is full.
-    pub(crate) fn push(
-        &mut self,
-        id: Id<Object>,
-        place: Place,
-        size: u64,
-        written: bool,
-    ) -> Result<(), Errno> {
-        let clash = |other: &Listed| match (other.place, place) {
-            _ if other.id == id => true,
+    #[inline]
+    pub(crate) fn push(&mut self, listed: Listed, present: bool) -> Result<(), Errno> {
+        let clash = |other: &Listed| match (other.place, listed.place) {
+            _ if other.id == listed.id => true,
             (Place::Fixed(there), Place::Fixed(here)) => there.overlaps(here),
             _ => false,
         };
-        if self.entries.len() == MAX_OBJECTS || self.entries.iter().any(clash) {
+        if self.entries.len() == self.entries.capacity() || self.entries.iter().any(clash) {
             return Err(Errno::Inval);
         }
-        self.entries.push(Listed { id, place, size, written, step: Step::Bind, bound: None });
+        let mut traits = if listed.place.is_fixed() { Traits::FIXED } else { Traits::HINTED };
+        traits.set(Traits::PAGELESS, !present);
+        traits.set(Traits::UNPLACED, listed.bound.is_none());
+        traits.set(Traits::REFIXED, listed.refixed);
+        traits.set(Traits::WRITTEN, listed.written);
+        self.any.insert(traits);
+        self.entries.push(listed);
         Ok(())
+    }
+
+    /// Whether pages of an object are missing.
+    pub(crate) const fn lack_pages(&self) -> bool {
+        self.any.contains(Traits::PAGELESS)
+    }
+
+    /// Where the objects are bound may have changed since they were listed.
+    pub(crate) const fn look_again(&mut self) {
+        self.any = self.any.union(Traits::UNPLACED);
+    }
+
+    /// Whether the batch writes any.
+    pub(crate) const fn are_written(&self) -> bool {
+        self.any.contains(Traits::WRITTEN)
+    }
+
+    /// Whether the client left the place of any to the driver.
+    pub(crate) const fn are_hinted(&self) -> bool {
+        self.any.contains(Traits::HINTED)
+    }
+
+    /// Whether all are bound where they are wanted, and none can be in the way of another.
+    const fn are_placed(&self) -> bool {
+        !self.any.contains(Traits::UNPLACED) && !self.any.contains(Traits::FIXED.union(Traits::HINTED))
     }
 
     pub(crate) fn get(&self, index: usize) -> Option<&Listed> {
@@ -145,19 +223,23 @@ impl<H: Hardware> Driver<H> {
     /// For a fixed object: `EINVAL` where another fixed one is bound (`EAGAIN` if that one only waits for the
     /// GPU). `EBUSY` for an object that would have
     /// to move and is in use. `ENOSPC` where no room is left, `ENOMEM`. Everything is then as it was.
+    #[inline]
     pub(crate) fn place_objects(
         &mut self,
         space: Id<AddressSpace>,
         objects: &mut Objects,
     ) -> Result<(), Errno> {
+        if objects.are_placed() { Ok(()) } else { self.move_objects(space, objects) }
+    }
+
+    fn move_objects(&mut self, space: Id<AddressSpace>, objects: &mut Objects) -> Result<(), Errno> {
         let vm = self.spaces.get(space).ok_or(Errno::NoEnt)?.vm;
         for index in 0..objects.len() {
             let step = self.plan(space, vm, objects, index)?;
             if let Some(listed) = objects.entries.get_mut(index) {
                 listed.step = step;
-                if let Step::Stay(binding, range) = step {
-                    listed.bound = Some((binding, range));
-                }
+                listed.bound =
+                    if let Step::Stay(binding, range) = step { Some((binding, range)) } else { None };
             }
         }
         self.carry_out(space, vm, objects).inspect_err(|_| self.undo_placing(space, objects))
@@ -174,10 +256,7 @@ impl<H: Hardware> Driver<H> {
         let Listed { id, place, .. } = *objects.get(index).ok_or(Errno::Inval)?;
         let mut step = Step::Bind;
         if let Some((binding, from)) = self.binding_of(space, id) {
-            let keeps = match place {
-                Place::Fixed(range) => from == range,
-                Place::Hint { limit, .. } => from.end() <= limit && !objects.fixes(from),
-            };
+            let keeps = place.is_met_at(from) && (place.is_fixed() || !objects.fixes(from));
             let found = self.bindings.get(binding).ok_or(Errno::NoEnt)?;
             if keeps && found.leaving.is_none() {
                 return Ok(Step::Stay(binding, from));
@@ -216,7 +295,7 @@ impl<H: Hardware> Driver<H> {
     }
 
     fn carry_out(&mut self, space: Id<AddressSpace>, vm: VmId, objects: &mut Objects) -> Result<(), Errno> {
-        let Objects { entries, displaced } = objects;
+        let Objects { entries, displaced, .. } = objects;
         if entries.iter().all(|listed| matches!(listed.step, Step::Stay(..))) {
             return Ok(());
         }
@@ -252,7 +331,14 @@ impl<H: Hardware> Driver<H> {
 
     /// The submission is under way: what made room is bound elsewhere when it is wanted, and who was
     /// fixed now counts as fixed.
+    #[inline]
     pub(crate) fn keep_placing(&mut self, objects: &Objects) {
+        if objects.any.contains(Traits::REFIXED) || !objects.are_placed() {
+            self.keep_moves(objects);
+        }
+    }
+
+    fn keep_moves(&mut self, objects: &Objects) {
         let mut displaced = objects.displaced;
         while let Some(id) = displaced {
             displaced = self.bindings.get(id).and_then(|binding| binding.next_displaced);
@@ -260,7 +346,7 @@ impl<H: Hardware> Driver<H> {
         }
         for listed in objects.iter() {
             if let Some(binding) = listed.bound.and_then(|(id, _)| self.bindings.get_mut(id)) {
-                binding.fixed = matches!(listed.place, Place::Fixed(_));
+                binding.fixed = listed.place.is_fixed();
             }
         }
     }

@@ -111,10 +111,11 @@ impl<H: Hardware> Driver<H> {
     }
 
     /// Takes one request out of a client's ring and submits it.
+    #[inline]
     fn serve_one<D: Domain>(&mut self, domain: &mut D, client: ClientId) -> Result<Taken, Corrupt> {
         let Some(words) = domain.rings(client) else { return Ok(Taken::Idle) };
         let Some(rings) = &mut self.clients[client].rings else { return Ok(Taken::Idle) };
-        if rings.requests.available(words)? == 0 {
+        if !rings.requests.is_ready(words)? {
             // The client gets its slots back in one go, and before the driver goes to sleep.
             let room = rings.requests.release(words);
             let taken = if rings.requests.arm(words, 1)? { Taken::Idle } else { Taken::One };
@@ -122,7 +123,8 @@ impl<H: Hardware> Driver<H> {
             self.untold |= room;
             return Ok(taken);
         }
-        if rings.answers.room(words)? <= rings.owed && rings.answers.arm(words, rings.owed + 1)? {
+        let room = rings.owed + 1;
+        if !rings.answers.has_room(words, room)? && rings.answers.arm(words, room)? {
             return Ok(Taken::Blocked);
         }
         let Some(entry) = rings.requests.pop(words)? else { return Ok(Taken::Idle) };
@@ -134,6 +136,7 @@ impl<H: Hardware> Driver<H> {
         Ok(Taken::One)
     }
 
+    #[inline]
     fn serve_request<D: Domain>(
         &mut self,
         domain: &mut D,
@@ -157,6 +160,7 @@ impl<H: Hardware> Driver<H> {
     }
 
     /// A request is done: answers it, if it came by a ring. Returns whether it did.
+    #[inline]
     pub(crate) fn answer_job<D: Domain>(&mut self, domain: &D, job: &Job, status: Status) -> bool {
         let Some(ticket) = job.ticket else { return false };
         let result = match status {
@@ -169,6 +173,7 @@ impl<H: Hardware> Driver<H> {
     }
 
     /// Appends an answer. The client sees it when [`Self::publish_answers`] shows it.
+    #[inline]
     fn post<D: Domain>(
         &mut self,
         domain: &D,

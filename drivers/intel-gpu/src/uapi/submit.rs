@@ -9,7 +9,7 @@ use super::domain::{ClientId, Domain};
 use super::driver::Driver;
 use super::job::{Job, Use};
 use super::leaving::scatter;
-use super::placing::{Objects, Place};
+use super::placing::{Listed, Objects, Place};
 use super::rings::Ticket;
 use super::space::AddressSpace;
 use crate::address::{GpuVirtual, VaRange};
@@ -18,9 +18,6 @@ use crate::handle::Id;
 use crate::platform::Hardware;
 use crate::trace::Event;
 
-/// Objects of a list that is short.
-const SHORT_LIST: usize = 4;
-
 /// Of so many submissions, scattered among all so that no pattern of clients escapes, one is looked at for a page that its
 /// owner revoked: a look is a call of the kernel. What the GPU does meanwhile ends in the IOMMU.
 const LOOKED_AT: u64 = 8;
@@ -28,15 +25,17 @@ const LOOKED_AT: u64 = 8;
 /// Most fences that one submission can wait for.
 const MAX_FENCES: usize = 16;
 
-/// A submission that was read and checked.
-struct Checked<'a> {
+/// Where a submission is to run.
+#[derive(Clone, Copy, Debug)]
+struct Target {
     client: ClientId,
     context: Id<Context>,
     space: Id<AddressSpace>,
     slot: usize,
-    /// Which object is the batch, and where it begins in it.
-    batch: (usize, u64),
-    waits: &'a Fences,
+    /// What the context has on that slot, if it was used before.
+    state: Option<EngineContext>,
+    /// Which object is the batch.
+    batch: usize,
     /// For the answer, if it came by a ring.
     ticket: Option<Ticket>,
 }
@@ -99,44 +98,57 @@ impl<H: Hardware> Driver<H> {
         let context = self.context_of(client, submit.context)?;
         let found = self.contexts.get(context).ok_or(Errno::NoEnt)?;
         let (space, banned) = (found.value.space.ok_or(Errno::NoEnt)?, found.banned);
-        let slot = self.slot_of(&found.value.map, submit.engine)?;
+        let (slot, state) = self.slot_of(&found.value.map, submit.engine)?;
         if banned || self.gpu.is_wedged() {
             return Err(Errno::Io);
         }
-        let batch_index = if flags.contains(SubmitFlags::BATCH_FIRST) { 0 } else { count - 1 };
+        let batch = if flags.contains(SubmitFlags::BATCH_FIRST) { 0 } else { count - 1 };
+        let target = Target { client, context, space, slot, state, batch, ticket };
         // One list serves all submissions, one after the other.
-        let mut objects = core::mem::take(&mut self.listed);
+        let mut objects = self.listed.take().ok_or(Errno::NoMem)?;
+        let result = self.submit_to(domain, &target, submit, count, &mut objects);
         objects.clear();
-        let read = if count <= SHORT_LIST {
-            self.read_objects::<SHORT_LIST, D>(domain, client, submit, (count, batch_index), &mut objects)
-        } else {
-            self.read_objects::<MAX_OBJECTS, D>(domain, client, submit, (count, batch_index), &mut objects)
-        };
-        let result = read.and_then(|()| {
-            let batch = (batch_index, batch_start(submit, &objects, batch_index)?);
-            let mut fences;
-            let waits = if submit.fence_count == 0 {
-                &Fences::NONE
-            } else {
-                fences = Fences::NONE;
-                self.read_fences(domain, client, submit, &mut fences)?;
-                &fences
-            };
-            self.look_at_one(domain, &objects);
-            self.need_all_pages(client, &objects)?;
-            let checked = Checked { client, context, space, slot, batch, waits, ticket };
-            let started = self.start(domain, &checked, &mut objects)?;
-            Self::tell_places(domain, &checked, submit, &objects);
-            Ok(started)
-        });
-        self.listed = objects;
+        self.listed = Some(objects);
         let started = result?;
-        self.drain_events(domain);
+        if self.gpu.has_completion() {
+            self.drain_events(domain);
+        }
+        Ok(started)
+    }
+
+    fn submit_to<D: Domain>(
+        &mut self,
+        domain: &mut D,
+        target: &Target,
+        submit: &Submit,
+        count: usize,
+        objects: &mut Objects,
+    ) -> Result<(usize, u64), Errno> {
+        let client = target.client;
+        self.list_objects(domain, target, submit.objects, count, objects)?;
+        let start = batch_start(submit, objects, target.batch)?;
+        let mut fences;
+        let waits = if submit.fence_count == 0 {
+            &Fences::NONE
+        } else {
+            fences = Fences::NONE;
+            self.read_fences(domain, client, submit, &mut fences)?;
+            &fences
+        };
+        let revoked = self.revoked;
+        self.look_at_one(domain, objects);
+        if objects.lack_pages() || self.revoked != revoked {
+            self.need_all_pages(client, objects)?;
+            objects.look_again();
+        }
+        let started = self.start(domain, target, start, waits, objects)?;
+        Self::tell_places(domain, client, submit, objects);
         Ok(started)
     }
 
     /// Looks at one of the objects, another one each time, of one submission in [`LOOKED_AT`]: see
     /// [`Driver::look_for_revoked`].
+    #[inline]
     fn look_at_one<D: Domain>(&mut self, domain: &mut D, objects: &Objects) {
         self.looked = self.looked.wrapping_add(1);
         let scattered = scatter(self.looked);
@@ -166,7 +178,10 @@ impl<H: Hardware> Driver<H> {
 
     /// Writes into the client's list where each object went, if it is not where the client said (i915
     /// does so in the array of `drm_i915_gem_exec_object2`).
-    fn tell_places<D: Domain>(domain: &mut D, checked: &Checked<'_>, submit: &Submit, objects: &Objects) {
+    fn tell_places<D: Domain>(domain: &mut D, client: ClientId, submit: &Submit, objects: &Objects) {
+        if !objects.are_hinted() {
+            return;
+        }
         for (index, listed) in (0_u64..).zip(objects.iter()) {
             let Some(hint) = listed.hint() else { continue };
             if let Some((_, range)) = listed.bound
@@ -176,145 +191,160 @@ impl<H: Hardware> Driver<H> {
                 let at = submit.objects + index * size_of::<SubmitObject>() as u64;
                 let at = at + core::mem::offset_of!(SubmitObject, address) as u64;
                 // The list was read there a moment ago.
-                let _ = domain.write_area(checked.client, at, &address.to_le_bytes());
+                let _ = domain.write_area(client, at, &address.to_le_bytes());
             }
         }
     }
 
-    /// Places the objects, makes the logical state where it is not there yet, and hands the batch to the
-    /// hardware half. Returns the timeline's index and the point.
+    /// Places the objects, makes the logical state where it is not there yet, and hands the batch, which begins at
+    /// `start` in its object, to the hardware half. Returns the timeline's index and the point.
+    #[inline]
     fn start<D: Domain>(
         &mut self,
         domain: &mut D,
-        checked: &Checked<'_>,
+        target: &Target,
+        start: u64,
+        waits: &Fences,
         objects: &mut Objects,
     ) -> Result<(usize, u64), Errno> {
-        let state = &self.clients[checked.client];
+        let state = &self.clients[target.client];
         let free_uses = state.share.uses.saturating_sub(state.used.uses);
         if state.used.jobs >= state.share.jobs || (free_uses as usize) < objects.len() {
             return Err(Errno::Again);
         }
-        let (engine, made) = self.engine_context(checked.context, checked.slot)?;
-        let started = self.place_objects(checked.space, objects).and_then(|()| {
-            let started = self.submit_job(domain, checked, objects, engine);
+        let engine = match target.state {
+            Some(state) => state,
+            None => self.engine_context_new(target.context, target.slot)?,
+        };
+        let started = self.place_objects(target.space, objects).and_then(|()| {
+            let started = self.submit_job(domain, target, start, waits, objects, engine);
             match started {
                 Ok(_) => self.keep_placing(objects),
-                Err(_) => self.undo_placing(checked.space, objects),
+                Err(_) => self.undo_placing(target.space, objects),
             }
             started
         });
-        if started.is_err() && made {
-            self.engine_context_undo(checked.context, checked.slot);
+        if started.is_err() && target.state.is_none() {
+            self.engine_context_undo(target.context, target.slot);
         }
         started.map(|point| (engine.timeline, point))
     }
 
+    #[inline]
     fn submit_job<D: Domain>(
         &mut self,
         domain: &mut D,
-        checked: &Checked<'_>,
+        target: &Target,
+        start: u64,
+        waits: &Fences,
         objects: &Objects,
         engine: EngineContext,
     ) -> Result<u64, Errno> {
-        let Checked { client, space, batch: (batch, start), .. } = *checked;
-        let batch = objects.get(batch).and_then(|batch| batch.bound);
-        let (_, range) = batch.ok_or(Errno::Inval)?;
+        let Target { client, context, space, batch, ticket, .. } = *target;
+        let (_, range) = objects.get(batch).and_then(|batch| batch.bound).ok_or(Errno::Inval)?;
         let batch = GpuVirtual::new(range.start().canonical() + start).ok_or(Errno::Inval)?;
-        let point = self.clients[client].timelines[engine.timeline].issued + 1;
-        let context = checked.context;
         let timeline = engine.timeline;
-        let ticket = checked.ticket;
-        let job = || Job { client, context, space, timeline, point, request: None, uses: None, ticket };
-        let job = self.jobs.insert_with(job).ok_or(Errno::Again)?;
+        let point = self.clients[client].timelines[timeline].issued + 1;
+        let uses = self.hold_objects(domain, client, objects)?;
+        let Some(vacant) = self.jobs.vacant() else {
+            self.let_go_of(domain, client, uses);
+            return Err(Errno::Again);
+        };
+        let id = vacant.put(Job { client, context, space, timeline, point, request: None, uses, ticket });
         self.clients[client].used.jobs += 1;
-        if let Err(errno) = self.hold_objects(client, job, objects) {
-            self.drop_job(domain, job);
-            return Err(errno);
-        }
         let submission =
-            Submission { context: engine.id, batch, waits: checked.waits.as_slice(), cookie: job.to_raw() };
-        let submitted = match checked.waits.start {
+            Submission { context: engine.id, batch, waits: waits.as_slice(), cookie: id.to_raw() };
+        let submitted = match waits.start {
             Some(master) => self.gpu.submit_bonded(submission, master),
             None => self.gpu.submit(submission),
         };
         match submitted {
             Ok(submitted) => {
-                if let Some(job) = self.jobs.get_mut(job) {
+                if let Some(job) = self.jobs.get_mut(id) {
                     job.request = Some(submitted.request);
                 }
             }
             Err(error) => {
-                self.drop_job(domain, job);
+                self.drop_uses(domain, id);
+                self.jobs.remove(id);
+                self.clients[client].used.jobs -= 1;
                 return Err(error.into());
             }
         }
-        for listed in objects.iter().filter(|listed| listed.written) {
-            if let Some(object) = self.objects.get_mut(listed.id) {
-                object.dirty = true;
+        if objects.are_written() {
+            for listed in objects.iter().filter(|listed| listed.written) {
+                if let Some(object) = self.objects.get_mut(listed.id) {
+                    object.dirty = true;
+                }
             }
         }
         self.space_get(space);
-        if let Some(context) = self.contexts.get_mut(checked.context) {
+        if let Some(context) = self.contexts.get_mut(context) {
             context.jobs += 1;
         }
-        self.clients[client].timelines[engine.timeline].issued = point;
-        let timeline = engine.timeline;
+        self.clients[client].timelines[timeline].issued = point;
         self.note(Event::Accepted { client, context: engine.id, timeline, point });
         Ok(point)
     }
 
-    /// Reads a list of at most `ROOM` objects. Most lists are short, and clearing room for the longest costs more than
-    /// reading them; not inlined, so that the room of one is not on the stack of the other.
-    #[inline(never)]
-    fn read_objects<const ROOM: usize, D: Domain>(
+    /// Reads a list of `count` objects in a client's message area.
+    #[inline]
+    fn list_objects<D: Domain>(
         &self,
         domain: &D,
-        client: ClientId,
-        submit: &Submit,
-        (count, batch_index): (usize, usize),
+        target: &Target,
+        mut at: u64,
+        count: usize,
         objects: &mut Objects,
     ) -> Result<(), Errno> {
-        let mut room = [SubmitObject::new_zeroed(); ROOM];
-        let entries = room.get_mut(..count).ok_or(Errno::Inval)?;
-        domain.read_area(client, submit.objects, entries.as_mut_bytes())?;
-        self.list_objects(client, entries, batch_index, objects)
-    }
-
-    /// Checks a list of objects that was read.
-    fn list_objects(
-        &self,
-        client: ClientId,
-        entries: &[SubmitObject],
-        batch_index: usize,
-        objects: &mut Objects,
-    ) -> Result<(), Errno> {
-        for (index, entry) in entries.iter().enumerate() {
-            let id = self.clients[client].objects.get(entry.handle).ok_or(Errno::NoEnt)?;
-            let flags = ObjectFlags::from_bits(entry.flags).ok_or(Errno::Inval)?;
-            // A batch that wrote itself would be another one than was checked.
-            if index == batch_index && flags.contains(ObjectFlags::WRITE) {
-                return Err(Errno::Inval);
-            }
-            let object = self.objects.get(id).ok_or(Errno::NoEnt)?;
-            let written = flags.contains(ObjectFlags::WRITE);
-            if written && object.read_only {
-                return Err(Errno::Inval);
-            }
-            let size = object.size;
-            let start = GpuVirtual::new(entry.address);
-            let place = if flags.contains(ObjectFlags::PINNED) {
-                let range = start.and_then(|start| VaRange::new(start, size));
-                let inside = range.filter(|range| range.end() <= self.gpu.vm_bytes());
-                Place::Fixed(inside.ok_or(Errno::Inval)?)
-            } else {
-                let wide = flags.contains(ObjectFlags::SUPPORTS_48B_ADDRESS);
-                let limit = if wide { self.gpu.vm_bytes() } else { LOW_ADDRESSES };
-                // What cannot be an address is no hint.
-                Place::Hint { start: start.map_or(u64::MAX, GpuVirtual::get), limit }
-            };
-            objects.push(id, place, size, written)?;
+        let entry_bytes = size_of::<SubmitObject>() as u64;
+        let end = at.checked_add(entry_bytes * count as u64);
+        if end.is_none_or(|end| end > domain.area_len(target.client) as u64) {
+            return Err(Errno::Fault);
+        }
+        for index in 0..count {
+            let mut entry = SubmitObject::new_zeroed();
+            domain.read_area(target.client, at, entry.as_mut_bytes())?;
+            at += entry_bytes;
+            self.list_object(target, &entry, index == target.batch, objects)?;
         }
         Ok(())
+    }
+
+    /// Checks an entry of a list of objects, and looks up where the object is. Not inlined: most lists are short, and what
+    /// could be found out once for a long one costs more than it saves them.
+    #[inline(never)]
+    fn list_object(
+        &self,
+        target: &Target,
+        entry: &SubmitObject,
+        is_batch: bool,
+        objects: &mut Objects,
+    ) -> Result<(), Errno> {
+        let id = self.clients[target.client].objects.get(entry.handle).ok_or(Errno::NoEnt)?;
+        let flags = ObjectFlags::from_bits(entry.flags).ok_or(Errno::Inval)?;
+        let written = flags.contains(ObjectFlags::WRITE);
+        let object = self.objects.get(id).ok_or(Errno::NoEnt)?;
+        // A batch that wrote itself would be another one than was checked.
+        if written && (is_batch || object.read_only) {
+            return Err(Errno::Inval);
+        }
+        let size = object.size;
+        let start = GpuVirtual::new(entry.address);
+        let place = if flags.contains(ObjectFlags::PINNED) {
+            let range = start.and_then(|start| VaRange::new(start, size)).ok_or(Errno::Inval)?;
+            if range.end() > self.gpu.vm_bytes() {
+                return Err(Errno::Inval);
+            }
+            Place::Fixed(range)
+        } else {
+            let wide = flags.contains(ObjectFlags::SUPPORTS_48B_ADDRESS);
+            let limit = if wide { self.gpu.vm_bytes() } else { LOW_ADDRESSES };
+            // What cannot be an address is no hint.
+            Place::Hint { start: start.map_or(u64::MAX, GpuVirtual::get), limit }
+        };
+        let bound = self.bound_in(target.space, id, object);
+        objects.push(Listed::new(id, place, size, written, bound), object.lending.is_present())
     }
 
     fn read_fences<D: Domain>(
@@ -348,52 +378,58 @@ impl<H: Hardware> Driver<H> {
         Ok(())
     }
 
-    /// Keeps every object of a request alive until it completes.
-    fn hold_objects(&mut self, client: ClientId, job: Id<Job>, objects: &Objects) -> Result<(), Errno> {
+    /// Keeps every object of a request alive until it completes: returns the first of the chain that does so.
+    #[inline]
+    fn hold_objects<D: Domain>(
+        &mut self,
+        domain: &mut D,
+        client: ClientId,
+        objects: &Objects,
+    ) -> Result<Option<Id<Use>>, Errno> {
         let mut held = None;
-        let mut result = Ok(());
+        let mut count = 0;
+        let mut complete = true;
         for listed in objects.iter() {
             let used = match listed.bound {
                 Some((binding, _)) => {
                     let writes = listed.written;
-                    self.uses.insert_with(|| Use { object: listed.id, binding, writes, next: held })
+                    let used = Use { object: listed.id, binding, writes, next: held };
+                    self.uses.vacant().map(|vacant| vacant.put(used))
                 }
                 None => None,
             };
             let (Some(used), Some((binding, _))) = (used, listed.bound) else {
-                result = Err(Errno::Again);
+                complete = false;
                 break;
             };
-            held = Some(used);
+            (held, count) = (Some(used), count + 1);
             if let Some(binding) = self.bindings.get_mut(binding) {
                 binding.active += 1;
             }
-            self.clients[client].used.uses += 1;
             if let Some(object) = self.objects.get_mut(listed.id) {
                 object.active += 1;
                 object.writers += u32::from(listed.written);
             }
         }
-        if let Some(job) = self.jobs.get_mut(job) {
-            job.uses = held;
+        self.clients[client].used.uses += count;
+        if complete {
+            return Ok(held);
         }
-        result
-    }
-
-    /// Forgets a request and lets go of its objects.
-    fn drop_job<D: Domain>(&mut self, domain: &mut D, id: Id<Job>) -> Option<Job> {
-        self.drop_uses(domain, id);
-        let job = self.jobs.remove(id)?;
-        self.clients[job.client].used.jobs -= 1;
-        Some(job)
+        self.let_go_of(domain, client, held);
+        Err(Errno::Again)
     }
 
     /// Lets go of the objects of a request that executes nothing of its batch any more.
     pub(crate) fn drop_uses<D: Domain>(&mut self, domain: &mut D, id: Id<Job>) {
         let Some(job) = self.jobs.get_mut(id) else { return };
-        let client = job.client;
-        let mut next = job.uses.take();
-        while let Some(used) = next.and_then(|used| self.uses.remove(used)) {
+        let (client, uses) = (job.client, job.uses.take());
+        self.let_go_of(domain, client, uses);
+    }
+
+    /// Lets go of a chain of objects of a client's request.
+    #[inline]
+    fn let_go_of<D: Domain>(&mut self, domain: &mut D, client: ClientId, mut next: Option<Id<Use>>) {
+        while let Some(used) = next.and_then(|used| self.uses.remove_with(used, |used| *used)) {
             self.clients[client].used.uses -= 1;
             next = used.next;
             if let Some(binding) = self.bindings.get_mut(used.binding) {
@@ -454,14 +490,17 @@ impl<H: Hardware> Driver<H> {
         }
     }
 
+    #[inline]
     fn completed<D: Domain>(&mut self, domain: &mut D, completion: &Completion) {
         let id = Id::from_raw(completion.cookie);
         if completion.status != gpu::Status::Done {
             self.look_at_objects_of(domain, id);
         }
-        let Some(job) = self.drop_job(domain, id) else {
+        let Some(job) = self.jobs.remove_with(id, |job| *job) else {
             return;
         };
+        self.clients[job.client].used.jobs -= 1;
+        self.let_go_of(domain, job.client, job.uses);
         if let Some(context) = self.contexts.get_mut(job.context) {
             context.jobs -= 1;
         }

@@ -105,6 +105,7 @@ impl<H: Hardware> Driver<H> {
     ///
     /// # Errors
     /// `ENOENT`.
+    #[inline]
     pub(crate) fn context_of(&self, client: ClientId, handle: u32) -> Result<Id<Context>, Errno> {
         let client = &self.clients[client];
         if handle == 0 { client.default_context } else { client.contexts.get(handle) }.ok_or(Errno::NoEnt)

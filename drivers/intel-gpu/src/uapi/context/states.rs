@@ -10,34 +10,38 @@ use crate::handle::Id;
 use crate::platform::Hardware;
 
 impl<H: Hardware> Driver<H> {
-    /// The slot of a context's map that a submission means.
+    /// The slot of a context's map that a submission means, and the logical state that is there if it was used.
     ///
     /// # Errors
     /// `EINVAL` for one that does not exist or is empty.
-    pub(crate) fn slot_of(&self, map: &EngineMap, engine: u32) -> Result<usize, Errno> {
-        let two_videos = self.default_slots.get(SECOND_VIDEO).is_some_and(|slot| !slot.engines.is_empty());
-        let slot = if map.user { usize::try_from(engine).ok() } else { default_slot(engine, two_videos) };
-        let found = slot.and_then(|slot| self.map_slot_ref(map, slot));
-        found.filter(|slot| !slot.engines.is_empty()).and(slot).ok_or(Errno::Inval)
+    #[inline]
+    pub(crate) fn slot_of(
+        &self,
+        map: &EngineMap,
+        engine: u32,
+    ) -> Result<(usize, Option<EngineContext>), Errno> {
+        let slot = if map.user {
+            usize::try_from(engine).ok()
+        } else {
+            let second = self.default_slots.get(SECOND_VIDEO);
+            default_slot(engine, second.is_some_and(|slot| !slot.engines.is_empty()))
+        };
+        let slot = slot.ok_or(Errno::Inval)?;
+        let found =
+            self.map_slot_ref(map, slot).filter(|slot| !slot.engines.is_empty()).ok_or(Errno::Inval)?;
+        Ok((slot, found.state))
     }
 
-    /// The logical state of a slot, made if it is not there yet, and whether it was made.
+    /// Makes the logical state of a slot, where there is none yet.
     ///
     /// # Errors
     /// `ENOMEM`, `EIO`.
-    pub(crate) fn engine_context(
+    #[cold]
+    pub(crate) fn engine_context_new(
         &mut self,
         id: Id<Context>,
         slot: usize,
-    ) -> Result<(EngineContext, bool), Errno> {
-        let context = self.contexts.get(id).ok_or(Errno::NoEnt)?;
-        match self.map_slot_ref(&context.value.map, slot).ok_or(Errno::Inval)?.state {
-            Some(state) => Ok((state, false)),
-            None => self.engine_context_new(id, slot).map(|state| (state, true)),
-        }
-    }
-
-    fn engine_context_new(&mut self, id: Id<Context>, slot: usize) -> Result<EngineContext, Errno> {
+    ) -> Result<EngineContext, Errno> {
         let context = self.contexts.get(id).ok_or(Errno::NoEnt)?;
         let (client, value) = (context.client, context.value);
         let (ban_before, (guilty, innocent)) = (context.ban_before_ns(), context.blame());

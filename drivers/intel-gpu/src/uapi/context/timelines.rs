@@ -35,6 +35,7 @@ impl<H: Hardware> Driver<H> {
     }
 
     /// Frees the place of a timeline that has no users, once its requests are complete.
+    #[inline]
     pub(crate) fn timeline_bury(&mut self, client: ClientId, index: usize) {
         let timeline = &self.clients[client].timelines[index];
         if timeline.users == 0
