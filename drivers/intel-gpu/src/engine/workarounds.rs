@@ -4,6 +4,14 @@
 //!
 //! Sources: PRM vol 16 (Workarounds) where public; i915: intel_workarounds.c; for Tiger Lake also the
 //! recorded probe of Linux 6.1.
+//!
+//! What Linux does there and this driver does not:
+//! - Gen8, WaDisableCtxRestoreArbitration: a batch of the image's (INDIRECT_CTX) turns arbitration off while a context is
+//!   restored (`gen8_init_indirectctx_bb`). Here nothing is submitted before the last submission is acknowledged, and
+//!   batches run with arbitration off (`emit.rs`); whether that is enough on every Broadwell no hardware has said.
+//! - Gen8 and Gen9, WaFlushCoherentL3CacheLinesAtContextSwitch, in the same batch: for coherent lines that compute
+//!   shaders leave in the L3.
+//! - Gen12, 0x7304 among the registers that batches may write: Linux 6.1, which the list follows, does not let them.
 
 use super::mocs;
 use crate::device::{EngineClass, EngineId, Generation, GtLevel, Platform, PlatformName};
