@@ -34,19 +34,9 @@ fn hang(platform: &str, class: EngineClass) -> (Rig, String) {
 
 /// Until the request has ended, as a hang.
 fn run(rig: &mut Rig) {
-    for _ in 0..3_000 {
-        rig.model().step(200);
-        rig.model().advance(100_000);
-        while rig.model().take_msi().is_some() {
-            rig.gpu.interrupt();
-        }
-        let _ = rig.gpu.tick();
-        if let Some(done) = rig.completions().first() {
-            assert_eq!(done.status, Status::Hang);
-            return;
-        }
-    }
-    unreachable!("the hang was not noticed");
+    let done = rig.turns(3_000, 1);
+    let (_, status) = done.first().expect("the hang is noticed");
+    assert_eq!(*status, Status::Hang);
 }
 
 /// What the decoder makes of it.

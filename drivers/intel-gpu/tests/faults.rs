@@ -53,20 +53,9 @@ fn submit(rig: &mut Rig, context: ContextId, at: u64, cookie: u64) {
 
 /// Lets time pass until so many requests have ended.
 fn run(rig: &mut Rig, until: usize) -> Vec<(u64, Status)> {
-    let mut done = Vec::new();
-    for _ in 0..5_000 {
-        rig.model().step(200);
-        rig.model().advance(100_000);
-        while rig.model().take_msi().is_some() {
-            rig.gpu.interrupt();
-        }
-        let _ = rig.gpu.tick();
-        done.extend(rig.completions().into_iter().map(|done| (done.cookie, done.status)));
-        if done.len() >= until {
-            return done;
-        }
-    }
-    unreachable!("{done:?}");
+    let done = rig.turns(5_000, until);
+    assert!(done.len() >= until, "{done:?}");
+    done
 }
 
 /// Takes the entry for an address out of the table of a level (1: the page's own entry; 4: the root's), behind the

@@ -30,23 +30,9 @@ fn rig(platform: &str) -> Rig {
     rig
 }
 
-/// Lets time pass, handling interrupts and the clock as a driver domain does, until `until` completions
-/// have come.
+/// Lets time pass until `until` completions have come, 300 ms at most.
 fn run(rig: &mut Rig, until: usize) -> Vec<(u64, Status)> {
-    let mut done = Vec::new();
-    for _ in 0..3_000 {
-        rig.model().step(200);
-        rig.model().advance(100_000);
-        while rig.model().take_msi().is_some() {
-            rig.gpu.interrupt();
-        }
-        let _ = rig.gpu.tick();
-        done.extend(rig.completions().into_iter().map(|done| (done.cookie, done.status)));
-        if done.len() >= until {
-            break;
-        }
-    }
-    done
+    rig.turns(3_000, until)
 }
 
 /// Writes a status event of the copy engine, as the hardware does (Gen8 to Gen11).
@@ -61,17 +47,6 @@ fn status_event(rig: &mut Rig, entry: u64) {
     let next = (memory.get_u32(page + pointer).expect("mapped") + 1) % entries;
     assert!(memory.set_u64(page + 0x40 + u64::from(next) * 8, entry));
     assert!(memory.set_u32(page + pointer, next));
-}
-
-/// One step of [`run`].
-fn run_once(rig: &mut Rig) -> Vec<(u64, Status)> {
-    rig.model().step(200);
-    rig.model().advance(100_000);
-    while rig.model().take_msi().is_some() {
-        rig.gpu.interrupt();
-    }
-    let _ = rig.gpu.tick();
-    rig.completions().into_iter().map(|done| (done.cookie, done.status)).collect()
 }
 
 /// Reports of the driver's own mistakes; a batch that spins is its client's affair.
@@ -403,7 +378,7 @@ fn a_batch_that_causes_events_all_the_time_does_not_put_off_its_end() {
         while done.is_empty() {
             // An event that says nothing of who runs: of a wait for a semaphore.
             status_event(&mut rig, 1 << 14);
-            done.extend(run_once(&mut rig));
+            done.extend(rig.turn());
             let waited = rig.model().now_ns() - stuck;
             assert!(waited < 200_000_000, "{platform}: {waited} ns");
         }

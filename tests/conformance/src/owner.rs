@@ -3,7 +3,7 @@
 
 use gpu_protocol::{Errno, Fence, SubmitObject};
 
-use crate::rig::{Region, Rig};
+use crate::rig::{Region, Rig, channel};
 use crate::wire::whole_grant;
 
 impl Rig {
@@ -25,6 +25,24 @@ impl Rig {
                 None => self.refuse(client, request, Errno::Fault),
             };
             assert_eq!(answer, Ok(()), "{request:x?}");
+        }
+        served
+    }
+
+    /// A memory server ([`Settings::served`](crate::Settings::served)) lends its own frames for every request that there
+    /// is; one region of it for each client. Returns the number of requests.
+    ///
+    /// # Panics
+    /// The driver refuses a grant.
+    pub fn serve_clients(&mut self, server: usize, frames: [Region; 2]) -> usize {
+        let mut served = 0;
+        while let Some(request) = self.next_request(server) {
+            let client = usize::from(u64::from(request.space) != channel(0));
+            assert_eq!(u64::from(request.space), channel(client), "{request:x?}");
+            let region = Region { address: request.address, ..frames[client] };
+            let granted = self.grant(server, &whole_grant(request, region), region.cnode).map(drop);
+            assert_eq!(granted, Ok(()), "{request:x?}");
+            served += 1;
         }
         served
     }

@@ -4,7 +4,7 @@
 use std::fmt::Debug;
 
 use gpu_model::{Options, Timing, VecMemory};
-use gpu_protocol::{GrantEntry, PAGE_SIZE, Reply};
+use gpu_protocol::{ClientEntry, GrantEntry, PAGE_SIZE, Reply};
 use intel_gpu::trace::Event;
 use intel_gpu::uapi::{Census, ClientConfig, ClientLimits, Driver, DriverConfig};
 use intel_gpu::{Config, Gpu};
@@ -53,6 +53,17 @@ impl Settings {
             rings: 4096,
             rows: Vec::new(),
         }
+    }
+
+    /// The memory server of [`Self::served`].
+    pub const SERVER: usize = 2;
+
+    /// Clients 0 and 1, whose address spaces are owned by a third one, [`Self::SERVER`].
+    #[must_use]
+    pub fn served(platform: &'static str) -> Self {
+        let owner = Some(channel(Self::SERVER));
+        let entry = |client| ClientEntry { channel: channel(client), owner, privileged: false }.to_row();
+        Self { limits: vec![ClientLimits::DEFAULT; 3], rows: vec![entry(0), entry(1)], ..Self::new(platform) }
     }
 }
 

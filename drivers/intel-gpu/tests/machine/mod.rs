@@ -14,7 +14,8 @@ use intel_gpu::memory::{AccountId, Cache, Object};
 use intel_gpu::platform::{Clock, DmaMemory, Mmio};
 use intel_gpu::trace::Event;
 use intel_gpu::{
-    Completion, Config, ContextId, EngineIndex, Gpu, InitError, Submission, Submitted, TimelineId, VmId,
+    Completion, Config, ContextId, EngineIndex, Gpu, InitError, Status, Submission, Submitted, TimelineId,
+    VmId,
 };
 
 /// Where the driver's DMA region begins for the device.
@@ -319,6 +320,30 @@ impl Rig {
 
     pub(crate) fn completions(&mut self) -> Vec<Completion> {
         std::iter::from_fn(|| self.gpu.take_completion()).collect()
+    }
+
+    /// Lets 100 us pass and handles interrupts and the clock as a driver domain does. Returns the cookie of what has
+    /// ended, and how.
+    pub(crate) fn turn(&mut self) -> Vec<(u64, Status)> {
+        self.model().step(200);
+        self.model().advance(100_000);
+        while self.model().take_msi().is_some() {
+            self.gpu.interrupt();
+        }
+        let _ = self.gpu.tick();
+        self.completions().into_iter().map(|done| (done.cookie, done.status)).collect()
+    }
+
+    /// Takes turns until `until` requests have ended, at most `turns` of them.
+    pub(crate) fn turns(&mut self, turns: usize, until: usize) -> Vec<(u64, Status)> {
+        let mut done = Vec::new();
+        for _ in 0..turns {
+            done.extend(self.turn());
+            if done.len() >= until {
+                break;
+            }
+        }
+        done
     }
 
     /// No rule of the hardware was broken.

@@ -9,3 +9,13 @@ pub const LIFE: usize = 0;
 pub const ENTRY: usize = 8;
 /// Where the client of `restarted_server` has its pages.
 pub const CLIENT_PAGES: u64 = 0x4000_0000;
+
+/// Where the calling domain starts.
+#[must_use]
+#[allow(unsafe_code, reason = "the entry point's address is asked for, and nothing else")]
+pub fn entry() -> u64 {
+    unsafe extern "C" {
+        fn _start() -> !;
+    }
+    _start as *const () as u64
+}

@@ -2,12 +2,12 @@
 //! A memory server that owns the address spaces of two clients, and objects that clients share.
 
 use conformance::wire::{reads, whole_grant, writes};
-use conformance::{Region, Rig, Settings, batch, channel};
+use conformance::{Rig, Settings, batch, channel};
 use gpu_model::Timing;
 use gpu_protocol::{
-    ClientEntry, Errno, GemExport, GemImport, GrantFlags, GrantRegion, Invalidate, InvalidateReply, Operation,
+    Errno, GemExport, GemImport, GrantFlags, GrantRegion, Invalidate, InvalidateReply, Operation,
 };
-use intel_gpu::uapi::{ClientLimits, DriverConfig};
+use intel_gpu::uapi::DriverConfig;
 
 const CODE: u64 = 0x10_0000;
 const DATA: u64 = 0x20_0000;
@@ -15,28 +15,10 @@ const BLITTER: u32 = 3;
 const PAGE: u64 = 4096;
 const MS: u64 = 1_000_000;
 /// The memory server; its clients are 0 and 1.
-const SERVER: usize = 2;
+const SERVER: usize = Settings::SERVER;
 
 fn served() -> Rig {
-    let mut settings = Settings::new("tgl");
-    settings.limits = vec![ClientLimits::DEFAULT; 3];
-    let entry = |client| {
-        ClientEntry { channel: channel(client), owner: Some(channel(SERVER)), privileged: false }.to_row()
-    };
-    settings.rows = vec![entry(0), entry(1)];
-    Rig::with(settings)
-}
-
-/// The server lends its own frames for every request that there is; one region of it for each client.
-fn serve(rig: &mut Rig, frames: [Region; 2]) -> usize {
-    let mut served = 0;
-    while let Some(request) = rig.next_request(SERVER) {
-        let client = usize::try_from(u64::from(request.space) - channel(0)).unwrap();
-        let region = Region { address: request.address, ..frames[client] };
-        rig.grant(SERVER, &whole_grant(request, region), region.cnode).unwrap();
-        served += 1;
-    }
-    served
+    Rig::with(Settings::served("tgl"))
 }
 
 fn invalidate(rig: &mut Rig, of: usize, start: u64, end: u64) -> Result<InvalidateReply, Errno> {
@@ -62,7 +44,7 @@ fn a_memory_server_answers_for_two_clients_and_takes_pages_back_from_one() {
         assert_eq!(rig.next_request(client), None, "and nobody else");
     }
     let told = [0, 1].map(|client| rig.notified(client));
-    assert_eq!(serve(&mut rig, frames), 2);
+    assert_eq!(rig.serve_clients(SERVER, frames), 2);
     for client in 0..2 {
         assert!(rig.notified(client) > told[client], "the client is told of the grant");
         let list = [reads(objects[client], CODE)];

@@ -5,10 +5,8 @@ use conformance::wire::{reads, whole_grant, writes};
 use conformance::{Region, Rig, Settings, batch, channel};
 use gpu_model::Timing;
 use gpu_protocol::{
-    ClientEntry, Connect, Errno, Invalidate, InvalidateReply, Operation, PAGE_SIZE, UserptrCreate,
-    UserptrFlags, VERSION,
+    Connect, Errno, Invalidate, InvalidateReply, Operation, PAGE_SIZE, UserptrCreate, UserptrFlags, VERSION,
 };
-use intel_gpu::uapi::ClientLimits;
 
 const CODE: u64 = 0x10_0000;
 const DATA: u64 = 0x20_0000;
@@ -129,29 +127,12 @@ fn a_client_that_ends_in_the_middle_of_a_creation_with_a_probe_is_let_in_again()
 }
 
 /// The memory server of clients 0 and 1.
-const SERVER: usize = 2;
+const SERVER: usize = Settings::SERVER;
 /// Where both have their pages.
 const ADDRESS: u64 = 0x4000_0000;
 
 fn served() -> Rig {
-    let mut settings = Settings::new("tgl");
-    settings.limits = vec![ClientLimits::DEFAULT; 3];
-    let entry = |client| {
-        ClientEntry { channel: channel(client), owner: Some(channel(SERVER)), privileged: false }.to_row()
-    };
-    settings.rows = vec![entry(0), entry(1)];
-    Rig::with(settings)
-}
-
-/// The server answers every request out of the region of who asks.
-fn serve(rig: &mut Rig, frames: [Region; 2]) -> usize {
-    let requests: Vec<_> = std::iter::from_fn(|| rig.next_request(SERVER)).collect();
-    for request in &requests {
-        let client = usize::try_from(u64::from(request.space) - channel(0)).unwrap();
-        let region = Region { address: ADDRESS, ..frames[client] };
-        rig.grant(SERVER, &whole_grant(*request, region), region.cnode).unwrap();
-    }
-    requests.len()
+    Rig::with(Settings::served("tgl"))
 }
 
 /// Client 0 has its pages and has used them; what client 1 has asked for the server has fetched and not answered.
@@ -165,7 +146,7 @@ fn a_memory_server_that_starts_over_has_all_its_pages_back_and_is_asked_anew() {
     frames.iter().for_each(|frame| rig.poke(frame.physical, &batch::store(CODE + 0x100, 7)));
     for life in 0..20 {
         assert_eq!(rig.submit(0, contexts[0], BLITTER, &lists[0], &[]), Err(Errno::Again));
-        assert_eq!(serve(&mut rig, frames), 1);
+        assert_eq!(rig.serve_clients(SERVER, frames), 1);
         rig.submit(0, contexts[0], BLITTER, &lists[0], &[]).unwrap();
         rig.settle();
         assert_eq!(rig.submit(1, contexts[1], BLITTER, &lists[1], &[]), Err(Errno::Again));
@@ -183,7 +164,7 @@ fn a_memory_server_that_starts_over_has_all_its_pages_back_and_is_asked_anew() {
             let submitted = rig.submit(client, contexts[client], BLITTER, &lists[client], &[]);
             assert_eq!(submitted, Err(Errno::Again), "client {client} in life {life}");
         }
-        assert_eq!(serve(&mut rig, frames), 2);
+        assert_eq!(rig.serve_clients(SERVER, frames), 2);
         for client in 0..2 {
             rig.submit(client, contexts[client], BLITTER, &lists[client], &[]).unwrap();
         }
@@ -212,7 +193,7 @@ fn a_memory_server_that_starts_over_leaves_no_ticket_to_its_next_life() {
     for life in 0..20 {
         rig.set_timing(Timing::Deferred);
         assert_eq!(rig.submit(0, context, BLITTER, &list, &[]), Err(Errno::Again));
-        assert_eq!(serve(&mut rig, frames), 1);
+        assert_eq!(rig.serve_clients(SERVER, frames), 1);
         rig.submit(0, context, BLITTER, &list, &[]).unwrap();
         assert!(!invalidate(&mut rig, 0).is_done(), "life {life}: the batch uses the page");
         assert_eq!(afresh(&mut rig, SERVER), Err(Errno::Again));
@@ -236,7 +217,7 @@ fn a_batch_that_never_ends_keeps_a_memory_server_out_no_longer_than_an_invalidat
     rig.poke(frames[0].physical, &batch::endless(CODE));
     let list = [reads(object, CODE)];
     assert_eq!(rig.submit(0, context, BLITTER, &list, &[]), Err(Errno::Again));
-    assert_eq!(serve(&mut rig, frames), 1);
+    assert_eq!(rig.serve_clients(SERVER, frames), 1);
     rig.submit(0, context, BLITTER, &list, &[]).unwrap();
     rig.model().step(1000);
     assert_eq!(afresh(&mut rig, SERVER), Err(Errno::Again));

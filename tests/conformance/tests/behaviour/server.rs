@@ -8,8 +8,6 @@ use std::rc::Rc;
 use conformance::{Capability, Frame, Link, Rig, Settings, Shared, batch, channel};
 use gpu_client::{Access, Backing, Errno, Error, Frames, Gpu, Lendable, Object, Owner, UsedObject};
 use gpu_model::Timing;
-use gpu_protocol::ClientEntry;
-use intel_gpu::uapi::ClientLimits;
 
 const CODE: u64 = 0x10_0000;
 const DATA: u64 = 0x20_0000;
@@ -17,7 +15,7 @@ const BLITTER: u32 = 3;
 const PAGE: u64 = 4096;
 /// Dwords of a page.
 const WORDS: usize = 1024;
-const SERVER: usize = 2;
+const SERVER: usize = Settings::SERVER;
 /// Where each client's pages are in its address space: one of commands, two of data.
 const BASE: u64 = 0x4000_0000;
 const PAGES: usize = 3;
@@ -127,13 +125,7 @@ impl Server {
 
 /// A system of two clients and a server that works whenever a client sleeps.
 fn served(platform: &'static str) -> (Shared, Rc<RefCell<Server>>, [Gpu<Link>; 2]) {
-    let mut settings = Settings::new(platform);
-    settings.limits = vec![ClientLimits::DEFAULT; 3];
-    let entry = |client| {
-        ClientEntry { channel: channel(client), owner: Some(channel(SERVER)), privileged: false }.to_row()
-    };
-    settings.rows = vec![entry(0), entry(1)];
-    let rig = Shared::new(Rig::unconnected(settings));
+    let rig = Shared::new(Rig::unconnected(Settings::served(platform)));
     let owner = Owner::connect(rig.link(SERVER)).unwrap();
     let server = Rc::new(RefCell::new(Server { owner, memory: Memory::new(&rig) }));
     let clients = [0, 1].map(|client| {

@@ -64,14 +64,6 @@ fn hoard<T: Transport>(gpu: &mut Gpu<T>) -> [Vm; SPACES] {
     })
 }
 
-#[allow(unsafe_code, reason = "the entry point's address is asked for, and nothing else")]
-fn entry() -> u64 {
-    unsafe extern "C" {
-        fn _start() -> !;
-    }
-    _start as *const () as u64
-}
-
 #[protection_domain(stack_size = 0x10000)]
 fn init() -> NullHandler {
     let mut stage = region(*var!(stage: usize = 0), STAGE_BYTES);

@@ -64,14 +64,6 @@ impl Handler for Server {
     }
 }
 
-#[allow(unsafe_code, reason = "the entry point's address is asked for, and nothing else")]
-fn entry() -> u64 {
-    unsafe extern "C" {
-        fn _start() -> !;
-    }
-    _start as *const () as u64
-}
-
 #[protection_domain(stack_size = 0x10000)]
 fn init() -> Server {
     let mut stage = region(*var!(stage: usize = 0), STAGE_BYTES);
