@@ -26,7 +26,7 @@ help: ## list the verbs
 setup: ## install what the machine lacks (as root), or say what to install
 	@toolchain/setup.sh
 
-run: setup ## boot the demonstration, with a picture in target/run/frame.png [GPU=tgl|skl] [DEMO=paint|recover|migrate|share|stream|show|hello-c] [BOARD=NAME] [MICROKIT_SDK=DIR CONFIG=debug|release]
+run: setup ## boot the demonstration, with a picture in target/run/frame.png [GPU=bdw|skl|kbl|glk|icl|tgl|rkl|adls] [DEMO=paint|recover|migrate|share|stream|show|hello-c] [BOARD=NAME] [MICROKIT_SDK=DIR CONFIG=debug|release]
 	@$(XTASK) run --gpu $(GPU) --demo $(DEMO) $(SDK)
 
 image: setup ## build the kernel and the image, and say where they are [DEMO=paint|recover|migrate|share|stream|show|hello-c] [KERNEL=debug|release] [BOARD=NAME] [MICROKIT_SDK=DIR CONFIG=debug|release]

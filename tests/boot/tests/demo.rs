@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use boot::{Demo, Ending, Gpu, Image, Kernel, Machine, Outcome, Timing, Trace};
 use boot_tests::{DEADLINE, line_with, workspace};
 use gpu_protocol::TraceKind;
@@ -89,6 +89,28 @@ fn the_demonstration_paints_its_picture_on_tiger_lake() -> Result<()> {
 #[test]
 fn the_demonstration_paints_its_picture_on_skylake() -> Result<()> {
     paints_its_picture("skl")
+}
+
+/// Whatever `make run GPU=` takes. One image is for all: nothing of the part is in it.
+#[test]
+fn the_demonstration_paints_its_picture_on_every_other_part_that_the_model_can_be() -> Result<()> {
+    let (demo, workspace) = (Demo::named("paint")?, workspace()?);
+    let (model, folder) = (boot::build_model(&workspace)?, workspace.target().join("boot-tests/demo-parts"));
+    let image = demo.build(&workspace, Kernel::Debug, &folder.join("image"))?;
+    let parts = Gpu::parts(&model)?;
+    let others: Vec<_> = parts.iter().filter(|part| !["tgl", "skl"].contains(&part.as_str())).collect();
+    ensure!(others.len() + 2 == parts.len() && !others.is_empty(), "{parts:?}");
+    let makefile = std::fs::read_to_string(workspace.root().join("Makefile"))?;
+    ensure!(
+        makefile.contains(&format!("[GPU={}]", parts.join("|"))),
+        "`make help` lists others than {parts:?}"
+    );
+    for part in others {
+        let machine = Machine::new(folder.join(part)).deadline(DEADLINE);
+        let outcome = demo.run(&machine.gpu(demo.gpu(part), model.clone()), &image, |_| {});
+        demo.judge(&image, &outcome.with_context(|| part.clone())?).with_context(|| part.clone())?;
+    }
+    Ok(())
 }
 
 /// Checks that a system without a GPU that it can use has said so and ended by itself.
@@ -215,19 +237,28 @@ fn shown_by_gpu_top(image: &Image, outcome: &Outcome) -> Result<()> {
     Ok(())
 }
 
-/// The boot loader has set the mode; what QEMU says is on the screen is the picture, pixel by pixel. The compositor cannot
-/// reach the screen, and the domain that has it cannot write the picture.
+/// The boot loader has set the mode; what QEMU says is on the screen is the picture, pixel by pixel, whichever GPU composed
+/// it. The compositor cannot reach the screen, and the domain that has it cannot write the picture.
 #[test]
-fn the_composed_picture_is_on_the_screen_that_the_boot_loader_set_up() -> Result<()> {
-    let demo = Demo::named("show")?;
-    let Run { image, outcome, .. } = run_within(demo, "show", Some(Gpu::new("tgl")), 4 * DEADLINE)?;
-    demo.judge(&image, &outcome)?;
-    let Some(screen) = &outcome.screen else { bail!("nobody has looked at the screen") };
-    // The same pixels in the same format make the same file.
-    let documented = workspace()?.root().join("docs/share.png");
-    ensure!(std::fs::read(&screen.png)? == std::fs::read(&documented)?, "{} differs", documented.display());
+fn the_picture_that_any_gpu_has_composed_is_on_the_screen_that_the_boot_loader_set_up() -> Result<()> {
+    let (demo, workspace) = (Demo::named("show")?, workspace()?);
+    let (model, folder) = (boot::build_model(&workspace)?, workspace.target().join("boot-tests/show"));
+    let image = demo.build(&workspace, Kernel::Debug, &folder.join("image"))?;
     let (picture, memory) = (image.mapped("frame")?, image.mapped("screen")?);
     ensure!(picture == ["screen"] && memory == ["screen"], "{picture:?} and {memory:?}");
+    let documented = workspace.root().join("docs/share.png");
+    let parts = Gpu::parts(&model)?;
+    ensure!(["tgl", "skl"].iter().all(|part| parts.iter().any(|there| there == part)), "{parts:?}");
+    for part in parts {
+        let machine = Machine::new(folder.join(&part)).deadline(4 * DEADLINE);
+        let outcome = demo.run(&machine.gpu(demo.gpu(&part), model.clone()), &image, |_| {});
+        let outcome = outcome.with_context(|| part.clone())?;
+        demo.judge(&image, &outcome).with_context(|| part.clone())?;
+        let Some(screen) = &outcome.screen else { bail!("{part}: nobody has looked at the screen") };
+        // The same pixels in the same format make the same file.
+        let same = std::fs::read(&screen.png)? == std::fs::read(&documented)?;
+        ensure!(same, "{part}: {} differs", documented.display());
+    }
     Ok(())
 }
 

@@ -70,21 +70,23 @@ impl Gpu {
         }
     }
 
+    /// Every part that the device model can be.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    pub fn parts(program: &Path) -> anyhow::Result<Vec<String>> {
+        let output = Command::new(program).arg("platforms").stdin(Stdio::null()).output();
+        let output = output.with_context(|| format!("cannot start {}", program.display()))?;
+        Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
+    }
+
     /// Asks the device model whether it knows the part, before anything is booted.
     ///
     /// # Errors
     /// When it does not; the error lists the parts that there are.
     pub fn check(&self, program: &Path) -> anyhow::Result<()> {
-        let output = Command::new(program).arg("platforms").stdin(Stdio::null()).output();
-        let output = output.with_context(|| format!("cannot start {}", program.display()))?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        let known: Vec<_> = text.lines().collect();
-        ensure!(
-            known.contains(&self.part.as_str()),
-            "there is no GPU {}; there is {}",
-            self.part,
-            known.join(", ")
-        );
+        let known = Self::parts(program)?;
+        ensure!(known.contains(&self.part), "there is no GPU {}; there is {}", self.part, known.join(", "));
         Ok(())
     }
 }
