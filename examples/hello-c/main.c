@@ -105,9 +105,11 @@ void init(void)
 {
     const int error = paint();
     const int wrong = error ? 0 : wrong_pixels();
-    if (error)
-        say("hello-c: failed with errno ", -error);
-    else if (wrong)
+    if (error) {
+        microkit_dbg_puts("hello-c: failed: ");
+        microkit_dbg_puts(gpu_error_name(error));
+        microkit_dbg_puts("\n");
+    } else if (wrong)
         say("hello-c: wrong pixels: ", wrong);
     else
         microkit_dbg_puts("hello-c: every pixel is right\nframe: 320x256 stride=1280 format=XRGB8888\n");

@@ -5,7 +5,7 @@
  * Every function returns 0 or a positive number, or a negative errno (Linux's numbers): what the driver answered, or
  *   -EINVAL (22)      a pointer is null or not aligned, a number means nothing, or `struct gpu` is not connected
  *   -E2BIG (7)        too many objects or fences, or the request does not fit into the message area
- *   -EPROTO (71)      the driver speaks another version of the interface
+ *   -EPROTO (71)      the driver speaks another version of the interface (of a connection see `struct gpu`)
  *   -EOPNOTSUPP (95)  there is no queue: system.xml gives this domain no rings
  *   -ENOBUFS (105)    the queue is full: take answers out first
  * A function that fails has changed nothing, neither here nor in the driver, unless its comment says otherwise.
@@ -22,6 +22,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* The conventional name of an error that a function returned, such as "ENOENT"; "success" for what is no error. */
+const char *gpu_error_name(int error);
 
 /* ---- The connection ------------------------------------------------------------------------------------------- */
 
@@ -46,8 +49,12 @@ struct gpu_transport {
     size_t rings_size;
 };
 
+/* The version of the interface that this library speaks. */
+#define GPU_VERSION 1
+
 #define GPU_DEVICE_WORDS 40
-/* A connection. */
+/* A connection. Where connecting fails with -EPROTO, body[0] is the version that the driver speaks; it has to be
+ * GPU_VERSION. The same holds for `struct gpu_owner`. */
 struct gpu {
     uint64_t open;
     uint64_t body[GPU_DEVICE_WORDS];
@@ -83,16 +90,59 @@ int gpu_vm_destroy(struct gpu *gpu, uint32_t vm);
 /* A context in an address space, otherwise with the defaults. */
 int gpu_context_create(struct gpu *gpu, uint32_t vm, uint32_t *context);
 
-/* A slot of a map of engines. */
+#define GPU_ENGINE_NONE 0xffffu    /* as both fields: a slot that is empty, or becomes balanced */
+#define GPU_ENGINE_VIRTUAL 0xfffeu /* as `instance` of a slot that is read back: it is balanced */
+#define GPU_BY_SLOT 0xfffeu        /* as `class_`, for what an engine powers: `instance` is a slot of the context's map */
+/* An engine. */
 struct gpu_engine {
-    uint16_t class_;   /* 0 render, 1 copy, 2 video, 3 video enhance; 0xffff for an empty slot */
-    uint16_t instance; /* 0xffff for an empty slot */
+    uint16_t class_; /* 0 render, 1 copy, 2 video, 3 video enhance */
+    uint16_t instance;
+};
+
+/* Makes an empty slot of a map any of several engines of one class: a batch runs on the one that has time. */
+struct gpu_balanced {
+    const struct gpu_engine *siblings; /* each once */
+    size_t sibling_count;
+    uint16_t slot;
+    uint16_t pad[3];
+};
+
+/* Restricts a balanced slot: a batch on it that starts together with one on another engine (GPU_STARTED) runs on one of
+ * these. */
+struct gpu_bond {
+    const struct gpu_engine *engines; /* of the slot's siblings */
+    size_t engine_count;
+    struct gpu_engine master; /* the engine of the other batch */
+    uint16_t slot;
+    uint16_t pad;
+};
+
+/* What the slots of a context's batches are: 64 at most. A call names 64 balanced slots and 48 bonds at most, and what
+ * fits into the message area: -E2BIG. -ENOENT: the part has no such engine; -EEXIST: a balanced slot is not empty;
+ * -EINVAL: siblings are of several classes or named twice, or a bond is not of its slot. */
+struct gpu_engine_map {
+    const struct gpu_engine *slots;
+    size_t slot_count;
+    const struct gpu_balanced *balanced;
+    size_t balanced_count;
+    const struct gpu_bond *bonds;
+    size_t bond_count;
+};
+
+/* What an engine powers while a context runs on it: a bit for each slice and subslice, execution units of a subslice. */
+struct gpu_sseu {
+    uint64_t slices;
+    uint64_t subslices;
+    uint16_t min_eus;
+    uint16_t max_eus;
+    uint32_t pad;
 };
 
 #define GPU_STEP_PARAM 1u           /* sets parameter `name` to `value` */
 #define GPU_STEP_CLONE 2u           /* takes the parts `name` (GPU_CLONE_...) of context `source` */
-#define GPU_STEP_ENGINES 3u         /* a map of `value` slots, `engines`; one of a creation */
+#define GPU_STEP_ENGINES 3u         /* gives it the map of engines `map` */
 #define GPU_STEP_SINGLE_TIMELINE 4u /* all engines share one timeline */
+#define GPU_STEP_SSEU 5u            /* lets `engine` power `sseu`; behind a map, which it is named by the slot of */
 
 /* What a context is to be: steps apply in order, later ones override earlier ones. At most 12. */
 struct gpu_step {
@@ -100,7 +150,9 @@ struct gpu_step {
     uint32_t source;
     uint64_t name;
     uint64_t value;
-    const struct gpu_engine *engines;
+    const struct gpu_engine_map *map;
+    const struct gpu_engine *engine;
+    const struct gpu_sseu *sseu;
 };
 
 #define GPU_CLONE_ENGINES 1u
@@ -111,12 +163,14 @@ struct gpu_step {
 #define GPU_CLONE_VM 32u
 #define GPU_CLONE_ALL 63u
 
+#define GPU_CONTEXT_GTT_SIZE 3u /* bytes of the address space; cannot be set */
 #define GPU_CONTEXT_NO_ERROR_CAPTURE 4u
 #define GPU_CONTEXT_BANNABLE 5u
 #define GPU_CONTEXT_PRIORITY 6u /* -1023..1023, as a signed 64-bit number */
 #define GPU_CONTEXT_RECOVERABLE 8u
 #define GPU_CONTEXT_VM 9u
 #define GPU_CONTEXT_PERSISTENCE 11u
+#define GPU_CONTEXT_WATCHDOG 4294967296u /* microseconds that a batch may run before it is ended; 0: no such limit */
 
 int gpu_context_create_with(struct gpu *gpu, const struct gpu_step *steps, size_t count, uint32_t *context);
 int gpu_context_destroy(struct gpu *gpu, uint32_t context);
@@ -132,21 +186,12 @@ int gpu_context_resets(struct gpu *gpu, uint32_t context, struct gpu_resets *res
 
 /* The address space of a context: a name of its own, to be destroyed like any. */
 int gpu_context_vm(struct gpu *gpu, uint32_t context, uint32_t *vm);
-/* Gives a context that has not been used a map of `count` slots; 0: the one that it has without. At most 64. */
-int gpu_context_set_engines(struct gpu *gpu, uint32_t context, const struct gpu_engine *engines, size_t count);
+/* Gives a context that does not run a map of engines; an empty one: what it has without. */
+int gpu_context_set_engines(struct gpu *gpu, uint32_t context, const struct gpu_engine_map *map);
 /* 1: the context has a map of `*count` slots, of which as many as there is room for are in `engines`. 0: it has none. */
 int gpu_context_engines(struct gpu *gpu, uint32_t context, struct gpu_engine *engines, size_t size, size_t *count);
 
-/* What an engine powers while a context runs on it: a bit for each slice and subslice, execution units of a subslice. */
-struct gpu_sseu {
-    uint64_t slices;
-    uint64_t subslices;
-    uint16_t min_eus;
-    uint16_t max_eus;
-    uint32_t pad;
-};
-
-#define GPU_BY_SLOT 0xfffeu /* as `class_` of these two: `instance` is a slot of the context's map */
+/* What an engine of a context powers; to be chosen on Gen11 alone (-ENODEV). */
 int gpu_context_sseu(struct gpu *gpu, uint32_t context, const struct gpu_engine *engine, struct gpu_sseu *sseu);
 int gpu_context_set_sseu(struct gpu *gpu, uint32_t context, const struct gpu_engine *engine,
                          const struct gpu_sseu *sseu);
@@ -165,7 +210,7 @@ struct gpu_memory {
     uint64_t size;
     uint64_t cnode;      /* capability of a CNode with its frames; 0 if they are lent by row */
     uint32_t cnode_bits; /* its radix */
-    uint32_t page_bits;  /* 12 */
+    uint32_t page_bits;  /* base-two logarithm of a frame's bytes: 12, or 21 for frames of 2 MiB */
     uint64_t row;        /* of the driver's grant table, where no capability can be sent; else GPU_NO_ROW */
 };
 
@@ -250,7 +295,7 @@ struct gpu_fence {
 };
 
 #define GPU_COMPLETE 0u /* until the other batch is done */
-#define GPU_STARTED 1u  /* until it is given to an engine */
+#define GPU_STARTED 1u  /* until it is given to an engine, on which the bonds of this batch's slot go; one of a batch */
 struct gpu_after {
     struct gpu_fence fence;
     uint32_t until;

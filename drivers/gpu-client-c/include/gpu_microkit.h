@@ -115,7 +115,8 @@ static inline struct gpu_memory gpu_microkit_memory(uint64_t address, uint64_t s
         /* Where the CNode of a cap_frame_range has its own name. */
         .cnode = row == GPU_NO_ROW ? 512 + slot : 0,
         .cnode_bits = (uint32_t)bits,
-        .page_bits = 12,
+        /* The CNode has room for all of it; if frames of 4 KiB would be more, they are of 2 MiB. */
+        .page_bits = size >> 12 > UINT64_C(1) << (bits < 63 ? bits : 63) ? 21 : 12,
         .row = row,
     };
 }

@@ -4,39 +4,93 @@
 #![allow(clippy::missing_safety_doc, reason = "gpu_client.h says what each pointer has to be")]
 
 use core::ffi::c_int;
+use core::mem;
 
-use gpu_client::{Context, EngineClassInstance, EngineMap, MAX_ENGINE_SLOTS};
+use gpu_client::{Balanced, Bonded, Context, EngineClassInstance, EngineMap, MAX_ENGINE_SLOTS};
 
 use crate::device::device;
 use crate::errors::{Failure, answer};
-use crate::pointers::{get, put, slice, slice_mut};
-use crate::types::{CEngine, CSseu, Device, zero};
+use crate::pointers::{Output, get, put, slice, slice_mut};
+use crate::types::{CBalanced, CBond, CEngine, CEngineMap, CSseu, Device, place, zero};
 
-/// The list of engines that C has, in a place for the longest one; how many they are.
-///
-/// # Safety
-/// The caller's word about the list.
-pub(crate) unsafe fn listed(
-    engines: *const CEngine,
-    count: usize,
-    map: &mut [EngineClassInstance; MAX_ENGINE_SLOTS],
-) -> Result<usize, Failure> {
-    let room = map.get_mut(..count).ok_or(Failure::INVALID)?;
-    // SAFETY: the caller's.
-    for (slot, engine) in room.iter_mut().zip(unsafe { slice(engines, count)? }) {
-        *slot = EngineClassInstance::new(engine.class, engine.instance);
+/// Most balanced slots of the maps of one call: as many as a map has slots.
+pub(crate) const MOST_BALANCED: usize = MAX_ENGINE_SLOTS;
+/// Most bonds of the maps of one call: as many as the message area has room for.
+pub(crate) const MOST_BONDS: usize = 48;
+
+/// Places for the balanced slots and the bonds of a call.
+pub(crate) type Places<'c> = ([Balanced<'c>; MOST_BALANCED], [Bonded<'c>; MOST_BONDS]);
+
+/// Empty places.
+pub(crate) const fn nothing<'c>() -> Places<'c> {
+    let balanced = Balanced { slot: 0, siblings: &[] };
+    let bond = Bonded { slot: 0, master: EngineClassInstance::NONE, engines: &[] };
+    ([balanced; MOST_BALANCED], [bond; MOST_BONDS])
+}
+
+/// What of the [`Places`] is left, for maps one after the other.
+#[derive(Debug)]
+pub(crate) struct Room<'r, 'c> {
+    balanced: &'r mut [Balanced<'c>],
+    bonds: &'r mut [Bonded<'c>],
+}
+
+impl<'r, 'c> Room<'r, 'c> {
+    pub(crate) const fn new(balanced: &'r mut [Balanced<'c>], bonds: &'r mut [Bonded<'c>]) -> Self {
+        Self { balanced, bonds }
     }
-    Ok(count)
+
+    /// A map as the library has it.
+    ///
+    /// # Errors
+    /// A pointer or a reserved field is wrong, or there is no more room.
+    ///
+    /// # Safety
+    /// The map's pointers are as gpu_client.h says, for as long as the result is used.
+    pub(crate) unsafe fn map(&mut self, map: *const CEngineMap) -> Result<EngineMap<'r>, Failure> {
+        // SAFETY: the caller's.
+        unsafe {
+            let map = get(map)?;
+            let balanced = slice(map.balanced, map.balanced_count)?;
+            let bonds = slice(map.bonds, map.bond_count)?;
+            Ok(EngineMap {
+                slots: slice(map.slots, map.slot_count)?,
+                balanced: fill(&mut self.balanced, balanced, |one: &CBalanced| {
+                    zero(&one.pad.map(u32::from))?;
+                    Ok(Balanced { slot: one.slot, siblings: slice(one.siblings, one.sibling_count)? })
+                })?,
+                bonds: fill(&mut self.bonds, bonds, |one: &CBond| {
+                    zero(&[one.pad.into()])?;
+                    let engines = slice(one.engines, one.engine_count)?;
+                    Ok(Bonded { slot: one.slot, master: one.master, engines })
+                })?,
+            })
+        }
+    }
+}
+
+/// Puts the entries of a list of C's into the first free places, which they keep.
+fn fill<'r, C, T>(
+    free: &mut &'r mut [T],
+    list: &[C],
+    convert: impl Fn(&C) -> Result<T, Failure>,
+) -> Result<&'r [T], Failure> {
+    let (places, rest) = mem::take(free).split_at_mut_checked(list.len()).ok_or(Failure::TOO_BIG)?;
+    *free = rest;
+    for (place, one) in places.iter_mut().zip(list) {
+        *place = convert(one)?;
+    }
+    Ok(places)
 }
 
 /// See `gpu_client.h`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn gpu_context_vm(gpu: *mut Device, context: u32, vm: *mut u32) -> c_int {
     answer(|| {
-        // SAFETY: the caller's. What cannot be written is found before there is a name that nobody would know.
+        // SAFETY: the caller's.
         unsafe {
-            put(vm, 0)?;
-            put(vm, device(gpu)?.vm_of(&Context::from_handle(context))?.handle())?;
+            let output = Output::at(vm)?;
+            output.put(device(gpu)?.vm_of(&Context::from_handle(context))?.handle());
         }
         Ok(0)
     })
@@ -47,15 +101,13 @@ pub unsafe extern "C" fn gpu_context_vm(gpu: *mut Device, context: u32, vm: *mut
 pub unsafe extern "C" fn gpu_context_set_engines(
     gpu: *mut Device,
     context: u32,
-    engines: *const CEngine,
-    count: usize,
+    map: *const CEngineMap,
 ) -> c_int {
     answer(|| {
-        let mut map = [EngineClassInstance::NONE; MAX_ENGINE_SLOTS];
+        let (mut balanced, mut bonds) = nothing();
         // SAFETY: the caller's.
-        let (gpu, count) = unsafe { (device(gpu)?, listed(engines, count, &mut map)?) };
-        let slots = map.get(..count).ok_or(Failure::INVALID)?;
-        gpu.set_engines(&Context::from_handle(context), EngineMap::from(slots))?;
+        let (gpu, map) = unsafe { (device(gpu)?, Room::new(&mut balanced, &mut bonds).map(map)?) };
+        gpu.set_engines(&Context::from_handle(context), map)?;
         Ok(0)
     })
 }
@@ -76,7 +128,7 @@ pub unsafe extern "C" fn gpu_context_engines(
         let found = gpu.engines_of(&Context::from_handle(context), &mut map)?;
         let slots = map.iter().take(found.unwrap_or(0));
         for (place, slot) in room.iter_mut().zip(slots) {
-            *place = CEngine { class: slot.class, instance: slot.instance };
+            *place = *slot;
         }
         // SAFETY: the caller's.
         unsafe { put(count, found.unwrap_or(0))? };
@@ -95,7 +147,7 @@ pub unsafe extern "C" fn gpu_context_sseu(
     answer(|| {
         // SAFETY: the caller's.
         unsafe {
-            let found = device(gpu)?.sseu(&Context::from_handle(context), get(engine)?.place())?;
+            let found = device(gpu)?.sseu(&Context::from_handle(context), place(*get(engine)?))?;
             put(sseu, CSseu::of(found))?;
         }
         Ok(0)
@@ -113,8 +165,7 @@ pub unsafe extern "C" fn gpu_context_set_sseu(
     answer(|| {
         // SAFETY: the caller's.
         let (gpu, engine, sseu) = unsafe { (device(gpu)?, get(engine)?, get(sseu)?) };
-        zero(&[sseu.pad])?;
-        gpu.set_sseu(&Context::from_handle(context), engine.place(), sseu.sseu())?;
+        gpu.set_sseu(&Context::from_handle(context), place(*engine), sseu.sseu()?)?;
         Ok(0)
     })
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! Errors as C has them: negative numbers of Linux's errno.
+#![allow(unsafe_code, reason = "a function that C calls")]
 
-use core::ffi::c_int;
+use core::ffi::{CStr, c_char, c_int};
 
 use gpu_client::blit::BlitError;
 use gpu_client::{Errno, Error, FreeError};
@@ -63,6 +64,47 @@ impl From<FreeError> for Failure {
             FreeError::Fragmented => Self::NO_MEMORY,
         }
     }
+}
+
+/// What a driver of another version has said that it speaks, after it was connected to; 0 if it is no other.
+pub(crate) const fn driver_version<T>(tried: &Result<T, Error>) -> u64 {
+    match tried {
+        Err(Error::Version { driver }) => *driver,
+        _ => 0,
+    }
+}
+
+const fn name(error: Errno) -> &'static CStr {
+    match error {
+        Errno::Perm => c"EPERM",
+        Errno::NoEnt => c"ENOENT",
+        Errno::Io => c"EIO",
+        Errno::TooBig => c"E2BIG",
+        Errno::Again => c"EAGAIN",
+        Errno::NoMem => c"ENOMEM",
+        Errno::Fault => c"EFAULT",
+        Errno::Busy => c"EBUSY",
+        Errno::Exist => c"EEXIST",
+        Errno::NoDev => c"ENODEV",
+        Errno::Inval => c"EINVAL",
+        Errno::NoSpc => c"ENOSPC",
+        Errno::Time => c"ETIME",
+    }
+}
+
+/// See `gpu_client.h`.
+#[unsafe(no_mangle)]
+pub extern "C" fn gpu_error_name(error: c_int) -> *const c_char {
+    let name = match u16::try_from(error.unsigned_abs()) {
+        _ if error >= 0 => c"success",
+        Ok(RANGE) => c"ERANGE",
+        Ok(PROTOCOL) => c"EPROTO",
+        Ok(NOT_SUPPORTED) => c"EOPNOTSUPP",
+        Ok(NO_BUFFERS) => c"ENOBUFS",
+        Ok(number) => Errno::from_number(number).map_or(c"unknown", name),
+        Err(_) => c"unknown",
+    };
+    name.as_ptr()
 }
 
 /// Runs a function's body: what it returns, or the negative errno.

@@ -12,6 +12,7 @@
 #![cfg_attr(sel4_domain, no_std)]
 
 mod commands;
+mod contexts;
 mod device;
 mod engines;
 mod errors;
@@ -26,8 +27,10 @@ mod transport;
 pub mod types;
 
 pub use commands::*;
+pub use contexts::*;
 pub use device::*;
 pub use engines::*;
+pub use errors::gpu_error_name;
 pub use objects::*;
 pub use owner::*;
 pub use ranges::*;

@@ -9,7 +9,7 @@ use gpu_client::{TakenBack, Ticket, UserptrFlags};
 
 use crate::device::device;
 use crate::errors::{Failure, answer};
-use crate::pointers::{get, put, slice, slice_mut};
+use crate::pointers::{Output, get, put, slice, slice_mut};
 use crate::types::{CObject, Device, Memory};
 
 /// See `gpu_client.h`.
@@ -22,8 +22,8 @@ pub unsafe extern "C" fn gpu_userptr_create(
     answer(|| {
         // SAFETY: the caller's.
         unsafe {
-            let made = device(gpu)?.create_userptr(get(memory)?.lendable())?;
-            put(object, CObject::of(&made))?;
+            let output = Output::at(object)?;
+            output.put(CObject::of(&device(gpu)?.create_userptr(get(memory)?.lendable())?));
         }
         Ok(0)
     })
@@ -41,8 +41,8 @@ pub unsafe extern "C" fn gpu_userptr_create_in(
     answer(|| {
         // SAFETY: the caller's.
         unsafe {
-            let made = device(gpu)?.create_userptr_in(get(memory)?.lendable(), start..end)?;
-            put(object, CObject::of(&made))?;
+            let output = Output::at(object)?;
+            output.put(CObject::of(&device(gpu)?.create_userptr_in(get(memory)?.lendable(), start..end)?));
         }
         Ok(0)
     })
@@ -61,8 +61,8 @@ pub unsafe extern "C" fn gpu_userptr_create_with(
         let flags = UserptrFlags::from_bits_retain(flags);
         // SAFETY: the caller's.
         unsafe {
-            let made = device(gpu)?.create_userptr_with(get(memory)?.lendable(), flags)?;
-            put(object, CObject::of(&made))?;
+            let output = Output::at(object)?;
+            output.put(CObject::of(&device(gpu)?.create_userptr_with(get(memory)?.lendable(), flags)?));
         }
         Ok(0)
     })
@@ -73,7 +73,10 @@ pub unsafe extern "C" fn gpu_userptr_create_with(
 pub unsafe extern "C" fn gpu_buffer_create(gpu: *mut Device, bytes: u64, object: *mut CObject) -> c_int {
     answer(|| {
         // SAFETY: the caller's.
-        unsafe { put(object, CObject::of(&device(gpu)?.create_buffer(bytes)?))? };
+        unsafe {
+            let output = Output::at(object)?;
+            output.put(CObject::of(&device(gpu)?.create_buffer(bytes)?));
+        }
         Ok(0)
     })
 }
@@ -159,7 +162,10 @@ pub unsafe extern "C" fn gpu_object_export(
 ) -> c_int {
     answer(|| {
         // SAFETY: the caller's.
-        unsafe { put(name, device(gpu)?.export(&get(object)?.object(), peer)?)? };
+        unsafe {
+            let output = Output::at(name)?;
+            output.put(device(gpu)?.export(&get(object)?.object(), peer)?);
+        }
         Ok(0)
     })
 }
@@ -169,7 +175,10 @@ pub unsafe extern "C" fn gpu_object_export(
 pub unsafe extern "C" fn gpu_object_import(gpu: *mut Device, name: u64, object: *mut CObject) -> c_int {
     answer(|| {
         // SAFETY: the caller's.
-        unsafe { put(object, CObject::of(&device(gpu)?.import(name)?))? };
+        unsafe {
+            let output = Output::at(object)?;
+            output.put(CObject::of(&device(gpu)?.import(name)?));
+        }
         Ok(0)
     })
 }

@@ -8,7 +8,7 @@ use core::ops::Range;
 
 use gpu_client::{Backing, Errno, Lendable, Owner};
 
-use crate::errors::{Failure, answer};
+use crate::errors::{Failure, answer, driver_version};
 use crate::pointers::{get, get_mut, put};
 use crate::transport::CTransport;
 use crate::types::{CBacking, COwner, Callbacks, Memory, NO_ROW, OPEN, OWNER_WORDS};
@@ -66,8 +66,10 @@ unsafe fn connect(owner: *mut COwner, transport: *const Callbacks, how: Connect)
         // SAFETY: the caller's.
         unsafe {
             put(owner, COwner { open: 0, body: [0; OWNER_WORDS] })?;
-            let connection = how(CTransport::new(get(transport)?)?)?;
             let raw = get_mut(owner)?;
+            let tried = how(CTransport::new(get(transport)?)?);
+            raw.body[0] = driver_version(&tried);
+            let connection = tried?;
             // SAFETY: it fits and is aligned (`types`).
             (&raw mut raw.body).cast::<Owner<CTransport>>().write(connection);
             raw.open = OPEN;

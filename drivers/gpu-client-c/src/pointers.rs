@@ -34,6 +34,31 @@ pub(crate) unsafe fn get_mut<'a, T>(pointer: *mut T) -> Result<&'a mut T, Failur
     Ok(unsafe { &mut *pointer })
 }
 
+/// Where a result goes: found to be a place before anything is done whose result would be lost.
+#[derive(Debug)]
+pub(crate) struct Output<T>(*mut T);
+
+impl<T> Output<T> {
+    /// # Errors
+    /// The pointer is null or not aligned.
+    ///
+    /// # Safety
+    /// Otherwise there is room for a `T` that nobody else uses during the call.
+    pub(crate) unsafe fn at(pointer: *mut T) -> Result<Self, Failure> {
+        if pointer.is_null() || !pointer.is_aligned() {
+            return Err(Failure::INVALID);
+        }
+        Ok(Self(pointer))
+    }
+
+    /// Writes the result.
+    pub(crate) fn put(self, value: T) {
+        // SAFETY: `at` has looked at the pointer, and its caller's word is the rest; what was there is not dropped, because
+        // it may be anything.
+        unsafe { self.0.write(value) }
+    }
+}
+
 /// Writes where a pointer points to.
 ///
 /// # Errors
@@ -42,11 +67,8 @@ pub(crate) unsafe fn get_mut<'a, T>(pointer: *mut T) -> Result<&'a mut T, Failur
 /// # Safety
 /// Otherwise there is room for a `T` that nobody else uses during the call.
 pub(crate) unsafe fn put<T>(pointer: *mut T, value: T) -> Result<(), Failure> {
-    if pointer.is_null() || !pointer.is_aligned() {
-        return Err(Failure::INVALID);
-    }
-    // SAFETY: as above; what was there is not dropped, because it may be anything.
-    unsafe { pointer.write(value) };
+    // SAFETY: the caller's.
+    unsafe { Output::at(pointer)? }.put(value);
     Ok(())
 }
 

@@ -55,7 +55,6 @@ impl CMessageInfo {
     fn info(self) -> MessageInfo {
         let [word] = self.words;
         // CAST: seven bits.
-        #[expect(clippy::cast_possible_truncation)]
         MessageInfo::new(word >> LABEL_SHIFT, (word & COUNT) as usize)
     }
 

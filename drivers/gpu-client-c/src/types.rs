@@ -278,10 +278,14 @@ pub struct Step {
     pub source: u32,
     /// A parameter's number; a clone's flags.
     pub name: u64,
-    /// A parameter's value; a map's number of slots.
+    /// A parameter's value.
     pub value: u64,
-    /// A map's slots.
-    pub engines: *const CEngine,
+    /// A map of engines.
+    pub map: *const CEngineMap,
+    /// The engine that `sseu` is for.
+    pub engine: *const CEngine,
+    /// What it powers.
+    pub sseu: *const CSseu,
 }
 
 /// `GPU_STEP_PARAM`.
@@ -293,27 +297,69 @@ pub const STEP_ENGINES: u32 = 3;
 /// `GPU_STEP_SINGLE_TIMELINE`.
 pub const STEP_SINGLE_TIMELINE: u32 = 4;
 
-/// `struct gpu_engine`.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default)]
-pub struct CEngine {
-    /// i915's number of the class; 0xffff for an empty slot.
-    pub class: u16,
-    /// Which of the class; 0xffff for an empty slot.
-    pub instance: u16,
-}
+/// `GPU_STEP_SSEU`.
+pub const STEP_SSEU: u32 = 5;
+
+/// `struct gpu_engine`, which is as the driver has it.
+pub type CEngine = EngineClassInstance;
 
 /// `GPU_BY_SLOT`.
 pub const BY_SLOT: u16 = 0xfffe;
 
-impl CEngine {
-    /// Which engine of a context it names.
-    pub(crate) const fn place(self) -> Place {
-        match self.class {
-            BY_SLOT => Place::Slot(self.instance),
-            class => Place::Engine(EngineClassInstance::new(class, self.instance)),
-        }
+/// Which engine of a context an engine of C's names.
+pub(crate) const fn place(engine: CEngine) -> Place {
+    match engine.class {
+        BY_SLOT => Place::Slot(engine.instance),
+        _ => Place::Engine(engine),
     }
+}
+
+/// `struct gpu_balanced`: a slot that is any of several engines.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct CBalanced {
+    /// The engines.
+    pub siblings: *const CEngine,
+    /// How many.
+    pub sibling_count: usize,
+    /// Which slot of the map.
+    pub slot: u16,
+    /// 0.
+    pub pad: [u16; 3],
+}
+
+/// `struct gpu_bond`: restricts a balanced slot.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct CBond {
+    /// Those of the slot's siblings that go with `master`.
+    pub engines: *const CEngine,
+    /// How many.
+    pub engine_count: usize,
+    /// The engine of the other batch.
+    pub master: CEngine,
+    /// Which slot of the map.
+    pub slot: u16,
+    /// 0.
+    pub pad: u16,
+}
+
+/// `struct gpu_engine_map`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct CEngineMap {
+    /// One engine a slot.
+    pub slots: *const CEngine,
+    /// How many.
+    pub slot_count: usize,
+    /// Its slots that are several engines.
+    pub balanced: *const CBalanced,
+    /// How many.
+    pub balanced_count: usize,
+    /// What restricts those.
+    pub bonds: *const CBond,
+    /// How many.
+    pub bond_count: usize,
 }
 
 /// `struct gpu_sseu`.
@@ -337,9 +383,10 @@ impl CSseu {
         Self { slices, subslices, min_eus, max_eus, pad: 0 }
     }
 
-    pub(crate) const fn sseu(self) -> Sseu {
-        let Self { slices, subslices, min_eus, max_eus, .. } = self;
-        Sseu { slices, subslices, min_eus, max_eus }
+    pub(crate) fn sseu(self) -> Result<Sseu, Failure> {
+        let Self { slices, subslices, min_eus, max_eus, pad } = self;
+        zero(&[pad])?;
+        Ok(Sseu { slices, subslices, min_eus, max_eus })
     }
 }
 

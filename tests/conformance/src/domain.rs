@@ -81,6 +81,14 @@ impl Iommu {
 #[derive(Clone, Debug)]
 pub struct RingMemory(Arc<[AtomicU64]>);
 
+impl RingMemory {
+    /// Its words, for those who do not come by [`Words`].
+    #[must_use]
+    pub fn words(&self) -> &[AtomicU64] {
+        &self.0
+    }
+}
+
 impl Words for RingMemory {
     fn len(&self) -> usize {
         self.0.len()
