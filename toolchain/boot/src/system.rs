@@ -165,8 +165,8 @@ impl SdkPieces {
 
 /// The folder of a program in C, which is built by its Makefile and linked with the client library's archive.
 fn c_program(workspace: &Workspace, package: &str) -> Option<PathBuf> {
-    let folder = workspace.root().join("examples").join(package);
-    folder.join("main.c").is_file().then_some(folder)
+    let folders = ["examples", "tests/boot/c"].map(|folder| workspace.root().join(folder).join(package));
+    folders.into_iter().find(|folder| folder.join("main.c").is_file())
 }
 
 /// Lets cargo build `packages`, and for those in C the archive that they are linked with.
