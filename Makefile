@@ -43,7 +43,7 @@ test: setup ## run the host tests and the boot tests
 lint: setup ## check format, lints, the reference and the guide
 	@$(XTASK) lint
 
-guide: setup ## make the guide a book in target/guide, and follow every link in it
+guide: setup ## make the guide a book in target/guide, and follow every link in it; gets mdBook from crates.io once
 	@$(XTASK) guide
 
 bench: setup ## measure in guest instructions and in wall time

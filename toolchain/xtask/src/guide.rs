@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //! `guide`: the guide as a book, and whether every link in it leads somewhere.
 //!
-//! The book is made by mdBook, of exactly one version, which cargo installs below `target/tools` where it is not there yet:
-//! unoptimised, as it is built in a fraction of the time and has eight pages to make.
+//! The book is made by mdBook, of exactly one version. If it is neither in `target/tools` nor on the path, cargo installs it
+//! there from crates.io, once: unoptimised, as it is built in a fraction of the time and has eight pages to make.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use boot::Workspace;
@@ -39,18 +40,31 @@ pub(crate) fn guide(workspace: &Workspace) -> Result<String> {
 
 /// mdBook, installed where it is not there in this version.
 fn mdbook(workspace: &Workspace) -> Result<PathBuf> {
-    let root = workspace.target().join("tools");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    mdbook_in(workspace, &workspace.target().join("tools"), Path::new("mdbook"), &cargo)
+}
+
+/// The same, installed below `root` by `cargo` if that has none and the one that the system knows as `known` is another.
+fn mdbook_in(workspace: &Workspace, root: &Path, known: &Path, cargo: &OsStr) -> Result<PathBuf> {
     let program = root.join("bin/mdbook");
-    let present = Command::new(&program).arg("--version").output();
-    if present.is_ok_and(|said| String::from_utf8_lossy(&said.stdout).trim() == format!("mdbook v{VERSION}"))
-    {
-        return Ok(program);
+    for present in [&program, known] {
+        let said = Command::new(present).arg("--version").stdin(Stdio::null()).output();
+        if said.is_ok_and(|said| String::from_utf8_lossy(&said.stdout).trim() == format!("mdbook v{VERSION}"))
+        {
+            return Ok(present.to_owned());
+        }
     }
     workspace.step(&format!("guide: installing mdBook {VERSION}, once"));
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["install", "--quiet", "--locked", "--force", "--debug", "mdbook", "--version", VERSION]);
-    cargo.args(["--no-default-features", "--root"]).arg(&root).arg("--target-dir").arg(root.join("build"));
-    workspace.run("mdBook", &mut cargo)?;
+    let mut command = Command::new(cargo);
+    command.args(["install", "--quiet", "--locked", "--force", "--debug", "mdbook", "--version", VERSION]);
+    command.args(["--no-default-features", "--root"]).arg(root).arg("--target-dir").arg(root.join("build"));
+    workspace.run("mdBook", &mut command).with_context(|| {
+        format!(
+            "the guide needs mdBook {VERSION}, which cargo could not install below {} (that takes a connection to crates.io, \
+             once); an `mdbook` of this version on the PATH does, too",
+            workspace.shown(root)
+        )
+    })?;
     // What it was built of is not needed any more.
     let _ = fs::remove_dir_all(root.join("build"));
     Ok(program)
@@ -121,7 +135,48 @@ fn plain(path: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use boot::Verbosity;
+
     use super::*;
+
+    /// A program that says this and fails or not. Another process writes it: whatever another thread of this one starts
+    /// meanwhile would inherit the open file, and a file that is open for writing cannot be executed.
+    fn program(path: &Path, says: &str, status: u8) -> Result<()> {
+        fs::create_dir_all(path.parent().context("a folder")?)?;
+        let text = format!("#!/bin/sh\necho '{says}'\nexit {status}\n");
+        let write = "printf %s \"$1\" >\"$0\" && chmod +x \"$0\"";
+        let done = Command::new("sh").args(["-c", write]).arg(path).arg(text).status()?;
+        ensure!(done.success(), "{}", path.display());
+        Ok(())
+    }
+
+    #[test]
+    fn mdbook_is_taken_in_its_one_version_from_its_folder_or_the_path_and_installed_otherwise() -> Result<()>
+    {
+        let workspace = Workspace::locate(Verbosity::Silent)?;
+        let folder = workspace.target().join("xtask-tests/mdbook");
+        let _ = fs::remove_dir_all(&folder);
+        let (root, known, cargo) = (folder.join("tools"), folder.join("known"), folder.join("cargo"));
+        let find = || mdbook_in(&workspace, &root, &known, cargo.as_os_str());
+        // Nobody has it, or another one, and there is no connection.
+        program(&known, "mdbook v0.4.1", 0)?;
+        program(&cargo, "no connection", 101)?;
+        let error = find().err().map(|error| format!("{error:#}")).unwrap_or_default();
+        for told in [&format!("mdBook {VERSION}"), "crates.io", "on the PATH", "no connection"] {
+            assert!(error.contains(told), "nothing says {told:?}: {error}");
+        }
+        // The system has it; it was installed before.
+        program(&known, &format!("mdbook v{VERSION}"), 0)?;
+        assert_eq!(find()?, known);
+        program(&root.join("bin/mdbook"), &format!("mdbook v{VERSION}"), 0)?;
+        assert_eq!(find()?, root.join("bin/mdbook"));
+        // It is installed.
+        fs::remove_dir_all(&root)?;
+        program(&known, "mdbook v0.4.1", 0)?;
+        program(&cargo, "installed", 0)?;
+        assert_eq!(find()?, root.join("bin/mdbook"));
+        Ok(())
+    }
 
     fn book(pages: &[(&str, &str)]) -> BTreeMap<PathBuf, String> {
         pages.iter().map(|(path, text)| (Path::new("/book").join(path), (*text).to_owned())).collect()
