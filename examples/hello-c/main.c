@@ -43,6 +43,7 @@ static int write_commands(uint32_t *bytes)
     return error ? error : gpu_finish(&commands, bytes);
 }
 
+/* ANCHOR: paint */
 static int paint(void)
 {
     const struct gpu_transport transport = gpu_microkit(&link, 0);
@@ -76,6 +77,7 @@ static int paint(void)
     error = gpu_submit(&gpu, &batch, &fence);
     return error ? error : gpu_wait(&gpu, &fence);
 }
+/* ANCHOR_END: paint */
 
 static int wrong_pixels(void)
 {

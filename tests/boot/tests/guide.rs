@@ -33,8 +33,13 @@ fn every_chapter_is_in_the_summary_and_every_link_leads_somewhere() -> Result<()
             ensure!(folder.join(link).exists(), "{}: nothing is at {link}", chapter.display());
         }
         for include in text.split("{{#include ").skip(1) {
-            let file = include.split_once("}}").context("an include without end")?.0;
+            let what = include.split_once("}}").context("an include without end")?.0;
+            let (file, part) = what.split_once(':').unwrap_or((what, ""));
             ensure!(folder.join(file).exists(), "{}: nothing is at {file}", chapter.display());
+            // mdBook takes all of the file if it has no such part.
+            let text = read(&folder.join(file))?;
+            let whole = ["ANCHOR", "ANCHOR_END"].map(|mark| text.contains(&format!("{mark}: {part} ")));
+            ensure!(part.is_empty() || whole == [true; 2], "{}: nothing is at {what}", chapter.display());
         }
     }
     let readme = read(&root()?.join("README.md"))?;

@@ -104,6 +104,7 @@ pub(crate) fn test(workspace: &Workspace) -> Result<Closing> {
             "gpu-trace",
             "hello-gpu",
             "hello-c",
+            "engines-c",
             "paint",
             "recover",
             "memory-server",
