@@ -12,6 +12,7 @@
  *
  * Nothing is allocated. The structures are the caller's; reserved fields (`pad`) are 0. What a pointer points to has to
  * be there while the function runs; `struct gpu` and `struct gpu_ranges` are not copied or moved by the caller.
+ * Microkit's default stack, 8 KiB, is enough for every function, beside little of the caller's own.
  */
 #ifndef GPU_CLIENT_H
 #define GPU_CLIENT_H
@@ -117,7 +118,7 @@ struct gpu_bond {
     uint16_t pad;
 };
 
-/* What the slots of a context's batches are: 64 at most. A call names 64 balanced slots and 48 bonds at most, and what
+/* What the slots of a context's batches are: 64 at most. A call names 16 balanced slots and 16 bonds at most, and what
  * fits into the message area: -E2BIG. -ENOENT: the part has no such engine; -EEXIST: a balanced slot is not empty;
  * -EINVAL: siblings are of several classes or named twice, or a bond is not of its slot. */
 struct gpu_engine_map {

@@ -13,10 +13,10 @@ use crate::errors::{Failure, answer};
 use crate::pointers::{Output, get, put, slice, slice_mut};
 use crate::types::{CBalanced, CBond, CEngine, CEngineMap, CSseu, Device, place, zero};
 
-/// Most balanced slots of the maps of one call: as many as a map has slots.
-pub(crate) const MOST_BALANCED: usize = MAX_ENGINE_SLOTS;
-/// Most bonds of the maps of one call: as many as the message area has room for.
-pub(crate) const MOST_BONDS: usize = 48;
+/// Most balanced slots of the maps of one call, and most bonds: on a small stack, and more than any part has engines of one
+/// class to choose from.
+pub(crate) const MOST_BALANCED: usize = 16;
+pub(crate) const MOST_BONDS: usize = 16;
 
 /// Places for the balanced slots and the bonds of a call.
 pub(crate) type Places<'c> = ([Balanced<'c>; MOST_BALANCED], [Bonded<'c>; MOST_BONDS]);

@@ -51,6 +51,9 @@ impl CUse {
     }
 }
 
+/// Objects of a batch that most have no more than. Stacks of domains are small, and lists are on them.
+const FEW: usize = 8;
+
 /// The objects of a list, and then what a batch does with them.
 ///
 /// # Safety
@@ -59,26 +62,36 @@ unsafe fn with_uses<R>(
     list: &[CUse],
     then: impl FnOnce(&[UsedObject<'_>]) -> Result<R, Failure>,
 ) -> Result<R, Failure> {
-    if list.len() > MAX_OBJECTS {
-        return Err(Failure::TOO_BIG);
+    // SAFETY: the caller's.
+    unsafe {
+        match list.len() {
+            0..=FEW => with_places::<FEW, R>(list, then),
+            _ => with_places::<MAX_OBJECTS, R>(list, then),
+        }
     }
-    let nothing = || Object::from_parts(0, Lendable { address: 0, size: 0, frames: Frames::Foreign });
-    let mut objects: [Object; MAX_OBJECTS] = core::array::from_fn(|_| nothing());
-    for (object, used) in objects.iter_mut().zip(list) {
+}
+
+/// The same, with places for `N`. Its frame is not to be part of its caller's.
+///
+/// # Safety
+/// As above.
+#[inline(never)]
+unsafe fn with_places<const N: usize, R>(
+    list: &[CUse],
+    then: impl FnOnce(&[UsedObject<'_>]) -> Result<R, Failure>,
+) -> Result<R, Failure> {
+    const NOTHING: Object = Object::from_parts(0, Lendable { address: 0, size: 0, frames: Frames::Foreign });
+    let mut objects = [NOTHING; N];
+    for (object, used) in objects.get_mut(..list.len()).ok_or(Failure::TOO_BIG)?.iter_mut().zip(list) {
         // SAFETY: the caller's.
         let named: &CObject = unsafe { get(used.object)? };
         zero(&[named.pad])?;
         *object = named.object();
-        used.access()?;
     }
-    let uses: [UsedObject<'_>; MAX_OBJECTS] = core::array::from_fn(|index| {
-        let used = list.get(index);
-        UsedObject {
-            object: &objects[index],
-            address: used.map_or(0, |used| used.address),
-            access: used.and_then(|used| used.access().ok()).unwrap_or(Access::Read),
-        }
-    });
+    let mut uses = [UsedObject { object: &NOTHING, address: 0, access: Access::Read }; N];
+    for ((place, object), used) in uses.iter_mut().zip(&objects).zip(list) {
+        *place = UsedObject { object, address: used.address, access: used.access()? };
+    }
     then(uses.get(..list.len()).unwrap_or(&[]))
 }
 

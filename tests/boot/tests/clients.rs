@@ -132,15 +132,17 @@ fn a_client_in_c_paints_its_picture() -> Result<()> {
     Ok(())
 }
 
-/// In C, on a part with two video engines: a batch of a bonded slot starts with its master, which waits for it, and a full ring
-/// is answered in full.
+/// In C, on a part with two video engines: a batch of a bonded slot starts with its master, which waits for it, a full ring
+/// is answered in full, and the library does with the 8 KiB of stack that Microkit gives a domain which asks for none.
 #[test]
 fn a_client_in_c_balances_bonds_and_fills_its_ring() -> Result<()> {
     let system = System::of(&pieces(&["gpu-driver", "engines-c"])?, "engines_c")?;
     let outcome = boots(system, Gpu { timing: Timing::Realtime, ..Gpu::new("tgl") })?;
-    for told in
-        ["a batch has let the one go on that it started with", "every answer of a full queue is there"]
-    {
+    for told in [
+        "a batch has let the one go on that it started with",
+        "every answer of a full queue is there",
+        "a batch with 63 objects is done",
+    ] {
         let told = format!("engines-c: {told}");
         ensure!(outcome.told(&told).is_some(), "nothing says {told:?}:\n{}", outcome.tail());
     }

@@ -195,8 +195,8 @@ fn a_map_in_c_that_makes_no_sense_is_refused_and_leaves_nothing() {
     refused(&CEngineMap { bonds: null(), ..map(hole, &one, &[bond(0, RENDER, &VIDEO)]) }, -22);
     refused(&map(&[COPY; 65], &[], &[]), -7);
     refused(&map(hole, &[balanced(0, &[VIDEO[0]; 1000])], &[]), -7);
-    refused(&map(&holes, &[one[0]; 65], &[]), -7);
-    refused(&map(hole, &one, &[bond(0, RENDER, &VIDEO[1..]); 49]), -7);
+    refused(&map(&holes, &[one[0]; 17], &[]), -7);
+    refused(&map(hole, &one, &[bond(0, RENDER, &VIDEO[1..]); 17]), -7);
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn the_maps_of_one_creation_share_the_room_for_balanced_slots_and_the_last_one_c
     let maps =
         [map(&[HOLE, COPY], &one, &[bond(0, COPY, &VIDEO[1..])]), map(&[COPY, HOLE, RENDER], &two, &[])];
     let steps = [0, 1].map(|index| Step { map: &maps[index], ..no_step(STEP_ENGINES) });
-    let many = [map(&[HOLE; 64], &[one[0]; 40], &[]), map(&[HOLE; 64], &[one[0]; 40], &[])];
+    let many = [map(&[HOLE; 64], &[one[0]; 10], &[]), map(&[HOLE; 64], &[one[0]; 10], &[])];
     let too_many = [0, 1].map(|index| Step { map: &many[index], ..no_step(STEP_ENGINES) });
     let (mut context, mut found, mut count) = (0, [RENDER; 3], 0);
     // SAFETY: every pointer is to something of the test's.

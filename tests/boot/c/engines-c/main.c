@@ -177,6 +177,31 @@ static void fill_the_queue(void)
     say("every answer of a full queue is there", "");
 }
 
+/* As many objects as a batch can have; the stack of this domain is as large as Microkit makes it by itself. */
+static void use_many_objects(void)
+{
+    static struct gpu_object objects[63];
+    static struct gpu_use uses[64];
+    struct gpu_fence fence;
+    uses[0] = (struct gpu_use){.object = &data, .address = DATA_AT, .access = GPU_WRITE};
+    for (uint32_t i = 1; i < 64; i++) {
+        check("a buffer: ", gpu_buffer_create(&gpu, 0x1000, &objects[i - 1]), 0);
+        uses[i] = (struct gpu_use){.object = &objects[i - 1], .address = DATA_AT + i * 0x1000, .access = GPU_READ};
+    }
+    const uint8_t zeros[16] = {0};
+    check("the data: ", gpu_buffer_write(&gpu, &data, 0, zeros, sizeof(zeros)), 0);
+    struct gpu_batch next = batch(1, COPY, uses);
+    next.object_count = 64;
+    check("too many objects: ", gpu_submit(&gpu, &next, &fence), -7);
+    next.object_count = 63;
+    check("many objects: ", gpu_submit(&gpu, &next, &fence), 0);
+    check("the last batch: ", gpu_wait(&gpu, &fence), 0);
+    uint32_t words[3];
+    check("its data: ", gpu_buffer_read(&gpu, &data, 0, (uint8_t *)words, sizeof(words)), 0);
+    check("its words: ", words[0] == 1 && words[2] == 0x22, 1);
+    say("a batch with 63 objects is done", "");
+}
+
 void init(void)
 {
     const struct gpu_transport transport = gpu_microkit(&link, 0);
@@ -187,6 +212,7 @@ void init(void)
     write_commands();
     run();
     fill_the_queue();
+    use_many_objects();
     end(0);
 }
 
