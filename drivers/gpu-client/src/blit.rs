@@ -20,6 +20,8 @@ const ROP_PATTERN_COPY: u32 = 0xf0 << 16;
 const ROP_SOURCE_COPY: u32 = 0xcc << 16;
 /// Coordinates are signed 16-bit numbers, and so is the pitch.
 const MAX_COORDINATE: u32 = 0x7fff;
+/// Addresses have 48 bits; those of the upper half are sign-extended, which no surface needs.
+pub(crate) const MAX_ADDRESS: u64 = 1 << 48;
 
 /// Why a command was not emitted.
 ///
@@ -68,7 +70,7 @@ impl core::error::Error for BlitError {}
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Surface {
-    /// GPU virtual address of the first pixel, a multiple of 4.
+    /// GPU virtual address of the first pixel, a multiple of 4. All of the surface lies below 2^48.
     pub address: u64,
     /// Bytes from one row to the next, a multiple of 4.
     pub pitch: u32,
@@ -102,12 +104,14 @@ pub struct Rectangle {
 
 impl Surface {
     fn check(&self) -> Result<(), BlitError> {
+        let bytes = u64::from(self.pitch) * u64::from(self.height);
         let fits = self.width <= MAX_COORDINATE
             && self.height <= MAX_COORDINATE
             && self.pitch <= MAX_COORDINATE
             && self.pitch.is_multiple_of(4)
             && u64::from(self.pitch) >= u64::from(self.width) * 4
-            && self.address.is_multiple_of(4);
+            && self.address.is_multiple_of(4)
+            && self.address.checked_add(bytes).is_some_and(|end| end <= MAX_ADDRESS);
         fits.then_some(()).ok_or(BlitError::Surface)
     }
 
@@ -385,6 +389,26 @@ mod tests {
         assert_eq!(commands.fill(wide, Rectangle { x0: 0, y0: 0, x1: 1, y1: 1 }, 0), Err(BlitError::Surface));
         assert_eq!(commands.finish(), Ok(8));
         assert_eq!(dwords[0], 0x0500_0000);
+    }
+
+    #[test]
+    fn a_surface_that_does_not_end_within_48_bits_is_not_emitted() {
+        let mut dwords = [0; 32];
+        let mut commands = Commands::new(&mut dwords);
+        let bytes = u64::from(SURFACE.pitch) * u64::from(SURFACE.height);
+        let last = Surface { address: MAX_ADDRESS - bytes, ..SURFACE };
+        let corner = Rectangle { x0: 0, y0: 0, x1: 1, y1: 1 };
+        for address in [last.address + 4, MAX_ADDRESS, 1 << 60, u64::MAX - 3] {
+            let beyond = Surface { address, ..SURFACE };
+            assert_eq!(commands.fill(beyond, corner, 0), Err(BlitError::Surface), "{address:#x}");
+            assert_eq!(commands.copy(beyond, 0, 0, SURFACE, corner), Err(BlitError::Surface));
+            assert_eq!(commands.copy(SURFACE, 0, 0, beyond, corner), Err(BlitError::Surface));
+        }
+        assert_eq!(commands.used(), 0, "nothing was emitted");
+        assert_eq!(
+            (commands.fill(last, corner, 0), commands.copy(last, 0, 0, SURFACE, corner)),
+            (Ok(()), Ok(()))
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! `MI_SEMAPHORE_WAIT`, `MI_ARB_CHECK`; Broadwell to Tiger Lake). All of them use the context's own address
 //! space.
 
-use crate::blit::{BlitError, Commands};
+use crate::blit::{BlitError, Commands, MAX_ADDRESS};
 
 /// `MI_ARB_CHECK`.
 const ARB_CHECK: u32 = 0x05 << 23;
@@ -21,8 +21,6 @@ const FLUSH_STORE: u32 = 1 << 14;
 const FLUSH_TIMESTAMP: u32 = 3 << 14;
 /// `MI_SEMAPHORE_WAIT`, polling (bit 15); 4 dwords, on Gen12 5 with a wait token.
 const SEMAPHORE_WAIT: u32 = 0x1c << 23 | 1 << 15 | (4 - 2);
-/// Addresses have 48 bits.
-const MAX_ADDRESS: u64 = 1 << 48;
 
 /// What `MI_SEMAPHORE_WAIT` compares: memory with the value of the command, unsigned.
 ///
