@@ -158,7 +158,7 @@ impl<T: Transport> Gpu<T> {
     }
 
     /// Bytes that one call copies: what of the message area the queue does not use.
-    fn piece(&self) -> usize {
+    pub(crate) fn piece(&self) -> usize {
         let end = if self.queue.is_some() { CALLS } else { self.transport.area_len() };
         end.min(self.transport.area_len()).saturating_sub(PAYLOAD).max(1)
     }

@@ -374,7 +374,8 @@ impl<T: Transport> Gpu<T> {
     /// # Errors
     /// `EPERM` if it was another client's batch.
     pub fn error_state(&mut self, offset: u64, bytes: &mut [u8]) -> Result<(usize, u64), Error> {
-        let room = self.transport.area_len().saturating_sub(PAYLOAD).min(bytes.len());
+        // What the queue has in the area behind that stays as it is.
+        let room = self.piece().min(bytes.len());
         let read = ReadErrorState {
             offset,
             buffer: PAYLOAD as u64,

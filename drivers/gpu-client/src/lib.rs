@@ -67,6 +67,8 @@ pub use transport::{Frames, Lendable, Transport};
 mod guide {
     #[doc = include_str!("../../../docs/guide/src/client.md")]
     struct FirstClient;
+    #[doc = include_str!("../../../docs/guide/src/rings.md")]
+    struct Rings;
     #[doc = include_str!("../../../docs/guide/src/memory.md")]
     struct Memory;
     #[doc = include_str!("../../../docs/guide/src/hangs.md")]

@@ -2,8 +2,8 @@
 //! Batches by call: what they use, what they wait for, and the pages that are lent for them.
 
 use gpu_protocol::{
-    Errno, Fence as WireFence, Grant, GrantFlags, GrantRegion, MAX_OBJECTS, ObjectFlags, Operation,
-    PAGE_SIZE, PageRequest, Refuse, Submit, SubmitObject,
+    Errno, Fence as WireFence, Grant, GrantFlags, GrantRegion, Invalidate, MAX_OBJECTS, ObjectFlags,
+    Operation, PAGE_SIZE, PageRequest, Refuse, Submit, SubmitObject,
 };
 
 use crate::connection::{PAYLOAD, to_handle};
@@ -130,8 +130,9 @@ impl UsedObject<'_> {
 impl<T: Transport> Gpu<T> {
     /// Runs a batch on an engine slot of a context.
     ///
-    /// `batch` is where the commands are: the object, its address, the first byte in it and the length
-    /// in bytes (multiples of 8). `objects` is everything else that the batch touches.
+    /// `batch` is where the commands are: the object and its address. `batch_bytes` are the commands in it, in bytes from
+    /// its start (multiples of 8); an empty range goes to the end of the object. `objects` is everything else that the
+    /// batch touches.
     ///
     /// Pages that the driver lacks are lent. Where somebody else owns the address space, or pages are being taken
     /// back, this sleeps until they are there; a notification of something else that comes meanwhile is taken, too, so
@@ -200,6 +201,8 @@ impl<T: Transport> Gpu<T> {
         if objects.len() >= MAX_OBJECTS || after.len() > MAX_OBJECTS {
             return Err(Error::TooLarge);
         }
+        // Upside down it would be an empty one.
+        let batch_len = batch_bytes.end.checked_sub(batch_bytes.start).ok_or(Errno::Inval)?;
         for attempt in 0..SUBMIT_TRIES {
             let mut offset = PAYLOAD;
             for used in core::iter::once(&batch).chain(objects) {
@@ -219,7 +222,7 @@ impl<T: Transport> Gpu<T> {
                 #[allow(clippy::cast_possible_truncation)]
                 object_count: objects.len() as u32 + 1,
                 batch_start: batch_bytes.start,
-                batch_len: batch_bytes.end.saturating_sub(batch_bytes.start),
+                batch_len,
                 flags: gpu_protocol::SubmitFlags::BATCH_FIRST.bits(),
                 fences,
                 fence_count: u32::try_from(after.len()).map_err(|_| Error::TooLarge)?,
@@ -280,7 +283,8 @@ impl<T: Transport> Gpu<T> {
         }
     }
 
-    /// Answers every open page request with the frames of the object that it is for. Whether there was any.
+    /// Answers every open page request with the frames of the object that it is for. Those for other objects are put off:
+    /// the next use of such an object asks anew. Whether there was any.
     pub(crate) fn lend_what_is_asked<'a>(
         &mut self,
         objects: impl Iterator<Item = &'a UsedObject<'a>> + Clone,
@@ -300,10 +304,20 @@ impl<T: Transport> Gpu<T> {
             });
             match found {
                 Some(used) => self.lend(&used.object.lendable, request)?,
-                None => self.refuse(request, Errno::Fault)?,
+                None => self.put_off(request)?,
             }
         }
         Ok(true)
+    }
+
+    /// Ends a request that nothing at hand can be lent for, so that the next use of its object asks again: a batch of the
+    /// queue that has not been answered yet, most likely. Taking the range back supersedes the request, and then its answer
+    /// is told to nobody. Of an unsynchronised object, which no invalidation finds, the next use is refused once.
+    fn put_off(&mut self, request: PageRequest) -> Result<(), Error> {
+        let end = request.address.saturating_add(request.size);
+        let invalidate = Invalidate { start: request.address, end, space: request.space, flags: 0 };
+        self.call(Operation::Invalidate, &invalidate, None)?;
+        self.refuse_current(request, Errno::Fault)
     }
 
     /// Grants what a request asks for; where the driver does not take it, the request is answered with the

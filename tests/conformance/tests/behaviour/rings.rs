@@ -114,6 +114,55 @@ fn a_full_ring_of_batches_runs_for_one_notification_each_way_and_no_call() {
     }
 }
 
+/// As the guide says: `lend_for` with the batch's own objects, then the batch once more.
+#[test]
+fn batches_of_different_objects_are_answered_and_lent_for_one_after_the_other() {
+    let shared = Shared::new(Rig::unconnected(Settings::new("tgl")));
+    let mut gpu = Gpu::connect(shared.link(0)).unwrap();
+    let regions: Vec<Region> = (0..4).map(|_| shared.rig().region(0, 1)).collect();
+    for region in &regions {
+        shared.rig().poke(region.physical, &[batch::END, 0]);
+    }
+    let objects: Vec<Object> =
+        regions.iter().map(|region| gpu.create_userptr((*region).into()).unwrap()).collect();
+    let used = |index: usize| {
+        let address = CODE + 0x1000 * index as u64;
+        UsedObject { object: &objects[index], address, access: Access::Read }
+    };
+    let queued = |index: usize| Queued {
+        context: &Context::DEFAULT,
+        engine: BLITTER,
+        batch: used(index),
+        start: 0,
+        length: 8,
+        objects: &[],
+        after: &[],
+        tag: index as u64,
+    };
+    for index in 0..objects.len() {
+        gpu.enqueue(&queued(index)).unwrap();
+    }
+    let mut done = vec![];
+    let mut tries = 0;
+    while done.len() < objects.len() {
+        gpu.wait_answers(1).unwrap();
+        while let Some(answer) = gpu.next_answer().unwrap() {
+            match answer.result {
+                Ok(_) => done.push(answer.tag),
+                Err(Errno::Again) => {
+                    let index = usize::try_from(answer.tag).unwrap();
+                    gpu.lend_for(&[used(index)]).unwrap();
+                    gpu.enqueue(&queued(index)).unwrap();
+                }
+                Err(errno) => panic!("batch {} is answered {errno:?}", answer.tag),
+            }
+        }
+        tries += 1;
+        assert!(tries < 64, "only {done:?} are done");
+    }
+    shared.rig().check();
+}
+
 #[test]
 fn a_client_that_waits_for_its_answers_sleeps() {
     let shared = Shared::new(Rig::unconnected(Settings::new("tgl")));
