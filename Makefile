@@ -18,7 +18,7 @@ CARGO ?= cargo
 XTASK = $(CARGO) run -q -p xtask --
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run image board test lint guide bench parity oracle fuzz clean
+.PHONY: help setup run timeline image board test lint guide bench parity oracle fuzz clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ setup: ## install what the machine lacks (as root), or say what to install
 
 run: setup ## boot the demonstration, with a picture in target/run/frame.png [GPU=bdw|skl|kbl|glk|icl|tgl|rkl|adls] [DEMO=paint|recover|migrate|share|stream|show|hello-c] [BOARD=NAME] [MICROKIT_SDK=DIR CONFIG=debug|release]
 	@$(XTASK) run --gpu $(GPU) --demo $(DEMO) $(SDK)
+
+timeline: ## turn the driver's trace of a run into timeline.json, .txt and .svg beside it [LOG=target/run/events.bin] [MODEL=FILE: the device model's trace.json]
+	@$(XTASK) timeline --log $(or $(LOG),target/run/events.bin) $(if $(MODEL),--model $(MODEL))
 
 image: setup ## build the kernel and the image, and say where they are [DEMO=paint|recover|migrate|share|stream|show|hello-c] [KERNEL=debug|release] [BOARD=NAME] [MICROKIT_SDK=DIR CONFIG=debug|release]
 	@$(XTASK) image --demo $(DEMO) --kernel $(KERNEL) $(SDK)

@@ -3,7 +3,8 @@
 //! a log in memory of its own, which whoever has the memory reads ([`gpu_protocol::TraceLog`]). It runs
 //! between the driver and the clients, so that the ring is empty again before they go on.
 //!
-//! A log that is full keeps its beginning and counts what it lost; then it is woken only when half the ring is full.
+//! A log that is full keeps the latest records and counts the others: what went wrong is most often what happened last. From
+//! then on it is woken only when half the ring is full; who reads the log finds the rest there.
 #![no_std]
 #![no_main]
 
@@ -24,8 +25,9 @@ struct Drain {
     ring: Consumer<TRACE_RECORD_WORDS>,
     shared: Window,
     log: Window,
-    records: u64,
-    lost: u64,
+    header: TraceLog,
+    /// Places for records in the log.
+    places: u64,
     /// Half of the records that the ring has room for.
     half: u64,
 }
@@ -44,12 +46,10 @@ impl Drain {
             while let Ok(Some(record)) = self.ring.pop(&self.shared) {
                 self.append(&record);
             }
-            self.log.write(offset_of!(TraceLog, records), self.records);
-            self.log.write(offset_of!(TraceLog, lost), self.lost);
             if self.ring.release(&self.shared) {
                 DRIVER.notify();
             }
-            let enough = if self.lost > 0 { self.half } else { 1 };
+            let enough = if self.header.lost > 0 { self.half } else { 1 };
             match self.ring.arm(&self.shared, enough) {
                 Ok(false) => {}
                 Ok(true) => return,
@@ -61,18 +61,26 @@ impl Drain {
         }
     }
 
+    /// The log is in order after each step, as whoever reads it may stop this domain anywhere.
     fn append(&mut self, record: &[u64; TRACE_RECORD_WORDS]) {
-        // CAST: bounded by the length of the log.
+        let Some(place) = self.header.make_room(self.places) else { return };
+        self.write_header();
+        // CAST: below the length of the log.
         #[allow(clippy::cast_possible_truncation)]
-        let at = size_of::<TraceLog>() + self.records as usize * size_of::<TraceRecord>();
-        if at + size_of::<TraceRecord>() > self.log.len() {
-            self.lost += 1;
-            return;
-        }
+        let at = size_of::<TraceLog>() + place as usize * size_of::<TraceRecord>();
         for (word, value) in record.iter().enumerate() {
             self.log.write(at + word * 8, *value);
         }
-        self.records += 1;
+        self.header.records += 1;
+        self.write_header();
+    }
+
+    fn write_header(&mut self) {
+        let TraceLog { magic, records, lost, first } = self.header;
+        self.log.write(offset_of!(TraceLog, magic), magic);
+        self.log.write(offset_of!(TraceLog, records), records);
+        self.log.write(offset_of!(TraceLog, lost), lost);
+        self.log.write(offset_of!(TraceLog, first), first);
     }
 }
 
@@ -89,12 +97,14 @@ impl Handler for Drain {
 fn init() -> Drain {
     let bytes = *var!(gpu_trace_ring_size: usize = 0);
     let shared = region(memory_region_symbol!(gpu_trace_ring: *mut u8), bytes);
-    let mut log = region(memory_region_symbol!(gpu_trace_log: *mut u8), *var!(gpu_trace_log_size: usize = 0));
+    let log = region(memory_region_symbol!(gpu_trace_log: *mut u8), *var!(gpu_trace_log_size: usize = 0));
     let layout =
         Layout::in_region(bytes, TRACE_RECORD_WORDS).expect("system.xml: gpu_trace_ring is too small");
-    log.write(0, TraceLog::MAGIC);
+    let places = log.len().saturating_sub(size_of::<TraceLog>()) / size_of::<TraceRecord>();
     let half = (layout.capacity() / 2).max(1);
-    let mut drain = Drain { ring: Consumer::new(layout), shared, log, records: 0, lost: 0, half };
+    let (ring, header) = (Consumer::new(layout), TraceLog::EMPTY);
+    let mut drain = Drain { ring, shared, log, header, places: places as u64, half };
+    drain.write_header();
     // The driver has higher priority and may have begun.
     drain.drain();
     drain

@@ -98,7 +98,8 @@ impl TraceKind {
     }
 }
 
-/// How the log of the draining domain begins; records follow.
+/// How the log of the draining domain begins; places for records follow, as many as the memory has room for. The log keeps the
+/// latest ones: when it is full, each takes the place of the oldest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct TraceLog {
@@ -106,15 +107,32 @@ pub struct TraceLog {
     pub magic: u64,
     /// Records in the log.
     pub records: u64,
-    /// Records for which it had no room.
+    /// Records whose places later ones have taken.
     pub lost: u64,
-    /// 0.
-    pub rsvd: u64,
+    /// The place of the oldest record; the others follow it, behind the last place from the first one on.
+    pub first: u64,
 }
 
 impl TraceLog {
-    /// `gpu-log1`, as bytes.
-    pub const MAGIC: u64 = u64::from_le_bytes(*b"gpu-log1");
+    /// `gpu-log2`, as bytes.
+    pub const MAGIC: u64 = u64::from_le_bytes(*b"gpu-log2");
+
+    /// An empty one.
+    pub const EMPTY: Self = Self { magic: Self::MAGIC, records: 0, lost: 0, first: 0 };
+
+    /// Makes room for one more record among `places`, and returns its place. Whoever has written it there counts it in
+    /// `records`. `None` where there is no place at all.
+    pub const fn make_room(&mut self, places: u64) -> Option<u64> {
+        if places == 0 {
+            return None;
+        }
+        if self.records >= places {
+            self.records = places - 1;
+            self.first = (self.first + 1) % places;
+            self.lost += 1;
+        }
+        Some((self.first + self.records) % places)
+    }
 }
 
 #[cfg(test)]
@@ -129,6 +147,20 @@ mod tests {
         assert_eq!(offset_of!(TraceRecord, kind), 8);
         assert_eq!((offset_of!(TraceRecord, engine), offset_of!(TraceRecord, client)), (10, 11));
         assert_eq!((offset_of!(TraceRecord, context), offset_of!(TraceRecord, a)), (12, 16));
+    }
+
+    #[test]
+    fn a_log_that_is_full_keeps_the_latest_records() {
+        let mut log = TraceLog::EMPTY;
+        assert_eq!(log.make_room(0), None);
+        let mut places = [0; 3];
+        for number in 1..=7 {
+            let place = log.make_room(3).unwrap();
+            places[usize::try_from(place).unwrap()] = number;
+            log.records += 1;
+        }
+        assert_eq!((log.records, log.lost, log.first), (3, 4, 1));
+        assert_eq!(places, [7, 5, 6]);
     }
 
     #[test]

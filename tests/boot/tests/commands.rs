@@ -38,6 +38,11 @@ const COMMANDS: &[(&str, Run)] = &[
     ("make run DEMO=share", Typed("run: ok: share with GPU tgl")),
     ("make run DEMO=stream", Typed("run: ok: stream with GPU tgl")),
     ("make run DEMO=show", Typed("run: the screen shows the picture: target/run/screen.png")),
+    // Of the last run that has a trace: that is the one before.
+    (
+        "make timeline LOG=target/run/events.bin MODEL=target/run/trace.json",
+        Typed("events of the driver: target/run/timeline.json"),
+    ),
     ("make run DEMO=hello-c", Typed("run: ok: hello-c with GPU tgl")),
     // Half a minute alone.
     (

@@ -65,7 +65,7 @@ fn seen_from_inside(image: &Image, outcome: &Outcome) -> Result<()> {
         ensure!(trace.has(kind), "no event of kind {kind:?} among {}", trace.len());
     }
     ensure!(!trace.has(TraceKind::Hang) && !trace.has(TraceKind::Lost), "nothing goes wrong");
-    for file in trace.write(outcome)? {
+    for file in files(outcome, &trace)? {
         ensure!(file.metadata().is_ok_and(|file| file.len() > 200), "{} is empty", file.display());
     }
     Ok(())
@@ -78,7 +78,14 @@ fn seen(image: &Image, outcome: &Outcome, kinds: &[TraceKind]) -> Result<Vec<Str
         ensure!(trace.has(*kind), "no event of kind {kind:?} among {}", trace.len());
     }
     let read = |file: &std::path::PathBuf| Ok(std::fs::read_to_string(file)?);
-    trace.write(outcome)?.iter().map(read).collect()
+    files(outcome, &trace)?.iter().map(read).collect()
+}
+
+/// The files that are made of what the run left, in which this trace has to be.
+fn files(outcome: &Outcome, trace: &Trace) -> Result<[std::path::PathBuf; 3]> {
+    let Some((kept, files)) = Trace::of_folder(&outcome.folder)? else { bail!("the run has kept no trace") };
+    ensure!(kept == *trace, "what is kept is not what is in memory");
+    Ok(files)
 }
 
 #[test]
@@ -262,7 +269,7 @@ fn the_picture_that_any_gpu_has_composed_is_on_the_screen_that_the_boot_loader_s
     Ok(())
 }
 
-/// QEMU's own loader sets no mode.
+/// QEMU's own loader sets no mode. The driver's trace is kept all the same.
 #[test]
 fn without_a_mode_on_the_screen_the_run_ends_with_an_error_that_says_so() -> Result<()> {
     let workspace = workspace()?;
@@ -275,6 +282,9 @@ fn without_a_mode_on_the_screen_the_run_ends_with_an_error_that_says_so() -> Res
     })?;
     ensure!(outcome.ending == Ending::Exit(3), "{:?}:\n{}", outcome.ending, outcome.tail());
     line_with(&outcome, &["screen: error: the boot loader has set no mode"])?;
+    // What it was no success for does not keep anybody from seeing what it did.
+    let Some((trace, files)) = Trace::of_folder(&outcome.folder)? else { bail!("the run has kept no trace") };
+    ensure!(trace.has(TraceKind::Entered) && files.iter().all(|file| file.is_file()), "{files:?}");
     Ok(())
 }
 

@@ -96,8 +96,58 @@ fn a_page_fault_is_in_each_file_with_its_address_and_so_is_the_hang_that_it_caus
         svg.contains("stroke=\"#cc0000\"><title>page fault nothing answers at 0x200000</title>"),
         "{svg}"
     );
-    ensure!(svg.contains("stroke=\"#cc0000\"><title>hang </title>"), "{svg}");
+    ensure!(svg.contains("stroke=\"#cc0000\"><title>hang</title>"), "{svg}");
     ensure!(svg.contains(", hung</title></rect>"), "{svg}");
+    Ok(())
+}
+
+#[test]
+fn the_models_events_are_at_the_drivers_times_between_submission_and_completion() -> Result<()> {
+    let mut settings = Settings::new("tgl");
+    settings.options.trace = true;
+    let mut rig = Rig::with(settings);
+    rig.watch();
+    let context = rig.context_create(0, 0, &[]).map_err(failed)?;
+    let (data, code) = (rig.region(0, 1), rig.region(0, 1));
+    rig.poke(code.physical, &batch::store(DATA, 6));
+    let list = [writes(rig.userptr(0, data), DATA), reads(rig.userptr(0, code), CODE)];
+    for _ in 0..3 {
+        rig.run(0, context, BLITTER, &list, &[], &[data, code]).map_err(failed)?;
+        rig.settle();
+    }
+    let records: Vec<TraceRecord> = rig.events().into_iter().map(|(ns, event)| event.record(ns)).collect();
+    // The model's clock is another one: it began long before, and stands still where nobody works.
+    let shifted = |event: &serde_json::Value| {
+        let mut event = event.clone();
+        event["ts"] = serde_json::json!(event["ts"].as_f64().unwrap_or(0.0) + 1e6);
+        event
+    };
+    let model: serde_json::Value = serde_json::from_str(&rig.model().trace())?;
+    let model: Vec<_> =
+        model["traceEvents"].as_array().context("a list of events")?.iter().map(shifted).collect();
+    let model = serde_json::json!({ "traceEvents": model }).to_string();
+    // What the driver did before somebody watched is not in its trace.
+    let mut trace = Trace::of(&records)?;
+    trace.lost = 1;
+    let [json, ..] = trace.texts(Some(&model))?;
+    let file: serde_json::Value = serde_json::from_str(&json)?;
+    let list = file["traceEvents"].as_array().context("a list of events")?;
+    let times = |name: &str, phase: &str, process: u32| -> Vec<f64> {
+        let found = list.iter().filter(|event| {
+            event["ph"] == phase
+                && event["pid"] == process
+                && event["name"].as_str().is_some_and(|text| text.starts_with(name))
+        });
+        found.filter_map(|event| event["ts"].as_f64()).collect()
+    };
+    let (submitted, finished) = (times("context ", "b", 2), times("context ", "e", 2));
+    ensure!(submitted.len() == 3 && finished.len() == 3, "{submitted:?} {finished:?}");
+    let batches = times("batch", "B", 1);
+    for (from, to) in submitted.iter().zip(&finished) {
+        // Hundredths of a microsecond are rounded.
+        let inside = batches.iter().map(|time| time + 0.01).filter(|time| time >= from && time < to).count();
+        ensure!(inside == 1, "{inside} batches of {batches:?} from {from} to {to}");
+    }
     Ok(())
 }
 

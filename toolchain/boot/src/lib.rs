@@ -26,5 +26,5 @@ pub use ram::GuestRam;
 pub use screen::Screenshot;
 pub use serial::Line;
 pub use system::{DEFAULT_BOARD, Image, Kernel, Pieces, Region, SdkPieces, board_file, boards};
-pub use trace::Trace;
+pub use trace::{EVENTS, Trace};
 pub use workspace::{Verbosity, Workspace};

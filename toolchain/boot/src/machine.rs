@@ -32,6 +32,7 @@ use crate::ram::GuestRam;
 use crate::screen::Screenshot;
 use crate::serial::{Line, NOTHING, find, follow, tail};
 use crate::system::Image;
+use crate::trace;
 
 /// The emulator, as Debian names it.
 const QEMU: &str = "qemu-system-x86_64";
@@ -296,11 +297,20 @@ impl Machine {
         };
         let duration = running.start.elapsed();
         running.end_qemu();
+        // However it ended: it is what tells why.
+        trace::save(image, &running.ram, &self.folder).map_err(io_error("the driver's trace"))?;
         let tail = || tail(&running.lines);
         let ending = match ended {
             Ended::Stopped => Ending::Stopped,
-            Ended::Deadline => return Err(RunError::Deadline { limit: self.deadline, tail: tail() }),
-            Ended::Flood => return Err(RunError::Flood { tail: tail() }),
+            Ended::Deadline | Ended::Flood => {
+                let (limit, tail) = (self.deadline, tail());
+                // It writes its files, and what it finds is not what the run fails for.
+                let _ = running.model.map(Model::finish);
+                return Err(match ended {
+                    Ended::Deadline => RunError::Deadline { limit, tail },
+                    _ => RunError::Flood { tail },
+                });
+            }
             Ended::Model(status) => {
                 let said = running.model.as_ref().map(Model::said).unwrap_or_default();
                 return Err(RunError::Model { status, said });

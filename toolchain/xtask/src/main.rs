@@ -13,6 +13,7 @@ mod packages;
 mod parity;
 mod run;
 mod test;
+mod timeline;
 
 use std::process::ExitCode;
 
@@ -35,6 +36,8 @@ enum Verb {
     Boot(machine::Options),
     /// Build the kernel and the image of a demonstration
     Image(image::Options),
+    /// Turn the driver's trace of a run, and the device model's, into timeline.json, timeline.txt and timeline.svg beside it
+    Timeline(timeline::Options),
     /// Run the host tests and the boot tests
     Test,
     /// Check format and lints, the reference and the guide
@@ -110,6 +113,7 @@ fn perform(verb: &Verb, workspace: &Workspace) -> (&'static str, Result<Closing>
         Verb::Run(options) => ("run", run::run(workspace, options).map(Closing::from)),
         Verb::Boot(options) => ("boot", machine::boot(workspace, options).map(Closing::from)),
         Verb::Image(options) => ("image", image::image(workspace, options).map(Closing::from)),
+        Verb::Timeline(options) => ("timeline", timeline::timeline(workspace, options).map(Closing::from)),
         Verb::Test => ("test", test::test(workspace)),
         Verb::Lint => ("lint", lint::lint(workspace).map(Closing::from)),
         Verb::Guide => ("guide", guide::guide(workspace).map(Closing::from)),

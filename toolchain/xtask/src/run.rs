@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use boot::{Demo, Gpu, Kernel, Machine, Trace, Workspace};
+use boot::{Demo, Gpu, Kernel, Machine, Workspace};
 use clap::Args;
 
 use crate::image::{BoardOptions, SdkOptions};
+use crate::timeline;
 
 /// Generous: a run takes a few seconds, the longest one half a minute, and the machine may be busy with something else.
 const DEADLINE: Duration = Duration::from_secs(300);
@@ -58,19 +59,17 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<String> {
         None => demo.build_on(workspace, Kernel::Debug, &board, &workspace.target().join("image"))?,
     };
     workspace.step(&format!("boot: {} with {attached}", demo.name));
-    let outcome = demo.run(&machine, &image, |line| {
+    let ended = demo.run(&machine, &image, |line| {
         if !line.is_noise() {
             println!("  {:7.3}  {}", line.at.as_secs_f64(), line.text);
         }
-    })?;
-    let shown = demo.judge(&image, &outcome)?;
-    if let Some(trace) = Trace::take(&image, &outcome)? {
-        let [json, text, picture] = trace.write(&outcome)?.map(|file| workspace.shown(&file));
-        println!(
-            "run: {} events of the driver: {json} (open in ui.perfetto.dev), {text}, {picture}",
-            trace.len()
-        );
+    });
+    // First of all what happened, which is wanted most where the run was no success.
+    if let Some(line) = timeline::told(workspace, &workspace.target().join("run"))? {
+        println!("run: {line}");
     }
+    let outcome = ended?;
+    let shown = demo.judge(&image, &outcome)?;
     if let Some(screen) = &outcome.screen {
         println!("run: the screen shows the picture: {}", workspace.shown(&screen.png));
     }

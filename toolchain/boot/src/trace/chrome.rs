@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 use gpu_protocol::{TraceKind, TraceRecord};
 use serde_json::{Value, json};
 
+use super::clocks::{Clocks, microseconds};
 use super::{Event, Trace, details, engine_name, name};
 
 /// The device model's process is number 1.
@@ -22,11 +23,14 @@ pub(crate) fn json(trace: &Trace, model: Option<&str>) -> Result<String> {
     if let Some(model) = model {
         let file: Value = serde_json::from_str(model).context("the device model's trace")?;
         let list = file.get("traceEvents").and_then(Value::as_array).context("the device model's trace")?;
-        let start = list.iter().filter(|event| event["ph"] != "M").find_map(|event| event["ts"].as_f64());
+        let clocks = Clocks::of(trace, list);
         for event in list {
             let mut event = event.clone();
-            if let Some(ts) = event["ts"].as_f64() {
-                event["ts"] = json!((ts - start.unwrap_or(0.0)).max(0.0));
+            // Names of tracks are of no time.
+            if event["ph"] != "M"
+                && let Some(ts) = event["ts"].as_f64()
+            {
+                event["ts"] = json!(clocks.driver_us(ts));
             }
             events.push(event);
         }
@@ -44,9 +48,7 @@ pub(crate) fn json(trace: &Trace, model: Option<&str>) -> Result<String> {
 
 /// A request is a span from submission to its end, by its timeline and number; anything else is a moment.
 fn driver_event(event: &Event) -> Vec<Value> {
-    // CAST: time for a display.
-    #[expect(clippy::cast_precision_loss, reason = "CAST: precision beyond 2^53 ns does not matter")]
-    let ts = event.ns as f64 / 1000.0;
+    let ts = microseconds(event.ns);
     let TraceRecord { engine, context, a, b, .. } = event.record;
     let number = b & (u64::MAX >> 2);
     let client = event.client.map_or_else(String::new, |client| format!("client {client}, "));
@@ -73,8 +75,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_is_a_span_and_the_models_events_start_at_zero() -> Result<()> {
-        let model = r#"{ "traceEvents": [{ "name": "thread_name", "ph": "M", "ts": 0.0, "pid": 1, "tid": 1 },
+    fn a_request_is_a_span_and_the_models_events_are_at_the_drivers_times() -> Result<()> {
+        let model = r#"{ "traceEvents": [
+            { "name": "thread_name", "ph": "M", "ts": 0.0, "pid": 1, "tid": 11, "args": { "name": "bcs0" } },
             { "name": "context 1", "ph": "B", "ts": 50.0, "pid": 1, "tid": 11 },
             { "name": "context 1", "ph": "E", "ts": 52.5, "pid": 1, "tid": 11 }] }"#;
         let file: Value = serde_json::from_str(&json(&sample(), Some(model))?)?;

@@ -8,24 +8,31 @@
 //! | `timeline.txt` | a text log of the driver's events |
 //! | `timeline.svg` | a picture of the driver's requests on their engines |
 //!
-//! Driver and model have clocks of their own, each of which starts at its first event here.
+//! A run leaves both traces in its folder as they are, `events.bin` and `trace.json`, however it ended, and the three files
+//! are made of these two. Times are those of the driver since its first event ([`clocks`] says how the model's become such).
 
 mod chrome;
+mod clocks;
+mod log;
 mod svg;
 mod text;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, ensure};
-use gpu_protocol::{TraceKind, TraceLog, TraceRecord};
-use zerocopy::FromBytes;
+use anyhow::{Context as _, Result};
+use gpu_protocol::{TraceKind, TraceRecord};
+
+pub(crate) use log::save;
 
 use crate::machine::Outcome;
 use crate::system::Image;
 
-/// The region that the draining domain writes.
-const REGION: &str = "gpu_trace_log";
+/// The driver's trace in the folder of a run: a [`gpu_protocol::TraceLog`] and its records, the oldest first.
+pub const EVENTS: &str = "events.bin";
+
+/// The device model's trace there.
+pub(crate) const MODEL: &str = "trace.json";
 
 /// One event of the driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,11 +45,25 @@ pub(crate) struct Event {
     pub(crate) client: Option<u8>,
 }
 
+impl Event {
+    /// Whether it is about the context that its record names.
+    pub(crate) const fn is_of_context(kind: TraceKind) -> bool {
+        matches!(
+            kind,
+            TraceKind::Accepted
+                | TraceKind::Submitted
+                | TraceKind::Entered
+                | TraceKind::Left
+                | TraceKind::Finished
+        )
+    }
+}
+
 /// The driver's trace of a run.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Trace {
     events: Vec<Event>,
-    /// Records for which the log had no room.
+    /// Earlier records whose places in the log later ones have taken.
     pub lost: u64,
 }
 
@@ -52,9 +73,18 @@ impl Trace {
     /// # Errors
     /// When what is there is no log.
     pub fn take(image: &Image, outcome: &Outcome) -> Result<Option<Self>> {
-        let Ok(region) = image.region(REGION) else { return Ok(None) };
-        let bytes = outcome.ram.read(region.paddr, region.size).context("the trace's memory")?;
-        Self::parse(&bytes).map(Some)
+        let found = log::found(image, &outcome.ram)?;
+        found.map(|(lost, records)| Ok(Self { lost, ..Self::of(&records)? })).transpose()
+    }
+
+    /// The trace that is kept in a file: [`EVENTS`] of a run, or a copy of the region `gpu_trace_log` from wherever the
+    /// system ran.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is no log.
+    pub fn load(file: &Path) -> Result<Self> {
+        let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        Self::parse(&bytes).with_context(|| file.display().to_string())
     }
 
     /// Number of events.
@@ -84,13 +114,8 @@ impl Trace {
     }
 
     fn parse(bytes: &[u8]) -> Result<Self> {
-        let (header, rest) = TraceLog::read_from_prefix(bytes).ok().context("the trace has no header")?;
-        ensure!(header.magic == TraceLog::MAGIC, "the trace's memory holds something else");
-        let count = usize::try_from(header.records)?;
-        let records = rest.chunks_exact(size_of::<TraceRecord>()).take(count);
-        let records: Vec<_> = records.map_while(|record| TraceRecord::read_from_bytes(record).ok()).collect();
-        ensure!(records.len() == count, "the trace says {count} records and has room for {}", records.len());
-        Ok(Self { lost: header.lost, ..Self::of(&records)? })
+        let (lost, records) = log::in_order(bytes)?;
+        Ok(Self { lost, ..Self::of(&records)? })
     }
 
     /// The trace of these records.
@@ -98,21 +123,37 @@ impl Trace {
     /// # Errors
     /// When one is of no kind that there is.
     pub fn of(records: &[TraceRecord]) -> Result<Self> {
+        let kinds: Vec<TraceKind> = records
+            .iter()
+            .map(|record| {
+                TraceKind::from_number(record.kind)
+                    .with_context(|| format!("there is no event of kind {}", record.kind))
+            })
+            .collect::<Result<_>>()?;
         let mut owners = std::collections::HashMap::new();
         let start = records.first().map_or(0, |record| record.time_ns);
-        let event = |record: &TraceRecord| {
-            let kind = TraceKind::from_number(record.kind)
-                .with_context(|| format!("there is no event of kind {}", record.kind))?;
+        let mut events = Vec::with_capacity(records.len());
+        for (index, (record, kind)) in records.iter().zip(&kinds).enumerate() {
+            // A request is told of as it is submitted, and whose it is when all of it is accepted, which is before the next
+            // one is submitted. The number of the context may have been somebody else's before.
+            if *kind == TraceKind::Submitted {
+                let rest = kinds[index + 1..].iter().zip(&records[index + 1..]);
+                let accepted = rest
+                    .take_while(|(kind, _)| **kind != TraceKind::Submitted)
+                    .find(|(kind, next)| **kind == TraceKind::Accepted && next.context == record.context);
+                if let Some((_, accepted)) = accepted {
+                    owners.insert(record.context, accepted.client);
+                }
+            }
             let client = match record.client {
-                TraceRecord::NONE => owners.get(&record.context).copied(),
+                TraceRecord::NONE if Event::is_of_context(*kind) => owners.get(&record.context).copied(),
+                TraceRecord::NONE => None,
                 client => Some(client),
             };
-            if let (TraceKind::Accepted, Some(client)) = (kind, client) {
-                owners.insert(record.context, client);
-            }
-            Ok(Event { ns: record.time_ns.saturating_sub(start), kind, record: *record, client })
-        };
-        Ok(Self { events: records.iter().map(event).collect::<Result<_>>()?, lost: 0 })
+            let ns = record.time_ns.saturating_sub(start);
+            events.push(Event { ns, kind: *kind, record: *record, client });
+        }
+        Ok(Self { events, lost: 0 })
     }
 
     /// What the three files say: Perfetto's with the device model's trace, if there is one, the log and the picture.
@@ -123,18 +164,38 @@ impl Trace {
         Ok([chrome::json(self, model)?, text::log(self), svg::picture(self)])
     }
 
-    /// Writes the three files into the folder of the run, and returns their paths.
+    /// Writes the three files into a folder, with the device model's trace that is in the file `model`, if there is one, and
+    /// returns their paths.
     ///
     /// # Errors
-    /// When the model's trace is no trace, or a file cannot be written.
-    pub fn write(&self, outcome: &Outcome) -> Result<[PathBuf; 3]> {
-        let model =
-            outcome.verdict.as_ref().and_then(|verdict| fs::read_to_string(&verdict.files.trace).ok());
-        let files = ["timeline.json", "timeline.txt", "timeline.svg"].map(|name| outcome.folder.join(name));
-        for (file, text) in files.iter().zip(self.texts(model.as_deref())?) {
+    /// When the model's trace cannot be read or is no trace, or a file cannot be written.
+    pub fn write(&self, folder: &Path, model: Option<&Path>) -> Result<[PathBuf; 3]> {
+        let read =
+            |file: &Path| fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()));
+        let text = model.map(read).transpose()?;
+        let texts = self.texts(text.as_deref()).with_context(|| match model {
+            Some(file) => file.display().to_string(),
+            None => "the driver's trace".into(),
+        })?;
+        let files = ["timeline.json", "timeline.txt", "timeline.svg"].map(|name| folder.join(name));
+        for (file, text) in files.iter().zip(texts) {
             fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
         }
         Ok(files)
+    }
+
+    /// Makes the three files of what a run left in its folder, however it ended. `None` if its system has no trace.
+    ///
+    /// # Errors
+    /// As [`Trace::load`] and [`Trace::write`].
+    pub fn of_folder(folder: &Path) -> Result<Option<(Self, [PathBuf; 3])>> {
+        let [events, model] = [EVENTS, MODEL].map(|name| folder.join(name));
+        if !events.exists() {
+            return Ok(None);
+        }
+        let trace = Self::load(&events)?;
+        let files = trace.write(folder, Some(&*model).filter(|file| file.exists()))?;
+        Ok(Some((trace, files)))
     }
 }
 
@@ -195,7 +256,8 @@ pub(crate) const fn name(kind: TraceKind) -> &'static str {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use zerocopy::IntoBytes;
+    use gpu_protocol::TraceLog;
+    use zerocopy::IntoBytes as _;
 
     use super::*;
 
@@ -204,8 +266,8 @@ pub(crate) mod tests {
         TraceRecord { time_ns, kind: kind as u16, engine, client, context: 5, a, b }
     }
 
-    fn log(records: &[TraceRecord], count: u64) -> Vec<u8> {
-        let header = TraceLog { magic: TraceLog::MAGIC, records: count, lost: 3, rsvd: 0 };
+    pub(crate) fn log(records: &[TraceRecord], count: u64) -> Vec<u8> {
+        let header = TraceLog { records: count, lost: 3, ..TraceLog::EMPTY };
         let mut bytes = header.as_bytes().to_vec();
         bytes.extend(records.as_bytes());
         bytes.extend([0; 64]);
@@ -239,11 +301,41 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_request_is_its_clients_from_its_submission_on_whoever_had_the_contexts_number_before() {
+        let trace = sample();
+        let clients: Vec<_> = trace.events.iter().map(|event| event.client).collect();
+        assert_eq!(clients, [Some(1), Some(1), Some(1), Some(1), Some(1), None], "a reset is nobody's");
+
+        let by = |client: u8, record: TraceRecord| TraceRecord { client, ..record };
+        let accepted = record(0, TraceKind::Accepted, TraceRecord::NONE, 0, 1);
+        let submitted = record(0, TraceKind::Submitted, 0x10, 2, 1);
+        let other = TraceRecord { context: 6, ..submitted };
+        let records = [
+            // The driver's own.
+            TraceRecord { context: 0, ..submitted },
+            submitted,
+            by(2, accepted),
+            other,
+            by(3, TraceRecord { context: 6, ..accepted }),
+            submitted,
+            by(4, accepted),
+            // The next one is cut off.
+            submitted,
+        ];
+        let clients: Vec<_> = Trace::of(&records).unwrap().events.iter().map(|event| event.client).collect();
+        let expected = [None, Some(2), Some(2), Some(3), Some(3), Some(4), Some(4), Some(4)];
+        assert_eq!(clients, expected);
+    }
+
+    #[test]
     fn what_is_not_a_log_is_refused() {
-        assert!(Trace::parse(&[0; 64]).is_err(), "no magic number");
-        assert!(Trace::parse(&[0; 8]).is_err(), "no header");
-        assert!(Trace::parse(&log(&[], 9)).is_err(), "more records than there is room for");
+        let told = |bytes: &[u8]| Trace::parse(bytes).unwrap_err().to_string();
+        assert_eq!(told(&[0; 64]), "there is no trace: it begins otherwise");
+        assert_eq!(told(&[0; 8]), "there is no trace: it is too short");
+        assert_eq!(told(&log(&[], 9)), "the trace says 9 records and has room for 2");
         let unknown = TraceRecord { kind: 99, ..record(0, TraceKind::Lost, 0, 0, 0) };
-        assert!(Trace::parse(&log(&[unknown], 1)).is_err());
+        assert_eq!(told(&log(&[unknown], 1)), "there is no event of kind 99");
+        let round = TraceLog { first: 7, ..TraceLog::EMPTY };
+        assert_eq!(told(round.as_bytes()), "the oldest record is said to be number 7 of 0");
     }
 }
