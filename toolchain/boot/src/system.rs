@@ -319,6 +319,21 @@ pub struct Region {
 }
 
 impl Image {
+    /// What the image tool has made elsewhere: the kernel, the image, and where its regions are, if the tool's report is beside
+    /// the image.
+    ///
+    /// # Errors
+    /// When there is a report that cannot be read, or is none.
+    pub fn found(kernel: PathBuf, system: PathBuf) -> Result<Self> {
+        let report = system.with_file_name("report.json");
+        let regions = match fs::read_to_string(&report) {
+            Ok(text) => regions(&text).with_context(|| report.display().to_string())?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => vec![],
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", report.display())),
+        };
+        Ok(Self { kernel, system, report, regions })
+    }
+
     /// Where the region `name` is.
     ///
     /// # Errors
@@ -334,5 +349,55 @@ impl Image {
     /// When the system has no such region.
     pub fn mapped(&self, name: &str) -> Result<&[String]> {
         Ok(&self.region(name)?.mapped)
+    }
+}
+
+/// The regions in a report of the image tool.
+fn regions(report: &str) -> Result<Vec<Region>> {
+    let report: serde_json::Value = serde_json::from_str(report)?;
+    let list = report["regions"].as_array().context("it has no regions")?;
+    let region = |region: &serde_json::Value| {
+        let maps = region["maps"].as_array().into_iter().flatten();
+        Some(Region {
+            name: region["name"].as_str()?.to_owned(),
+            paddr: region["paddr"].as_u64()?,
+            size: region["size"].as_u64()?,
+            mapped: maps.filter_map(|map| Some(map["pd"].as_str()?.to_owned())).collect(),
+        })
+    };
+    list.iter().map(|it| region(it).with_context(|| format!("this is no region: {it}"))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn regions_are_read_back_out_of_a_report_and_what_is_no_report_is_refused() -> Result<()> {
+        let map = image::MapReport { pd: "paint".into(), vaddr: 0x4000, perms: "rw".into(), cached: true };
+        let place = image::RegionReport {
+            name: "frame".into(),
+            paddr: 0x1000,
+            size: 0x2000,
+            page_size: 0x1000,
+            device: false,
+            prefill: 0,
+            maps: vec![map],
+            io_maps: vec![],
+        };
+        let report = image::Report {
+            board: "board".into(),
+            image: None,
+            regions: vec![place],
+            protection_domains: vec![],
+            io_address_spaces: vec![],
+        };
+        let expected =
+            Region { name: "frame".into(), paddr: 0x1000, size: 0x2000, mapped: vec!["paint".into()] };
+        assert_eq!(regions(&report.to_json())?, [expected]);
+        for wrong in ["", "{}", r#"{ "regions": [{ "name": "x" }] }"#] {
+            assert!(regions(wrong).is_err(), "{wrong}");
+        }
+        Ok(())
     }
 }

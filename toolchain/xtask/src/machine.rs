@@ -9,6 +9,8 @@ use anyhow::{Context as _, Result, ensure};
 use boot::{Ending, Gpu, Image, Machine, Workspace};
 use clap::Args;
 
+use crate::timeline;
+
 #[derive(Args)]
 pub(crate) struct Options {
     /// The kernel, in the form that QEMU's loader takes
@@ -28,15 +30,20 @@ pub(crate) struct Options {
 pub(crate) fn boot(workspace: &Workspace, options: &Options) -> Result<String> {
     let absolute = |path: &PathBuf| path.canonicalize().with_context(|| path.display().to_string());
     let (kernel, system) = (absolute(&options.kernel)?, absolute(&options.image)?);
-    let image = Image { kernel, report: system.with_file_name("report.json"), system, regions: vec![] };
+    let image = Image::found(kernel, system)?;
     let gpu = Gpu::new(&options.gpu);
     let model = boot::build_model(workspace)?;
     gpu.check(&model)?;
-    let machine = Machine::new(workspace.target().join("boot")).silent().gpu(gpu, model);
-    let outcome = machine.deadline(Duration::from_secs(options.seconds)).run(&image, |line| {
+    let folder = workspace.target().join("boot");
+    let machine = Machine::new(&folder).silent().gpu(gpu, model);
+    let ended = machine.deadline(Duration::from_secs(options.seconds)).run(&image, |line| {
         println!("  {:7.3}  {}", line.at.as_secs_f64(), line.text);
         if line.tells_of_a_break() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })?;
+    });
+    if let Some(line) = timeline::told(workspace, &folder)? {
+        println!("boot: {line}");
+    }
+    let outcome = ended?;
     ensure!(outcome.ending == Ending::Exit(0), "the system ended with {:?}", outcome.ending);
     let reports = outcome.verdict.map(|verdict| verdict.reports).unwrap_or_default();
     ensure!(reports.is_empty(), "a real GPU would have punished:\n{}", reports.join("\n"));
