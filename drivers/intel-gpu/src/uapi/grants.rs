@@ -17,6 +17,7 @@ use super::object::Object;
 use crate::address::DeviceAddress;
 use crate::handle::Id;
 use crate::platform::Hardware;
+use crate::trace::Event;
 
 /// Base-two logarithm of the size of the frames that can be lent.
 const SMALL_BITS: u32 = 12;
@@ -185,6 +186,7 @@ impl<H: Hardware> Driver<H> {
             domain.release_frame(slot);
             Err(Errno::NoMem)
         })?;
+        self.note(Event::PagesGranted { client: lender, address, pages: frames });
         Ok(Reply::ok(&[u64::from(grant.count)]))
     }
 

@@ -2,8 +2,9 @@
 //! What the driver tells of itself while it works: its trace.
 
 use conformance::wire::{reads, writes};
-use conformance::{Rig, Settings, batch};
-use gpu_protocol::ContextParam;
+use conformance::{Rig, Settings, Shared, batch};
+use gpu_client::{Access, Context, Frames, Gpu, Lendable, UsedObject};
+use gpu_protocol::{ContextParam, GrantEntry};
 use intel_gpu::Status;
 use intel_gpu::trace::Event;
 
@@ -75,6 +76,33 @@ fn a_request_is_told_from_its_pages_to_its_end() {
         assert!(accepted, "{platform}: {events:?}");
         assert_eq!(story(&events), ["submitted", "entered", "left", "executed"], "{platform}");
     }
+}
+
+/// As all lending is on a Microkit SDK's kernel.
+#[test]
+fn pages_that_are_lent_by_their_region_are_told_of_as_those_by_capability() {
+    let physical = conformance::client_memory(0);
+    let row =
+        GrantEntry { channel: conformance::channel(0), paddr: physical, size: 2 * 4096, rights: 7 | 12 << 8 };
+    let settings = Settings { rows: vec![row], ..Settings::new("tgl") };
+    let shared = Shared::new(Rig::unconnected(settings));
+    shared.rig().watch();
+    let mut gpu = Gpu::connect(shared.link(0)).unwrap();
+    shared.rig().poke(physical, &[batch::END, 0]);
+    // Behind the client's two other rows.
+    let memory = Lendable { address: 0x5000_0000, size: 2 * 4096, frames: Frames::Region { row: 2 } };
+    let code = gpu.create_userptr(memory).unwrap();
+    let batch = UsedObject { object: &code, address: DATA, access: Access::Read };
+    gpu.submit(&Context::DEFAULT, BLITTER, batch, 0..8, &[]).unwrap();
+    shared.rig().settle();
+    let of_memory = |event: &Event| {
+        matches!(event, Event::PagesAsked { .. } | Event::PagesGranted { .. } | Event::PagesReleased { .. })
+    };
+    let events: Vec<_> =
+        shared.rig().events().into_iter().map(|(_, event)| event).filter(of_memory).collect();
+    let asked = Event::PagesAsked { client: 0, address: memory.address, bytes: memory.size };
+    assert_eq!(events, [asked, Event::PagesGranted { client: 0, address: memory.address, pages: 2 }]);
+    shared.rig().check();
 }
 
 #[test]
