@@ -5,8 +5,9 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use boot::{Ending, Gpu, Image, Kernel, Machine, Outcome};
+use boot::{Ending, Gpu, Image, Kernel, Machine, Outcome, Trace};
 use boot_tests::{DEADLINE, SDK_DEADLINE, workspace};
+use gpu_protocol::TraceKind;
 
 /// Builds an example with its own Makefile, for the embedded kernel or for an SDK, and boots it.
 fn run(example: &str, sdk: Option<(&Path, &str)>) -> Result<Outcome> {
@@ -38,12 +39,11 @@ fn run_in(example: &Path, build: &Path, folder: &Path, sdk: Option<(&Path, &str)
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     ensure!(output.status.success(), "make in {}:\n{said}", example.display());
 
-    let (system, report) = (build.join("loader.img"), build.join("report.json"));
     let machine = Machine::new(folder.join("run"))
         .deadline(if sdk.is_some() { SDK_DEADLINE } else { DEADLINE })
         .silent();
     let machine = machine.gpu(Gpu::new("tgl"), boot::build_model(&workspace)?);
-    let outcome = machine.run(&Image { kernel, system, report, regions: vec![] }, |line| {
+    let outcome = machine.run(&Image::found(kernel, build.join("loader.img"))?, |line| {
         if line.tells_of_a_break() {
             std::ops::ControlFlow::Break(())
         } else {
@@ -67,6 +67,9 @@ fn target(programs: &Path) -> Result<String> {
 fn the_demonstration_is_built_without_the_top_level_makefile_and_paints() -> Result<()> {
     let outcome = run("paint", None)?;
     ensure!(outcome.told("paint: all 307200 pixels are right").is_some(), "{}", outcome.tail());
+    // What is seen of it is found by the report that is beside the image.
+    let Some((trace, _)) = Trace::of_folder(&outcome.folder)? else { bail!("no trace") };
+    ensure!(trace.has(TraceKind::PagesGranted) && trace.has(TraceKind::Finished), "{} events", trace.len());
     Ok(())
 }
 

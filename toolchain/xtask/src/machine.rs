@@ -40,9 +40,7 @@ pub(crate) fn boot(workspace: &Workspace, options: &Options) -> Result<String> {
         println!("  {:7.3}  {}", line.at.as_secs_f64(), line.text);
         if line.tells_of_a_break() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
-    if let Some(line) = timeline::told(workspace, &folder)? {
-        println!("boot: {line}");
-    }
+    timeline::tell(workspace, "boot", &folder);
     let outcome = ended?;
     ensure!(outcome.ending == Ending::Exit(0), "the system ended with {:?}", outcome.ending);
     let reports = outcome.verdict.map(|verdict| verdict.reports).unwrap_or_default();

@@ -64,17 +64,17 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<String> {
             println!("  {:7.3}  {}", line.at.as_secs_f64(), line.text);
         }
     });
-    // First of all what happened, which is wanted most where the run was no success.
-    if let Some(line) = timeline::told(workspace, &workspace.target().join("run"))? {
-        println!("run: {line}");
+    let result = ended.and_then(|outcome| Ok((demo.judge(&image, &outcome)?, outcome)));
+    // What there is to see is told before how it went, and wanted most where it was no success.
+    let folder = workspace.target().join("run");
+    timeline::tell(workspace, "run", &folder);
+    if let Ok(names) = files(&folder) {
+        println!("run: in {}: {}", workspace.shown(&folder), names.join(" "));
     }
-    let outcome = ended?;
-    let shown = demo.judge(&image, &outcome)?;
+    let (shown, outcome) = result?;
     if let Some(screen) = &outcome.screen {
         println!("run: the screen shows the picture: {}", workspace.shown(&screen.png));
     }
-    let folder = workspace.shown(&outcome.folder);
-    println!("run: in {folder}: {}", files(&outcome.folder)?.join(" "));
     Ok(format!(
         "run: ok: {} with {attached} in {:.1} s, picture {}x{} in {}",
         demo.name,

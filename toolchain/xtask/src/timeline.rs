@@ -24,9 +24,14 @@ pub(crate) fn timeline(workspace: &Workspace, options: &Options) -> Result<Strin
     Ok(format!("timeline: ok: {}", line(workspace, &trace, &files)))
 }
 
-/// Makes the files of what a run left in its folder, and says which they are. `None` if its system has no trace.
-pub(crate) fn told(workspace: &Workspace, folder: &Path) -> Result<Option<String>> {
-    Ok(Trace::of_folder(folder)?.map(|(trace, files)| line(workspace, &trace, &files)))
+/// Makes the files of what a run left in its folder, and says which they are, if its system has a trace. What is wrong with the
+/// trace is said, too, and is not what a run fails for.
+pub(crate) fn tell(workspace: &Workspace, verb: &str, folder: &Path) {
+    match Trace::of_folder(folder) {
+        Ok(None) => {}
+        Ok(Some((trace, files))) => println!("{verb}: {}", line(workspace, &trace, &files)),
+        Err(error) => println!("{verb}: there is no timeline: {error:#}"),
+    }
 }
 
 fn line(workspace: &Workspace, trace: &Trace, files: &[PathBuf; 3]) -> String {
