@@ -18,6 +18,15 @@
 //! 5. The domain returns to its event loop; the driver notifies it; [`Gpu::is_complete`] reads the page
 //!    of completed points and costs no call.
 //!
+//! # What sleeps
+//!
+//! [`Gpu::wait`], [`Gpu::wait_answers`], [`Gpu::wait_idle`], [`Gpu::read`] and [`Gpu::write`] sleep until the GPU is done,
+//! [`Gpu::submit`] and [`Gpu::submit_after`] only while pages are somebody else's to lend or on their way out. In a domain
+//! that is [`Transport::sleep`]: it takes whatever notifications come, those of other channels, too, and cannot answer calls, so
+//! that a call of another domain meanwhile ends this one (`microkit_ext::wait::notified` says why). A domain that others call
+//! submits, returns to its event loop, and asks [`Gpu::is_complete`] when it is notified; it makes objects of pages that it
+//! lends itself.
+//!
 //! # After a hang
 //!
 //! A batch that does not end is stopped, and its point is reached all the same. [`Gpu::reset_counts`] tells whether
