@@ -127,6 +127,11 @@ fn what_is_typed_wrongly_is_told_with_what_would_be_right() -> Result<()> {
         ),
         (vec!["run".into(), "DEMO=tetris".into()], "there is no demonstration tetris; there is paint, "),
         (vec!["run".into(), "GPU=voodoo".into()], "voodoo"),
+        (vec!["timeline".into(), "LOG=/nonexistent".into()], "cannot read /nonexistent: No such file"),
+        (
+            vec!["timeline".into(), "LOG=README.md".into()],
+            "README.md: there is no trace: it begins otherwise",
+        ),
         (vec!["board".into()], "make board BOARD=mine"),
         (vec!["board".into(), board.clone(), dump("LSPCI", "iomem.txt")], "no output of lspci -vvv -xxx"),
         (vec!["board".into(), board.clone(), dump("LSPCI", "lspci.txt")], "/proc/iomem has it, read as root"),
@@ -239,6 +244,40 @@ fn every_test_that_the_guide_names_exists() -> Result<()> {
         }
     }
     ensure!(named >= 15, "{named} tests");
+    Ok(())
+}
+
+/// Each line of a description in the guide is a line of a description that is booted.
+#[test]
+fn what_the_guide_shows_of_descriptions_is_in_descriptions_that_are_booted() -> Result<()> {
+    let root = root()?;
+    let plain = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut booted = std::collections::HashSet::new();
+    let mut folders = vec![root.clone()];
+    for parent in ["components", "examples", "tests/boot"] {
+        for entry in fs::read_dir(root.join(parent))? {
+            folders.push(entry?.path());
+        }
+    }
+    for folder in folders.into_iter().filter(|folder| folder.is_dir()) {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "xml") {
+                booted.extend(read(&path)?.lines().map(plain));
+            }
+        }
+    }
+    let mut shown = 0;
+    for chapter in chapters()? {
+        for line in block_lines(&read(&chapter)?, "xml") {
+            let line = plain(&line);
+            if !line.starts_with("<!--") {
+                ensure!(booted.contains(&line), "{}: no description has {line}", chapter.display());
+                shown += 1;
+            }
+        }
+    }
+    ensure!(shown >= 30, "{shown} lines");
     Ok(())
 }
 
