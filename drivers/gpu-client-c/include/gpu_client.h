@@ -417,7 +417,9 @@ int gpu_arbitration_point(struct gpu_commands *commands);
 #define GPU_LESS_OR_EQUAL 3u
 #define GPU_EQUAL 4u
 #define GPU_NOT_EQUAL 5u
-/* Waits on the GPU until memory compares with `value`; `with_token`: 1 on Gen12, 0 before. */
+/* How this part waits, for gpu_wait_until: 1 on Gen12, 0 before. */
+int gpu_semaphores(struct gpu *gpu, uint32_t *with_token);
+/* Waits on the GPU until memory compares with `value`; `with_token`: what gpu_semaphores tells. */
 int gpu_wait_until(struct gpu_commands *commands, uint64_t address, uint32_t comparison, uint32_t value,
                    uint32_t with_token);
 /* Ends the batch: `*bytes` is its length, a multiple of 8. */

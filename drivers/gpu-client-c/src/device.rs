@@ -5,6 +5,7 @@
 
 use core::ffi::c_int;
 
+use gpu_client::mi::Semaphores;
 use gpu_client::{Gpu, Param, Vm};
 
 use crate::errors::{Failure, answer, driver_version};
@@ -79,6 +80,16 @@ pub unsafe extern "C" fn gpu_param(gpu: *mut Device, param: u64, value: *mut u64
         let param = Param::from_number(param).ok_or(Failure::INVALID)?;
         // SAFETY: the caller's.
         unsafe { put(value, device(gpu)?.param(param)?)? };
+        Ok(0)
+    })
+}
+
+/// See `gpu_client.h`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn gpu_semaphores(gpu: *mut Device, with_token: *mut u32) -> c_int {
+    answer(|| {
+        // SAFETY: the caller's.
+        unsafe { put(with_token, (device(gpu)?.semaphores()? == Semaphores::WithToken).into())? };
         Ok(0)
     })
 }

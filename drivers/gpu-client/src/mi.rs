@@ -5,7 +5,10 @@
 //! `MI_SEMAPHORE_WAIT`, `MI_ARB_CHECK`; Broadwell to Tiger Lake). All of them use the context's own address
 //! space.
 
+use gpu_protocol::Param;
+
 use crate::blit::{BlitError, Commands, MAX_ADDRESS};
+use crate::{Error, Gpu, Transport};
 
 /// `MI_ARB_CHECK`.
 const ARB_CHECK: u32 = 0x05 << 23;
@@ -50,7 +53,7 @@ pub enum Comparison {
     NotEqual = 5,
 }
 
-/// How a part encodes `MI_SEMAPHORE_WAIT`.
+/// How a part encodes `MI_SEMAPHORE_WAIT`; [`Gpu::semaphores`] tells.
 ///
 /// ```
 /// use gpu_client::mi::{Comparison, Semaphores};
@@ -68,6 +71,36 @@ pub enum Semaphores {
     Plain,
     /// Gen12: with a wait token.
     WithToken,
+}
+
+impl Semaphores {
+    /// By the PCI device id: Tiger Lake, Rocket Lake, Alder Lake, and Raptor Lake-S are Gen12 (i915:
+    /// include/drm/i915_pciids.h).
+    const fn of_device(id: u64) -> Self {
+        if matches!(id >> 8, 0x9a | 0x4c | 0x46 | 0xa7) { Self::WithToken } else { Self::Plain }
+    }
+}
+
+impl<T: Transport> Gpu<T> {
+    /// How this part encodes `MI_SEMAPHORE_WAIT`, for [`Commands::wait_until`].
+    ///
+    /// ```
+    /// # let (shared, mut gpu) = conformance::client("tgl");
+    /// use gpu_client::{blit::Commands, mi::Comparison};
+    ///
+    /// let semaphores = gpu.semaphores()?;
+    /// let mut dwords = [0; 8];
+    /// let mut commands = Commands::new(&mut dwords);
+    /// commands.wait_until(0x3000, Comparison::Equal, 1, semaphores).unwrap();
+    /// assert_eq!(commands.used(), 5);
+    /// # Ok::<(), gpu_client::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Only what a driver of another version would answer.
+    pub fn semaphores(&mut self) -> Result<Semaphores, Error> {
+        self.param(Param::ChipsetId).map(Semaphores::of_device)
+    }
 }
 
 impl Commands<'_> {
@@ -189,7 +222,7 @@ impl Commands<'_> {
     }
 
     /// Waits until the 32 bits at a multiple of 4 compare with `value` as told. The driver stops a batch
-    /// that waits too long.
+    /// that waits too long. `semaphores` is the part's ([`Gpu::semaphores`]).
     ///
     /// ```
     /// use gpu_client::blit::Commands;
@@ -236,7 +269,22 @@ const fn split(value: u64) -> [u32; 2] {
 
 #[cfg(test)]
 mod tests {
+    use intel_gpu::device::{Generation, PciIdentity};
+
     use super::*;
+
+    #[test]
+    fn every_part_of_the_driver_has_its_encoding() {
+        let mut parts = 0;
+        for device in 0..=u16::MAX {
+            let identity = PciIdentity { vendor: 0x8086, device, revision: 0, ggc: 0 };
+            let Ok((platform, _)) = identity.platform() else { continue };
+            let with_token = Semaphores::of_device(device.into()) == Semaphores::WithToken;
+            assert_eq!(with_token, platform.generation == Generation::Gen12, "{device:#x}");
+            parts += 1;
+        }
+        assert!(parts > 180, "{parts}");
+    }
 
     #[test]
     fn no_command_takes_an_address_that_is_unaligned_or_beyond_48_bits() {

@@ -96,6 +96,7 @@ const COUNTERPARTS: &[(&str, &str)] = &[
     ("mi: flush_and_stamp", "gpu_flush_and_stamp"),
     ("mi: arbitration_point", "gpu_arbitration_point"),
     ("mi: wait_until", "gpu_wait_until"),
+    ("mi: semaphores", "gpu_semaphores"),
     ("owner: take_back", "gpu_take_back"),
     ("owner: look_at", "gpu_look_at"),
     ("owner: export", "gpu_object_export"),

@@ -24,6 +24,8 @@ fn a_client_in_c_lends_its_pages_runs_a_batch_and_finds_what_it_wrote() {
     // SAFETY: every pointer is to something of the test's.
     unsafe {
         assert_eq!(gpu_engines(gpu, &mut engines), 0);
+        let mut with_token = 9;
+        assert_eq!((gpu_semaphores(gpu, &mut with_token), with_token), (0, 1), "a Tiger Lake");
         assert!(engines >= 4);
         assert_eq!((gpu_vm_create(gpu, &mut vm), gpu_context_create(gpu, vm, &mut context)), (0, 0));
         assert_eq!(gpu_userptr_create(gpu, &memory(code), &mut program), 0);

@@ -3,7 +3,8 @@
 
 use conformance::{Rig, Settings, Shared, batch};
 use gpu_client::blit::{Commands, Rectangle, Surface};
-use gpu_client::{Access, Error, Frames, Gpu, Lendable, Param, Queued, TakenBack, UsedObject};
+use gpu_client::mi::Comparison;
+use gpu_client::{Access, Context, Error, Frames, Gpu, Lendable, Param, Queued, TakenBack, UsedObject};
 use gpu_model::Timing;
 use gpu_protocol::{Errno, GrantEntry, PAGE_SIZE};
 use intel_gpu::Config;
@@ -209,6 +210,32 @@ fn a_batch_whose_end_is_before_its_start_is_einval_and_an_empty_range_goes_to_th
     shared.rig().settle();
     assert!(gpu.is_complete(fence));
     shared.rig().check();
+}
+
+#[test]
+fn a_batch_waits_in_the_encoding_of_its_part() {
+    for platform in ["bdw", "skl", "icl", "tgl", "adls"] {
+        let (shared, mut gpu) = conformance::client(platform);
+        let (code, data) = (gpu.create_buffer(4096).unwrap(), gpu.create_buffer(4096).unwrap());
+        gpu.write(&data, 0, &5_u32.to_le_bytes()).unwrap();
+        let mut dwords = [0; 32];
+        let mut commands = Commands::new(&mut dwords);
+        let semaphores = gpu.semaphores().unwrap();
+        commands.wait_until(0x20_0000, Comparison::Equal, 5, semaphores).unwrap();
+        commands.store_dword(0x20_0004, 6).unwrap();
+        let length = commands.finish().unwrap();
+        let bytes: Vec<u8> = dwords.iter().flat_map(|dword| dword.to_le_bytes()).collect();
+        gpu.write(&code, 0, &bytes).unwrap();
+        let batch = UsedObject { object: &code, address: 0x10_0000, access: Access::Read };
+        let written = UsedObject { object: &data, address: 0x20_0000, access: Access::Write };
+        let fence = gpu.submit(&Context::DEFAULT, BLITTER, batch, 0..length, &[written]).unwrap();
+        gpu.wait(fence);
+        let mut words = [0; 8];
+        gpu.read(&data, 0, &mut words).unwrap();
+        assert_eq!(words, [5, 0, 0, 0, 6, 0, 0, 0], "{platform}");
+        assert_eq!(gpu.reset_counts(&Context::DEFAULT).unwrap().guilty, 0, "{platform}");
+        shared.rig().check();
+    }
 }
 
 #[test]
