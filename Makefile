@@ -12,8 +12,11 @@ CONFIG ?= debug
 BOARD ?= qemu-q35
 # Somebody meant to name an SDK: a variable of the shell that is not set, most likely.
 EMPTY_SDK = $(if $(MICROKIT_SDK),,$(filter command environment,$(origin MICROKIT_SDK)))
+# Without an SDK it would mean nothing, and whoever gave it would get another kernel than he thinks.
+LOST_CONFIG = $(if $(MICROKIT_SDK),,$(filter command,$(origin CONFIG)))
 SDK = $(if $(EMPTY_SDK),$(error MICROKIT_SDK is empty: name the folder of a Microkit SDK (with VERSION, bin and board in it), or \
-	leave the variable out for the embedded kernel))--board $(BOARD) $(if $(MICROKIT_SDK),--microkit-sdk $(MICROKIT_SDK) --config $(CONFIG))
+	leave the variable out for the embedded kernel))$(if $(LOST_CONFIG),$(error CONFIG is which configuration of a Microkit SDK: \
+	name its folder, too (MICROKIT_SDK=DIR); the embedded kernel has KERNEL=debug|release, for make image))--board $(BOARD) $(if $(MICROKIT_SDK),--microkit-sdk $(MICROKIT_SDK) --config $(CONFIG))
 CARGO ?= cargo
 XTASK = $(CARGO) run -q -p xtask --
 

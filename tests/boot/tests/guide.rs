@@ -125,6 +125,7 @@ fn what_is_typed_wrongly_is_told_with_what_would_be_right() -> Result<()> {
             vec!["run".into(), "MICROKIT_SDK=".into()],
             "MICROKIT_SDK is empty: name the folder of a Microkit SDK",
         ),
+        (vec!["image".into(), "CONFIG=release".into()], "CONFIG is which configuration of a Microkit SDK"),
         (vec!["run".into(), "DEMO=tetris".into()], "there is no demonstration tetris; there is paint, "),
         (vec!["run".into(), "GPU=voodoo".into()], "voodoo"),
         (vec!["timeline".into(), "LOG=/nonexistent".into()], "cannot read /nonexistent: No such file"),
