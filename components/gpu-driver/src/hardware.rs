@@ -3,7 +3,7 @@
 //! system.xml maps.
 
 use intel_gpu::address::{DeviceAddress, DmaOffset, DmaPage};
-use intel_gpu::platform::{Clock, DmaMemory, Dwords, Mmio};
+use intel_gpu::platform::{Clock, DmaMemory, Dwords, Mmio, quadword};
 use intel_gpu::trace::Event;
 use pci::{Address, PortAccess};
 use window::Window;
@@ -91,6 +91,18 @@ impl DmaMemory for Machine {
         Row(self.dma.row(at.0, count))
     }
 
+    #[inline(always)]
+    fn write_pairs(&mut self, at: DmaOffset, pairs: &[[u32; 2]]) {
+        let mut row = self.dma.row(at.0, pairs.len());
+        let (fours, rest) = pairs.as_chunks::<4>();
+        for four in fours {
+            row.put(&four.map(quadword));
+        }
+        for pair in rest {
+            row.put(&[quadword(*pair)]);
+        }
+    }
+
     fn write_u64_run(&mut self, at: DmaOffset, first: u64, step: u64, count: usize) {
         let mut next = first;
         let values = (0..count).map(|_| {
@@ -138,11 +150,10 @@ impl Clock for Machine {
         self.tsc.now_ns()
     }
 
-    // Inlined, so that an event is only put together where there is somebody to read it.
-    #[inline]
-    fn note(&mut self, event: Event) {
+    #[inline(always)] // It is a test where nobody reads.
+    fn note(&mut self, event: impl FnOnce() -> Event) {
         if let Some(tracer) = &mut self.tracer {
-            tracer.note(event, self.tsc.now_ns());
+            tracer.note(event(), self.tsc.now_ns());
         }
     }
 

@@ -57,6 +57,12 @@ impl<const N: usize> Consumer<N> {
         Ok(self.head != self.tail || self.available(words)? != 0)
     }
 
+    /// Whether there was another entry when the producer's index was last looked at.
+    #[must_use]
+    pub const fn has_more(&self) -> bool {
+        self.head != self.tail
+    }
+
     /// Takes an entry out, copied once. The producer cannot use its slot before [`Self::release`].
     ///
     /// # Errors
@@ -68,7 +74,9 @@ impl<const N: usize> Consumer<N> {
         }
         let slot = self.layout.slot(self.head);
         let mut entry = [0; N];
-        words.load_row(slot, &mut entry);
+        if !words.load_row(slot, &mut entry) {
+            return Err(Corrupt);
+        }
         self.head += 1;
         Ok(Some(entry))
     }

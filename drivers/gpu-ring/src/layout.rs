@@ -81,8 +81,9 @@ impl Layout {
     pub(crate) const fn slot(&self, index: u64) -> usize {
         // CAST: less than the capacity.
         #[allow(clippy::cast_possible_truncation)]
-        let place = (index & (self.capacity - 1)) as usize;
-        self.first + Self::HEADER + place * self.entry
+        let place = (index & self.capacity.wrapping_sub(1)) as usize;
+        // Nothing wraps: `new` bounds all of it, and this is computed for every entry.
+        self.first.wrapping_add(Self::HEADER).wrapping_add(place.wrapping_mul(self.entry))
     }
 }
 

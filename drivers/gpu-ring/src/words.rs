@@ -24,11 +24,16 @@ pub trait Words {
     /// Writes a word; nothing happens outside.
     fn store(&self, index: usize, value: u64, order: Ordering);
 
-    /// Reads words in a row, each by itself and without order; 0 outside.
-    fn load_row(&self, first: usize, values: &mut [u64]) {
-        for (index, value) in (first..).zip(values) {
-            *value = self.load(index, Ordering::Relaxed);
+    /// Reads words in a row, each by itself and without order. Returns false, with nothing read, if they are not all inside.
+    #[must_use]
+    fn load_row(&self, first: usize, values: &mut [u64]) -> bool {
+        let inside = first.checked_add(values.len()).is_some_and(|end| end <= self.len());
+        if inside {
+            for (index, value) in (first..).zip(values) {
+                *value = self.load(index, Ordering::Relaxed);
+            }
         }
+        inside
     }
 
     /// Writes words in a row, each by itself and without order; nothing happens outside.
@@ -60,14 +65,18 @@ impl Words for Window {
     }
 
     // An entry of a ring lies inside as a whole, and is looked up once.
-    fn load_row(&self, first: usize, values: &mut [u64]) {
-        for (word, value) in self.atomics(first, values.len()).iter().zip(values) {
+    #[inline]
+    fn load_row(&self, first: usize, values: &mut [u64]) -> bool {
+        let Some(words) = self.atomics(first, values.len()) else { return false };
+        for (word, value) in words.iter().zip(values) {
             *value = word.load(Ordering::Relaxed);
         }
+        true
     }
 
+    #[inline]
     fn store_row(&self, first: usize, values: &[u64]) {
-        for (word, value) in self.atomics(first, values.len()).iter().zip(values) {
+        for (word, value) in self.atomics(first, values.len()).unwrap_or(&[]).iter().zip(values) {
             word.store(*value, Ordering::Relaxed);
         }
     }
@@ -102,8 +111,8 @@ impl<W: Words + ?Sized> Words for &W {
         W::store(self, index, value, order);
     }
 
-    fn load_row(&self, first: usize, values: &mut [u64]) {
-        W::load_row(self, first, values);
+    fn load_row(&self, first: usize, values: &mut [u64]) -> bool {
+        W::load_row(self, first, values)
     }
 
     fn store_row(&self, first: usize, values: &[u64]) {

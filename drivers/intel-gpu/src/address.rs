@@ -164,6 +164,12 @@ impl VaRange {
         GpuVirtual(self.start)
     }
 
+    /// The address so many bytes from the first one; `None` where the range has ended.
+    #[must_use]
+    pub const fn at(self, offset: u64) -> Option<GpuVirtual> {
+        if offset < self.bytes() { Some(GpuVirtual(self.start + offset)) } else { None }
+    }
+
     /// One past the last byte; may be 2^48, which is no address.
     #[must_use]
     pub const fn end(self) -> u64 {

@@ -6,15 +6,14 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::marker::PhantomData;
-use core::num::NonZeroU32;
+use core::num::{NonZeroU32, NonZeroU64};
 
 /// Handle of a `T` in the slab that it lives in. Never reused while 2^32 others have not lived in its slot.
 ///
 /// It is one word, and so is the absence of one: most of what is stored, compared and handed on are handles.
-#[repr(align(8))]
 pub struct Id<T> {
-    index: u32,
-    generation: NonZeroU32,
+    /// Generation in the high half, position in the low one.
+    raw: NonZeroU64,
     of: PhantomData<fn() -> T>,
 }
 
@@ -24,28 +23,42 @@ const _: () = assert!(size_of::<Option<Id<()>>>() == 8, "a handle that may be no
 const FIRST: NonZeroU32 = NonZeroU32::MIN;
 
 impl<T> Id<T> {
+    #[inline]
+    const fn new(index: u32, generation: NonZeroU32) -> Self {
+        // CAST: widening, in a constant function.
+        Self::from_raw((generation.get() as u64) << 32 | index as u64)
+    }
+
     /// Position in the pool: dense, smaller than the pool's capacity, reused after removal.
     #[must_use]
+    #[inline]
     pub const fn index(self) -> u32 {
-        self.index
+        // CAST: the low half, by intent.
+        #[expect(clippy::cast_possible_truncation)]
+        let index = self.raw.get() as u32;
+        index
+    }
+
+    /// Whether it is of what lives there in this generation.
+    const fn is_of(self, generation: NonZeroU32) -> bool {
+        // CAST: widening, in a constant function.
+        self.raw.get() >> 32 == generation.get() as u64
     }
 
     /// The handle as one number, for tables that store many kinds.
     #[must_use]
-    pub fn to_raw(self) -> u64 {
-        u64::from(self.generation.get()) << 32 | u64::from(self.index)
+    pub const fn to_raw(self) -> u64 {
+        self.raw.get()
     }
 
     /// The handle of a number made by [`Self::to_raw`]; any other number names nothing.
     #[must_use]
+    #[inline]
     pub const fn from_raw(raw: u64) -> Self {
-        // CAST: the two halves of the number.
-        #[expect(clippy::cast_possible_truncation)]
-        let (index, generation) = (raw as u32, (raw >> 32) as u32);
-        match NonZeroU32::new(generation) {
-            Some(generation) => Self { index, generation, of: PhantomData },
-            // No slot has that position.
-            None => Self { index: END, generation: FIRST, of: PhantomData },
+        match NonZeroU64::new(raw) {
+            // A number without a generation is of nothing: slots begin with the first one.
+            Some(raw) => Self { raw, of: PhantomData },
+            None => Self { raw: NonZeroU64::MIN, of: PhantomData },
         }
     }
 }
@@ -58,18 +71,18 @@ impl<T> Clone for Id<T> {
 impl<T> Copy for Id<T> {}
 impl<T> PartialEq for Id<T> {
     fn eq(&self, other: &Self) -> bool {
-        self.to_raw() == other.to_raw()
+        self.raw == other.raw
     }
 }
 impl<T> Eq for Id<T> {}
 impl<T> Hash for Id<T> {
     fn hash<S: Hasher>(&self, state: &mut S) {
-        self.to_raw().hash(state);
+        self.raw.hash(state);
     }
 }
 impl<T> fmt::Debug for Id<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{}.{}", self.index, self.generation)
+        write!(f, "#{}.{}", self.index(), self.raw.get() >> 32)
     }
 }
 
@@ -125,7 +138,7 @@ impl<T> Slab<T> {
                 }
                 *content = Content::Used(value);
                 self.used += 1;
-                Ok(Id { index, generation: *generation, of: PhantomData })
+                Ok(Id::new(index, *generation))
             }
             _ => Err(value),
         }
@@ -140,26 +153,22 @@ impl<T> Slab<T> {
         let index = self.free;
         let slot = self.slots.get_mut(index as usize)?;
         let Content::Free { next } = slot.content else { return None };
-        let id = Id { index, generation: slot.generation, of: PhantomData };
+        let id = Id::new(index, slot.generation);
         Some(Vacant { id, next, slot, free: &mut self.free, used: &mut self.used })
     }
 
     #[inline]
     pub(crate) fn get(&self, id: Id<T>) -> Option<&T> {
-        match self.slots.get(id.index as usize) {
-            Some(Slot { generation, content: Content::Used(value) }) if *generation == id.generation => {
-                Some(value)
-            }
+        match self.slots.get(id.index() as usize) {
+            Some(Slot { generation, content: Content::Used(value) }) if id.is_of(*generation) => Some(value),
             _ => None,
         }
     }
 
     #[inline]
     pub(crate) fn get_mut(&mut self, id: Id<T>) -> Option<&mut T> {
-        match self.slots.get_mut(id.index as usize) {
-            Some(Slot { generation, content: Content::Used(value) }) if *generation == id.generation => {
-                Some(value)
-            }
+        match self.slots.get_mut(id.index() as usize) {
+            Some(Slot { generation, content: Content::Used(value) }) if id.is_of(*generation) => Some(value),
             _ => None,
         }
     }
@@ -167,27 +176,27 @@ impl<T> Slab<T> {
     /// Drops a value after `read` has taken out of it what is still wanted: of a large one often little is.
     #[inline(always)] // Or all of it is copied.
     pub(crate) fn remove_with<R>(&mut self, id: Id<T>, read: impl FnOnce(&mut T) -> R) -> Option<R> {
-        let slot = self.slots.get_mut(id.index as usize)?;
+        let slot = self.slots.get_mut(id.index() as usize)?;
         let Content::Used(value) = &mut slot.content else { return None };
-        if slot.generation != id.generation {
+        if !id.is_of(slot.generation) {
             return None;
         }
         let wanted = read(value);
         slot.generation = slot.generation.checked_add(1).unwrap_or(FIRST);
         slot.content = Content::Free { next: self.free };
-        self.free = id.index;
+        self.free = id.index();
         self.used -= 1;
         Some(wanted)
     }
 
     pub(crate) fn remove(&mut self, id: Id<T>) -> Option<T> {
-        let slot = self.slots.get_mut(id.index as usize)?;
-        if slot.generation != id.generation || matches!(slot.content, Content::Free { .. }) {
+        let slot = self.slots.get_mut(id.index() as usize)?;
+        if !id.is_of(slot.generation) || matches!(slot.content, Content::Free { .. }) {
             return None;
         }
         slot.generation = slot.generation.checked_add(1).unwrap_or(FIRST);
         let content = core::mem::replace(&mut slot.content, Content::Free { next: self.free });
-        self.free = id.index;
+        self.free = id.index();
         self.used -= 1;
         match content {
             Content::Used(value) => Some(value),
@@ -197,13 +206,13 @@ impl<T> Slab<T> {
 
     /// Drops a value where it is, which costs less than moving it out. False if there is none.
     pub(crate) fn discard(&mut self, id: Id<T>) -> bool {
-        let Some(slot) = self.slots.get_mut(id.index as usize) else { return false };
-        if slot.generation != id.generation || matches!(slot.content, Content::Free { .. }) {
+        let Some(slot) = self.slots.get_mut(id.index() as usize) else { return false };
+        if !id.is_of(slot.generation) || matches!(slot.content, Content::Free { .. }) {
             return false;
         }
         slot.generation = slot.generation.checked_add(1).unwrap_or(FIRST);
         slot.content = Content::Free { next: self.free };
-        self.free = id.index;
+        self.free = id.index();
         self.used -= 1;
         true
     }
@@ -224,9 +233,7 @@ impl<T> Slab<T> {
     /// Handle of the value in a slot: for recovery, which walks all of them.
     pub(crate) fn at(&self, index: u32) -> Option<Id<T>> {
         match self.slots.get(index as usize)? {
-            Slot { generation, content: Content::Used(_) } => {
-                Some(Id { index, generation: *generation, of: PhantomData })
-            }
+            Slot { generation, content: Content::Used(_) } => Some(Id::new(index, *generation)),
             _ => None,
         }
     }

@@ -44,6 +44,13 @@ pub trait DmaMemory {
         Singly { memory: self, at, left: count }
     }
 
+    /// Copies pairs of dwords in, from a multiple of 8 on, each pair in one access.
+    fn write_pairs(&mut self, at: DmaOffset, pairs: &[[u32; 2]]) {
+        for (index, pair) in pairs.iter().enumerate() {
+            self.write_u64(at.add(index * 8), quadword(*pair));
+        }
+    }
+
     /// Writes `count` 64-bit values: `first`, `first + step`, `first + 2*step`, ...
     fn write_u64_run(&mut self, at: DmaOffset, first: u64, step: u64, count: usize) {
         let mut value = first;
@@ -100,6 +107,13 @@ pub trait DmaMemory {
     }
 }
 
+/// Two dwords as they are one after the other in memory.
+#[must_use]
+pub const fn quadword([first, second]: [u32; 2]) -> u64 {
+    // CAST: widening, in a constant function.
+    first as u64 | (second as u64) << 32
+}
+
 /// Takes dwords for consecutive places of DMA memory: see [`DmaMemory::dwords`].
 pub trait Dwords {
     /// Writes some more. Where there is no room for all of them nothing is written, now and later.
@@ -134,9 +148,9 @@ pub trait Clock {
     /// Lets a little time pass inside a bounded poll: a few `pause` instructions, at most some
     /// microseconds. A test's clock advances here.
     fn relax(&mut self);
-    /// Writes down what the driver does, by this clock. Unless a machine overrides it, nothing is written and
-    /// nothing is left of the event.
-    fn note(&mut self, _event: Event) {}
+    /// Writes down what the driver does, by this clock. The event is only put together where somebody reads it: unless a
+    /// machine overrides this, never.
+    fn note(&mut self, _event: impl FnOnce() -> Event) {}
 }
 
 /// All that the core is generic over.
@@ -254,7 +268,7 @@ impl<H: Clock, T> Clock for Traced<H, T> {
     fn relax(&mut self) {
         self.hardware.relax();
     }
-    fn note(&mut self, event: Event) {
+    fn note(&mut self, event: impl FnOnce() -> Event) {
         self.hardware.note(event);
     }
 }

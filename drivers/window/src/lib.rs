@@ -129,16 +129,17 @@ impl Window {
         Some(unsafe { AtomicU64::from_ptr(self.base.add(offset).cast::<u64>().as_ptr()) })
     }
 
-    /// `count` quadwords from the `index`th on as atomics. None if they do not all lie inside.
+    /// `count` quadwords from the `index`th on as atomics. `None` if they do not all lie inside.
+    #[inline]
     #[must_use]
-    pub fn atomics(&self, index: usize, count: usize) -> &[AtomicU64] {
-        let bytes = |words: usize| words.checked_mul(size_of::<u64>());
-        let (Some(offset), Some(len)) = (bytes(index), bytes(count)) else { return &[] };
-        if !self.contains(offset, len) {
-            return &[];
+    pub fn atomics(&self, index: usize, count: usize) -> Option<&[AtomicU64]> {
+        let words = self.len / size_of::<u64>();
+        if count > words || index > words - count {
+            return None;
         }
+        let first = self.base.as_ptr().wrapping_add(index * size_of::<u64>()).cast();
         // SAFETY: as in `atomic`, for each of the words, which all lie inside.
-        unsafe { core::slice::from_raw_parts(self.base.as_ptr().add(offset).cast(), count) }
+        Some(unsafe { core::slice::from_raw_parts(first, count) })
     }
 
     /// Writes words in a row, each in one access, from the first to the last. Unless all lie inside and the offset is
@@ -187,6 +188,7 @@ impl Window {
 
     /// Copies bytes out, quadwords in one access each where the window's are aligned. Returns false, with nothing copied, if
     /// the range is not inside.
+    #[inline]
     #[must_use]
     pub fn read_bytes(&self, offset: usize, bytes: &mut [u8]) -> bool {
         if !self.contains(offset, bytes.len()) {
@@ -215,6 +217,7 @@ impl Window {
 
     /// Copies bytes in, quadwords in one access each where the window's are aligned. Returns false, with nothing copied, if
     /// the range is not inside.
+    #[inline]
     #[must_use]
     pub fn write_bytes(&mut self, offset: usize, bytes: &[u8]) -> bool {
         if !self.contains(offset, bytes.len()) {
@@ -366,10 +369,16 @@ mod tests {
         window.write_row(usize::MAX - 7, [9_u64, 9].into_iter());
         window.copy_row(0, 56, 16);
         window.copy_row(4, 48, 8);
-        let words = window.atomics(0, 8).iter().map(|word| word.load(core::sync::atomic::Ordering::Relaxed));
+        let words = window
+            .atomics(0, 8)
+            .expect("inside")
+            .iter()
+            .map(|word| word.load(core::sync::atomic::Ordering::Relaxed));
         assert_eq!(words.collect::<Vec<_>>(), [1 << 32, 3 << 32 | 2, 4, 5, 0, 4, 5, 0]);
-        assert!(window.atomics(7, 2).is_empty() && window.atomics(usize::MAX, 1).is_empty());
-        assert!(window.atomics(1, usize::MAX / 8).is_empty());
+        assert!(window.atomics(7, 2).is_none() && window.atomics(usize::MAX, 1).is_none());
+        assert!(
+            window.atomics(1, usize::MAX / 8).is_none() && window.atomics(8, 0).is_some_and(<[_]>::is_empty)
+        );
     }
 
     #[test]

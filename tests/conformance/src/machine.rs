@@ -163,9 +163,9 @@ impl Clock for Machine {
         self.model.advance(ns);
         self.model.step(units);
     }
-    fn note(&mut self, event: Event) {
+    fn note(&mut self, event: impl FnOnce() -> Event) {
         if let Some(events) = &mut self.events {
-            events.push((self.model.now_ns(), event));
+            events.push((self.model.now_ns(), event()));
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::mmio::regs::{
 use crate::mmio::{Bus, EngineBase};
 use crate::platform::Hardware;
 use csb::StatusBuffer;
-use emit::Dialect;
+use emit::{Dialect, Template};
 use ports::Ports;
 use queue::Queue;
 use workarounds::Part;
@@ -48,6 +48,8 @@ pub(crate) struct Engine {
     pub(crate) id: EngineId,
     pub(crate) base: EngineBase,
     pub(crate) dialect: Dialect,
+    /// What most requests are made of.
+    pub(crate) template: Template,
     pub(crate) status_page: GgttOffset,
     pub(crate) status: StatusBuffer,
     pub(crate) ports: Ports,
@@ -74,10 +76,12 @@ impl Engine {
     pub(crate) fn new(part: Part, id: EngineId, status_dma: DmaPage, status_page: GgttOffset) -> Self {
         let generation = part.platform.generation;
         let base = EngineBase(id.mmio_base(generation));
+        let dialect = Dialect { generation, class: id.class, dc_flush: part.is_kaby_lake_before_c0() };
         Self {
             id,
             base,
-            dialect: Dialect { generation, class: id.class, dc_flush: part.is_kaby_lake_before_c0() },
+            dialect,
+            template: Template::new(dialect),
             status_page,
             status: StatusBuffer::new(status_dma, base, generation),
             ports: Ports::new(),

@@ -42,6 +42,7 @@ impl Ring {
 
     /// Finds `bytes` in a row. A request does not wrap: what is left before the end is filled with
     /// MI_NOOP instead. `None` when the ring is too full.
+    #[inline(always)] // The length of most requests is known.
     pub(crate) const fn room(&self, bytes: u32) -> Option<Room> {
         let rest = self.size - self.emit;
         let fill = if bytes > rest { rest } else { 0 };

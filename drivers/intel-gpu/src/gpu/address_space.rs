@@ -306,7 +306,7 @@ impl<H: Hardware> Gpu<H> {
             self.tlb.unconfirmed = true;
             return Err(error);
         }
-        self.bus.hw.note(trace::Event::TlbsInvalidated);
+        self.bus.hw.note(|| trace::Event::TlbsInvalidated);
         self.tlbs_invalidated();
         Ok(())
     }

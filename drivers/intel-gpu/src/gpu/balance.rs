@@ -28,12 +28,18 @@ impl Context {
     #[inline]
     pub(super) fn join(&mut self, request: &Request) -> bool {
         let alone = self.first == self.first_unready;
+        request.waits == 0 && self.join_as(alone, request.reload, request.engines)
+    }
+
+    /// The same for a request that waits for nothing: `alone` if none is ready before it, the engines as far as it is up to the
+    /// request.
+    #[inline(always)] // Mostly all it is asked is known.
+    pub(super) fn join_as(&mut self, alone: bool, reload: bool, engines: u8) -> bool {
         // What changes the image runs alone, from when the context is off the hardware.
-        let reloads = request.reload && self.reload && !(alone && self.ports == 0);
-        if request.waits != 0 || reloads {
+        if reload && self.reload && !(alone && self.ports == 0) {
             return false;
         }
-        let allowed = request.engines & self.selection.mask();
+        let allowed = engines & self.selection.mask();
         if alone && self.place == Place::Idle {
             self.lane = allowed;
             return true;

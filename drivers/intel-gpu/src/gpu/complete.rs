@@ -34,8 +34,8 @@ impl<H: Hardware> Gpu<H> {
                         let [first, second] = ports.active;
                         if let Some(id) = old[0].filter(|id| first != Some(*id) && second == Some(*id)) {
                             let engine = self.engines[engine].id;
-                            self.bus.hw.note(trace::Event::Left { engine, context: id, preempted: true });
-                            self.bus.hw.note(trace::Event::Entered { engine, context: id });
+                            self.bus.hw.note(|| trace::Event::Left { engine, context: id, preempted: true });
+                            self.bus.hw.note(|| trace::Event::Entered { engine, context: id });
                         }
                         if let Some(context) = old[0].and_then(|id| self.contexts.get_mut(id)) {
                             let used_ns = now.saturating_sub(since_ns);
@@ -104,7 +104,7 @@ impl<H: Hardware> Gpu<H> {
         let engine = context.engine;
         self.engines[engine].ports.give_tag(context.tag);
         let (place, preempted) = (self.engines[engine].id, how == Left::Preempted);
-        self.bus.hw.note(trace::Event::Left { engine: place, context: id, preempted });
+        self.bus.hw.note(|| trace::Event::Left { engine: place, context: id, preempted });
         if core::mem::take(&mut context.restore_inhibit) {
             // The image has been saved: the next load takes all of it.
             let at = context.state.at(slot::CONTEXT_CONTROL * 4);

@@ -135,12 +135,18 @@ impl Context {
             if !self.join(request) {
                 break;
             }
-            self.next_tail = request.tail;
-            self.spare_tail = request.spare_tail;
-            self.unsubmitted = true;
-            self.ready_seqno = request.seqno;
+            self.mark_ready(request.tail, request.spare_tail, request.seqno);
             self.first_unready = request.next;
         }
+    }
+
+    /// Everything up to a request may run: where the tail goes for that.
+    #[inline]
+    pub(super) const fn mark_ready(&mut self, tail: u32, spare_tail: u32, seqno: u64) {
+        self.next_tail = tail;
+        self.spare_tail = spare_tail;
+        self.unsubmitted = true;
+        self.ready_seqno = seqno;
     }
 
     /// Whether some request may run now.

@@ -73,7 +73,7 @@ impl<H: Hardware> Gpu<H> {
         let named = engine_of(self.platform.generation, FaultGen8(fault.register).get(FaultGen8::ENGINE));
         let engine = self.engines.iter().position(|engine| Some(engine.id) == named).unwrap_or(stopped);
         let address = fault.address();
-        self.bus.hw.note(trace::Event::Fault { engine: self.engines[engine].id, address });
+        self.bus.hw.note(|| trace::Event::Fault { engine: self.engines[engine].id, address });
         self.statistics.faults += 1;
         let account = self.guilty(engine).and_then(|id| self.contexts.get(id)).map(|context| context.account);
         if let Some(consumed) = account.and_then(|account| self.consumed.get_mut(account.index() as usize)) {

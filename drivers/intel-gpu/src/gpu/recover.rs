@@ -58,7 +58,7 @@ impl<H: Hardware> Gpu<H> {
 
     /// Stops what an engine is executing, blames it, and lets the others go on.
     fn stop_hung(&mut self, engine: usize) {
-        self.bus.hw.note(trace::Event::Hang { engine: self.engines[engine].id });
+        self.bus.hw.note(|| trace::Event::Hang { engine: self.engines[engine].id });
         if let Some(id) = self.guilty(engine)
             && let Some(context) = self.contexts.get(id)
             && let Some(request) = context.first
@@ -116,7 +116,7 @@ impl<H: Hardware> Gpu<H> {
         self.statistics.engine_resets += 1;
         self.take_fault(engine);
         self.engines[engine].stopped = true;
-        self.bus.hw.note(trace::Event::EngineReset { engine: id });
+        self.bus.hw.note(|| trace::Event::EngineReset { engine: id });
         reset::stop(&mut self.bus, generation, id);
         // What it still finished before it stopped is finished.
         self.process_engine(engine);
@@ -153,7 +153,7 @@ impl<H: Hardware> Gpu<H> {
 
     fn reset_gpu(&mut self) {
         self.statistics.gpu_resets += 1;
-        self.bus.hw.note(trace::Event::GpuReset);
+        self.bus.hw.note(|| trace::Event::GpuReset);
         if self.is_gone() {
             self.wedge();
             return;
@@ -183,7 +183,7 @@ impl<H: Hardware> Gpu<H> {
     /// wells, and a reset drops the state of the wake-up that is stuck. Nothing is on the engines of a GPU that sleeps.
     pub(super) fn wake_by_reset(&mut self) {
         self.statistics.gpu_resets += 1;
-        self.bus.hw.note(trace::Event::GpuReset);
+        self.bus.hw.note(|| trace::Event::GpuReset);
         if self.is_gone() {
             self.wedge();
             return;

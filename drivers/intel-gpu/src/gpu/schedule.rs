@@ -204,7 +204,7 @@ impl<H: Hardware> Gpu<H> {
         let found = &mut self.engines[engine];
         if context.ports == 0 {
             context.tag = found.ports.take_tag();
-            self.bus.hw.note(trace::Event::Entered { engine: found.id, context: id });
+            self.bus.hw.note(|| trace::Event::Entered { engine: found.id, context: id });
         }
         context.ports += 1;
         context.place = Place::OnHardware;

@@ -8,7 +8,8 @@ use super::init::OWN;
 use super::wait::{Wait, Waiter};
 use super::{ContextId, Fence, Gpu, Health, TimelineId};
 use crate::address::GpuVirtual;
-use crate::engine::emit::{self, Breadcrumb, Dialect, Layout, Payload, Writer};
+use crate::engine::Engine;
+use crate::engine::emit::{self, Breadcrumb, Layout, Payload, Writer};
 use crate::engine::queue::MIN_PRIORITY;
 use crate::engine::ring::{Ring, Room};
 use crate::error::Error;
@@ -83,6 +84,16 @@ pub struct Request {
 }
 
 impl Request {
+    /// Nobody waits for it, it waits for nothing, and it is a client's, like most.
+    const fn is_plain(&self) -> bool {
+        self.waits_for.is_none()
+            && self.waiters.is_none()
+            && self.polls[0].is_none()
+            && self.boost == MIN_PRIORITY
+            && !self.internal
+            && matches!(self.status, Status::Done)
+    }
+
     /// What [`Submission::cookie`] was.
     pub(super) const fn cookie(&self) -> u64 {
         self.cookie
@@ -182,11 +193,11 @@ impl Awaited<'_> {
 }
 
 /// Writes a request into a ring.
-#[inline]
+#[inline(always)] // It is known there whether it waits.
 fn write_request<H: Hardware>(
     bus: &mut Bus<H>,
     ring: &Ring,
-    dialect: Dialect,
+    engine: &mut Engine,
     polls: [Option<Breadcrumb>; MAX_POLLS],
     payload: Payload,
     signal: Breadcrumb,
@@ -197,11 +208,20 @@ fn write_request<H: Hardware>(
         bus.hw.write_u64_run(memory.at(room.fill_from), 0, 0, (room.fill / 8) as usize);
         bus.publish(memory.at(room.fill_from), room.fill as usize);
     }
-    let most = MAX_BYTES + payload.loads_bytes();
-    let to = Writer::new(bus.hw.dwords(memory.at(room.start), most as usize / 4));
-    let layout = emit::request(to, dialect, polls.into_iter().flatten(), payload, signal);
-    bus.publish(memory.at(room.start), layout.spare_tail as usize);
-    debug_assert!(layout.spare_tail <= most);
+    let start = memory.at(room.start);
+    let layout = match payload {
+        Payload::Batch(batch) if polls.iter().flatten().next().is_none() => {
+            bus.hw.write_pairs(start, engine.template.fill(batch, signal));
+            engine.template.layout()
+        }
+        _ => {
+            let most = MAX_BYTES + payload.loads_bytes();
+            let to = Writer::new(bus.hw.dwords(start, most as usize / 4));
+            emit::request(to, engine.dialect, polls.into_iter().flatten(), payload, signal)
+        }
+    };
+    debug_assert!(layout.spare_tail <= MAX_BYTES + payload.loads_bytes());
+    bus.publish(start, layout.spare_tail as usize);
     layout
 }
 
@@ -213,13 +233,18 @@ impl<H: Hardware> Gpu<H> {
     /// [`Error::NotFound`] (context), [`Error::Invalid`] (batch not aligned or outside the address space,
     /// a fence that was never issued), [`Error::RingFull`], [`Error::NoMemory`] (requests or waits),
     /// [`Error::Banned`], [`Error::Wedged`].
+    #[inline(never)]
     pub fn submit(&mut self, submission: Submission<'_>) -> Result<Submitted, Error> {
         let batch = submission.batch;
         if !batch.get().is_multiple_of(8) || batch.get() >= self.format.bytes() {
             return Err(Error::Invalid);
         }
-        let payload = Payload::Batch(batch);
-        self.submit_request(submission.context, payload, submission.waits, submission.cookie)
+        let Submission { context, waits, cookie, .. } = submission;
+        if waits.is_empty() {
+            self.enter::<false>(context, Payload::Batch(batch), waits, None, cookie)
+        } else {
+            self.submit_request(context, Payload::Batch(batch), waits, cookie)
+        }
     }
 
     /// Submits a batch that starts when another request, `master`, is given to an engine (i915:
@@ -260,7 +285,22 @@ impl<H: Hardware> Gpu<H> {
         self.submit_with(context, payload, waits, None, cookie)
     }
 
+    #[inline(never)] // It is kept out of the way of the requests that wait for nothing.
     fn submit_with(
+        &mut self,
+        id: ContextId,
+        payload: Payload,
+        waits: &[Fence],
+        master: Option<Fence>,
+        cookie: u64,
+    ) -> Result<Submitted, Error> {
+        self.enter::<true>(id, payload, waits, master, cookie)
+    }
+
+    /// Puts a request into its context's ring. Most wait for nothing: `MAY_WAIT` is false where it is known that neither the
+    /// caller nor a master has anything to wait for, and for such a request each thing is looked up once.
+    #[inline(always)] // Once for each of the two kinds.
+    fn enter<const MAY_WAIT: bool>(
         &mut self,
         id: ContextId,
         payload: Payload,
@@ -274,7 +314,6 @@ impl<H: Hardware> Gpu<H> {
         if context.banned {
             return Err(Error::Banned);
         }
-        let room = context.ring.room(MAX_BYTES + payload.loads_bytes()).ok_or(Error::RingFull)?;
         let timeline_id = context.timeline;
         let mut timeline = self.timelines.get_mut(timeline_id).ok_or(Error::NotFound)?;
         let fence = Fence { timeline: timeline_id, seqno: timeline.issued + 1 };
@@ -283,25 +322,31 @@ impl<H: Hardware> Gpu<H> {
         let elsewhere = timeline.last_context.is_some_and(|last| last != id);
         let previous = Fence { timeline: timeline_id, seqno: timeline.issued };
         let previous = (elsewhere && timeline.completed < timeline.issued).then_some(previous);
-        // Most requests wait for nothing; for them each thing is looked up once.
+        if !MAY_WAIT && previous.is_some() {
+            return self.submit_with(id, payload, waits, master, cookie);
+        }
+        let room = context.ring.room(MAX_BYTES + payload.loads_bytes()).ok_or(Error::RingFull)?;
         let awaited = Awaited { waits, previous, master };
         let (mut polls, mut marks) = ([None; MAX_POLLS], [None; MAX_POLLS]);
-        if !awaited.is_empty() {
+        let waits = MAY_WAIT && !awaited.is_empty();
+        if waits {
             polls = self.check_waits(id, timeline_id, awaited)?;
             marks = polls.map(|fence| fence.and_then(|fence| self.breadcrumb(fence)));
             context = self.contexts.get_mut(id).ok_or(Error::NotFound)?;
             timeline = self.timelines.get_mut(timeline_id).ok_or(Error::NotFound)?;
         }
-        let engine = &self.engines[context.engine];
+        let engine = &mut self.engines[context.engine];
         // CAST: the low half, by intent (see `timeline`).
         #[expect(clippy::cast_possible_truncation)]
         let signal = Breadcrumb { slot: timeline.slot, value: fence.seqno as u32 };
         // Nothing comes of what is written there unless the tail is moved past it.
-        let layout =
-            write_request(&mut self.bus, &context.ring, engine.dialect, marks, payload, signal, room);
+        let layout = write_request(&mut self.bus, &context.ring, engine, marks, payload, signal, room);
         let internal = engine.kernel == Some(id);
+        let place = engine.id;
         let vacant = self.requests.vacant().ok_or(Error::NoMemory)?;
         let same_bucket = self.points.enter(fence, vacant.id());
+        let tail = context.ring.position(room.start + layout.tail);
+        let spare_tail = context.ring.position(room.start + layout.spare_tail);
         // All of it is said here, so that it is made where it stays.
         let request = vacant.put(Request {
             context: id,
@@ -310,8 +355,8 @@ impl<H: Hardware> Gpu<H> {
             cookie,
             start: room.start,
             breadcrumb: room.start + layout.breadcrumb,
-            tail: context.ring.position(room.start + layout.tail),
-            spare_tail: context.ring.position(room.start + layout.spare_tail),
+            tail,
+            spare_tail,
             waits_for: None,
             waits: 0,
             waiters: None,
@@ -331,14 +376,14 @@ impl<H: Hardware> Gpu<H> {
             next: None,
         });
         let mut ready = true;
-        if !awaited.is_empty() {
+        if waits {
             ready = self.add_waits(request, id, timeline_id, awaited);
             context = self.contexts.get_mut(id).ok_or(Error::NotFound)?;
             timeline = self.timelines.get_mut(timeline_id).ok_or(Error::NotFound)?;
         }
         timeline.issued = fence.seqno;
         timeline.last_context = Some(id);
-        context.ring.advance(room.start + layout.spare_tail);
+        context.ring.advance(spare_tail);
         if let Some(vm) = self.vms.get_mut(context.vm) {
             vm.in_flight[context.engine] += 1;
         }
@@ -349,14 +394,24 @@ impl<H: Hardware> Gpu<H> {
         context.last = Some(request);
         if !internal {
             self.statistics.submitted += 1;
-            let (engine, Fence { timeline, seqno }) = (self.engines[context.engine].id, fence);
-            self.bus.hw.note(Event::Submitted { engine, context: id, timeline, seqno });
+            let Fence { timeline, seqno } = fence;
+            self.bus.hw.note(|| Event::Submitted { engine: place, context: id, timeline, seqno });
         }
         if context.first_unready.is_none() {
-            context.first_unready = Some(request);
-            if ready {
-                context.advance_mark(&self.requests);
-                self.activate(id);
+            let alone = context.first == Some(request);
+            // What it waits for may have restricted where it runs.
+            if !waits && context.join_as(alone, context.reload, u8::MAX) {
+                context.mark_ready(tail, spare_tail, fence.seqno);
+                // Else the acknowledgement sees to it: so it is of most when many come.
+                let pending = self.engines[context.engine].ports.pending.is_some();
+                if context.place != Place::OnHardware || !pending {
+                    self.activate(id);
+                }
+            } else {
+                context.first_unready = Some(request);
+                if ready {
+                    self.advance_ready(id);
+                }
             }
         }
         self.run_scheduler();
@@ -488,23 +543,55 @@ impl<H: Hardware> Gpu<H> {
         if let Some(timeline) = self.timelines.get_mut(timeline) {
             timeline.completed = timeline.completed.max(last.seqno);
         }
-        let mut at = first;
+        // The list of what has finished is linked as the context's was, which mostly is no work.
+        let (mut at, mut before) = (first, None);
         while let Some(id) = at.filter(|_| at != next) {
-            at = self.conclude(id, engine);
+            (at, before) = self.conclude(id, engine, before);
+        }
+        if let Some(last) = self.completed.last.and_then(|last| self.requests.get_mut(last)) {
+            last.next = None;
         }
         self.timeline_free_if_done(timeline);
         true
     }
 
-    /// Lets go who waits for a request that has finished, and tells of it. Returns the next one of its context.
-    fn conclude(&mut self, id: RequestId, engine: usize) -> Option<RequestId> {
-        let request = self.requests.get_mut(id)?;
-        let (fence, context, status) = (request.key(), request.context, request.status);
-        let (waits, waited_for) = (request.waits_for.is_some(), request.waiters.is_some());
-        let (boosted, internal) = (request.boost != MIN_PRIORITY, request.internal);
-        let (next, bucket) = (request.next.take(), request.same_bucket.take());
-        let polls = request.polls;
+    /// Lets go who waits for a request that has finished, and tells of it. `before` is the one whose link leads to it, if that is
+    /// in the list of what has finished. Returns the next one of its context, and the one whose link leads to that.
+    #[inline]
+    fn conclude(
+        &mut self,
+        id: RequestId,
+        engine: usize,
+        before: Option<RequestId>,
+    ) -> (Option<RequestId>, Option<RequestId>) {
+        let Some(request) = self.requests.get_mut(id) else { return (None, None) };
+        let (fence, context, status, next) = (request.key(), request.context, request.status, request.next);
+        let is_plain = request.is_plain();
+        let bucket = request.same_bucket.take();
         self.points.leave(&mut self.requests, id, fence, bucket);
+        if !is_plain && self.release_dependents(id) {
+            return (next, None);
+        }
+        if before.is_none() || before != self.completed.last {
+            match self.completed.last.and_then(|last| self.requests.get_mut(last)) {
+                Some(last) => last.next = Some(id),
+                None => self.completed.first = Some(id),
+            }
+        }
+        self.completed.last = Some(id);
+        self.statistics.finished += 1;
+        let (engine, Fence { timeline, seqno }) = (self.engines[engine].id, fence);
+        self.bus.hw.note(|| Event::Finished { engine, context, timeline, seqno, status });
+        (next, Some(id))
+    }
+
+    /// What is to be done for a finished request that is not like most. Returns whether nobody is told of it.
+    #[cold]
+    fn release_dependents(&mut self, id: RequestId) -> bool {
+        let Some(request) = self.requests.get(id) else { return true };
+        let Request { context, status, internal, polls, .. } = *request;
+        let (waits, waited_for) = (request.waits_for.is_some(), request.waiters.is_some());
+        let boosted = request.boost != MIN_PRIORITY;
         if waits {
             self.drop_waits(id, true); // it was given up
         }
@@ -514,26 +601,17 @@ impl<H: Hardware> Gpu<H> {
         if boosted {
             self.refresh_priority(context);
         }
-        if internal {
-            self.requests.remove(id);
-        } else {
-            match self.completed.last.and_then(|last| self.requests.get_mut(last)) {
-                Some(last) => last.next = Some(id),
-                None => self.completed.first = Some(id),
-            }
-            self.completed.last = Some(id);
-            self.statistics.finished += 1;
-            let (engine, Fence { timeline, seqno }) = (self.engines[engine].id, fence);
-            self.bus.hw.note(Event::Finished { engine, context, timeline, seqno, status });
-        }
         if status == Status::Hang {
             self.end_reading(id);
+        }
+        if internal {
+            self.requests.remove(id);
         }
         // The first ones first.
         if polls[0].is_some() {
             self.end_polls(polls);
         }
-        next
+        internal
     }
 
     /// A request that polled for these does not any more.

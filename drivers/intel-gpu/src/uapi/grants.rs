@@ -186,7 +186,7 @@ impl<H: Hardware> Driver<H> {
             domain.release_frame(slot);
             Err(Errno::NoMem)
         })?;
-        self.note(Event::PagesGranted { client: lender, address, pages: frames });
+        self.note(|| Event::PagesGranted { client: lender, address, pages: frames });
         Ok(Reply::ok(&[u64::from(grant.count)]))
     }
 

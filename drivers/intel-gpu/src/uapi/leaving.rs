@@ -59,7 +59,7 @@ impl<H: Hardware> Driver<H> {
         let deadline_ns = self.gpu.now_ns().saturating_add(self.invalidate_ns);
         let number = self.clients[space].ledger.begin(interval, deadline_ns).ok_or(Errno::Again)?;
         let (address, bytes) = (invalidate.start, invalidate.end - invalidate.start);
-        self.note(Event::Invalidated { client: space, address, bytes });
+        self.note(|| Event::Invalidated { client: space, address, bytes });
         if self.withdraw_range(space, interval, number) {
             // What is in the way may only wait for a completion that nobody has looked at.
             self.gpu.retire_finished();
@@ -245,7 +245,7 @@ impl<H: Hardware> Driver<H> {
     pub(crate) fn release_pages<D: Domain>(&mut self, domain: &mut D, client: ClientId, mut pages: Chain) {
         self.clients[client].lent -= pages.small_pages();
         if !pages.is_empty() {
-            self.note(Event::PagesReleased { client, pages: pages.small_pages() });
+            self.note(|| Event::PagesReleased { client, pages: pages.small_pages() });
         }
         while let Some((slot, device, count)) = self.lent.pop(&mut pages) {
             self.regions.give_back(device.get(), count);

@@ -283,7 +283,7 @@ impl<H: Hardware> Driver<H> {
             context.jobs += 1;
         }
         self.clients[client].timelines[timeline].issued = point;
-        self.note(Event::Accepted { client, context: engine.id, timeline, point });
+        self.note(|| Event::Accepted { client, context: engine.id, timeline, point });
         Ok(point)
     }
 

@@ -226,8 +226,8 @@ impl Clock for Machine {
         self.model.advance(ns);
         self.model.step(units);
     }
-    fn note(&mut self, event: Event) {
-        if let Event::Fault { engine, address } = event {
+    fn note(&mut self, event: impl FnOnce() -> Event) {
+        if let Event::Fault { engine, address } = event() {
             self.faults.push((engine, address));
         }
     }
