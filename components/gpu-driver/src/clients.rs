@@ -47,6 +47,7 @@ impl Domain for Clients {
         self.links.get(client).map_or(0, |link| link.area.len())
     }
 
+    #[inline]
     fn read_area(&self, client: ClientId, offset: u64, bytes: &mut [u8]) -> Result<(), Errno> {
         let link = self.links.get(client).ok_or(Errno::Fault)?;
         let offset = usize::try_from(offset).map_err(|_| Errno::Fault)?;

@@ -191,9 +191,7 @@ impl<H: Hardware> Driver<H> {
         let (mut readers, mut writer) = (0, None);
         if self.in_use(domain, id, false) {
             for job in (0..self.jobs.capacity()).filter_map(|place| self.jobs.get(self.jobs.at(place)?)) {
-                let Some(class) = job.request.and_then(|request| self.gpu.class_of_request(request)) else {
-                    continue;
-                };
+                let Some(class) = self.gpu.class_of_request(job.request) else { continue };
                 let mut next = job.uses;
                 while let Some(used) = next.and_then(|used| self.uses.get(used)) {
                     if used.object == id {

@@ -11,6 +11,7 @@ use super::interval::IntervalTree;
 use super::invalidate::Ledger;
 use super::object::Object;
 use super::rings::{Rings, Turn};
+use super::run::Run;
 use super::space::AddressSpace;
 use crate::gpu::TimelineId;
 use crate::handle::Id;
@@ -108,6 +109,8 @@ pub(crate) struct Client {
     /// Its rings, if it has them and they are in order.
     pub(crate) rings: Option<Rings>,
     pub(crate) ring_turn: Turn,
+    /// What its next request may go on with.
+    pub(crate) run: Option<Run>,
     pub(crate) contexts: Handles<Context>,
     pub(crate) spaces: Handles<AddressSpace>,
     pub(crate) objects: Handles<Object>,
@@ -160,6 +163,7 @@ impl Client {
             connections: 0,
             rings: None,
             ring_turn: Turn::default(),
+            run: None,
             contexts: Handles::with_capacity(limits.contexts),
             spaces: Handles::with_capacity(limits.spaces),
             objects: Handles::with_capacity(limits.objects),

@@ -18,6 +18,8 @@ pub(crate) struct Use {
     /// The request writes the object.
     pub(crate) writes: bool,
     pub(crate) next: Option<Id<Use>>,
+    /// Requests that the chain is kept for beside the one that it was made for (`run`); only the first of a chain says so.
+    pub(crate) sharers: u32,
 }
 
 /// A request that the hardware half has, until its completion is seen.
@@ -32,8 +34,8 @@ pub(crate) struct Job {
     pub(crate) timeline: usize,
     /// The point that its completion publishes.
     pub(crate) point: u64,
-    /// The hardware half's request, once it has it.
-    pub(crate) request: Option<RequestId>,
+    /// The hardware half's request.
+    pub(crate) request: RequestId,
     /// Keeps the objects, and so their pages, alive.
     pub(crate) uses: Option<Id<Use>>,
     /// The answer that is owed for it, if it came by a ring.

@@ -332,7 +332,7 @@ impl<H: Hardware> Driver<H> {
         };
         let jobs = (0..self.jobs.capacity()).filter_map(|index| self.jobs.at(index));
         let jobs = jobs.filter_map(|id| self.jobs.get(id).filter(|job| uses_one(job)));
-        list.extend(jobs.filter_map(|job| job.request));
+        list.extend(jobs.map(|job| job.request));
     }
 
     /// Has every request preempted that uses a page which an invalidation has waited for for long.
@@ -356,7 +356,7 @@ impl<H: Hardware> Driver<H> {
         // None of them executes any more; when they complete is another question, and depends on others.
         for index in 0..self.jobs.capacity() {
             let Some(id) = self.jobs.at(index) else { continue };
-            if self.jobs.get(id).and_then(|job| job.request).is_some_and(|job| stopped.contains(&job)) {
+            if self.jobs.get(id).is_some_and(|job| stopped.contains(&job.request)) {
                 self.drop_uses(domain, id);
             }
         }

@@ -15,8 +15,10 @@
 //!     ├─ invalidate/                the state machine behind that, without I/O
 //!     ├─ placing.rs                where the objects of a submission go
 //!     ├─ error_state.rs             reading what was recorded of the first hang
-//!     └─ submit.rs, job.rs          submission, completion, what a request keeps alive
+//!     ├─ submit.rs, job.rs          submission, what a request keeps alive
+//!     └─ completion.rs              completion, and who is told of it
 //!   Driver::serve_rings ─ rings.rs  submissions out of shared memory, answers into it
+//!     └─ run.rs                     requests that say what the one before said
 //!   Driver::census ─ census.rs      counts of everything, for leak checks
 //!   Driver::statistics              what the domain that watches the driver is shown
 //!   Domain ─ domain.rs              what the domain around the core supplies
@@ -30,6 +32,7 @@ mod bindings;
 mod buffers;
 mod census;
 mod client;
+mod completion;
 mod context;
 mod departure;
 mod domain;
@@ -48,6 +51,7 @@ mod objects;
 mod pages;
 mod placing;
 mod rings;
+mod run;
 mod sizes;
 mod space;
 mod spaces;

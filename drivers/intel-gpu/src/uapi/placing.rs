@@ -8,10 +8,11 @@
 
 use alloc::vec::Vec;
 
-use gpu_protocol::{Errno, MAX_OBJECTS};
+use gpu_protocol::{Errno, MAX_OBJECTS, SubmitObject};
 
 use super::driver::Driver;
 use super::object::Object;
+use super::run::Said;
 use super::space::{AddressSpace, Binding};
 use crate::VmId;
 use crate::address::{PAGE_SIZE, VaRange};
@@ -82,6 +83,8 @@ pub(crate) struct Objects {
     any: Traits,
     /// Objects outside the list that made room: the first of a chain.
     displaced: Option<Id<Binding>>,
+    /// The list as it was written, if it is wanted again.
+    said: Said,
 }
 
 bitflags::bitflags! {
@@ -129,7 +132,12 @@ impl Listed {
 impl Objects {
     /// A list with room for the longest one that a submission can have.
     pub(crate) fn with_room() -> Self {
-        Self { entries: Vec::with_capacity(MAX_OBJECTS), any: Traits::empty(), displaced: None }
+        Self {
+            entries: Vec::with_capacity(MAX_OBJECTS),
+            any: Traits::empty(),
+            displaced: None,
+            said: Said::NOTHING,
+        }
     }
 
     /// Bytes that such a list takes.
@@ -143,6 +151,18 @@ impl Objects {
         self.entries.clear();
         self.any = Traits::empty();
         self.displaced = None;
+        self.said.clear();
+    }
+
+    /// Keeps an entry of the list as it was written.
+    #[inline]
+    pub(crate) fn remember(&mut self, entry: SubmitObject) {
+        self.said.push(entry);
+    }
+
+    /// What [`Self::remember`] was given.
+    pub(super) const fn said(&self) -> &Said {
+        &self.said
     }
 
     /// Appends an object, of which the pages are here or not.

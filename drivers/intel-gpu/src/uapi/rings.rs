@@ -105,6 +105,7 @@ impl<H: Hardware> Driver<H> {
         }
         for client in &mut self.clients {
             client.ring_turn = Turn::Open;
+            client.run = None;
         }
         self.wake_clients(domain);
         left
@@ -132,7 +133,8 @@ impl<H: Hardware> Driver<H> {
         self.untold = true;
         let request: RingRequest = zerocopy::transmute!(entry);
         let ticket = Ticket { user: request.user, connection: rings.connection };
-        self.serve_request(domain, client, &request, ticket);
+        let more = rings.requests.has_more();
+        self.serve_request(domain, client, &request, ticket, more);
         Ok(Taken::One)
     }
 
@@ -143,12 +145,13 @@ impl<H: Hardware> Driver<H> {
         client: ClientId,
         request: &RingRequest,
         ticket: Ticket,
+        more: bool,
     ) {
         let flags = RingFlags::from_bits(request.flags).filter(|_| request.rsvd == 0);
         let early = flags.is_some_and(|flags| flags.contains(RingFlags::ANSWER_EARLY));
         let late = (!early).then_some(ticket);
         let result = match flags {
-            Some(_) => self.submit(domain, client, &request.submit, late),
+            Some(_) => self.submit_next(domain, client, &request.submit, late, more),
             None => Err(Errno::Inval),
         };
         match result {

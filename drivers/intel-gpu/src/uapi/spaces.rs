@@ -22,7 +22,7 @@ impl<H: Hardware> Driver<H> {
         match self.clients[client].spaces.insert(space) {
             Some(handle) => Ok(Reply::ok(&[u64::from(handle)])),
             None => {
-                self.space_put(space);
+                self.space_put(space, 1);
                 Err(Errno::NoMem)
             }
         }
@@ -33,7 +33,7 @@ impl<H: Hardware> Driver<H> {
             return Err(Errno::Inval);
         }
         let space = self.clients[client].spaces.remove(destroy.vm_id).ok_or(Errno::NoEnt)?;
-        self.space_put(space);
+        self.space_put(space, 1);
         Ok(Reply::ok(&[]))
     }
 
@@ -58,18 +58,20 @@ impl<H: Hardware> Driver<H> {
     }
 
     /// Takes a reference.
+    #[inline]
     pub(crate) fn space_get(&mut self, space: Id<AddressSpace>) {
         if let Some(space) = self.spaces.get_mut(space) {
             space.references += 1;
         }
     }
 
-    /// Drops a reference; the last one destroys the address space.
-    pub(crate) fn space_put(&mut self, id: Id<AddressSpace>) {
+    /// Drops references; the last one destroys the address space.
+    #[inline]
+    pub(crate) fn space_put(&mut self, id: Id<AddressSpace>, references: u32) {
         let Some(space) = self.spaces.get_mut(id) else {
             return;
         };
-        space.references -= 1;
+        space.references -= references;
         if space.references > 0 {
             return;
         }

@@ -28,10 +28,7 @@ impl<H: Hardware> Driver<H> {
         for index in 0..self.jobs.capacity() {
             let job = self.jobs.at(index).and_then(|id: Id<Job>| self.jobs.get(id));
             let Some(job) = job else { continue };
-            let engine = job
-                .request
-                .and_then(|request| self.gpu.engine_of_request(request))
-                .map(|engine| engine.get());
+            let engine = self.gpu.engine_of_request(job.request).map(|engine| engine.get());
             let Some(engine) = engine.filter(|engine| *engine < STATISTICS_ENGINES) else { continue };
             engines[engine].queued += 1;
             if let Some(client) = clients.get_mut(job.client) {

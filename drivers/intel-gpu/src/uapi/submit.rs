@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-//! Submission and completion.
+//! Submission.
 
 use gpu_protocol::{Errno, Fence, MAX_OBJECTS, ObjectFlags, PAGE_SIZE, Submit, SubmitFlags, SubmitObject};
 use zerocopy::{FromZeros, IntoBytes};
@@ -13,7 +13,7 @@ use super::placing::{Listed, Objects, Place};
 use super::rings::Ticket;
 use super::space::AddressSpace;
 use crate::address::{GpuVirtual, VaRange};
-use crate::gpu::{self, Completion, Submission};
+use crate::gpu::{self, Submission};
 use crate::handle::Id;
 use crate::platform::Hardware;
 use crate::trace::Event;
@@ -38,10 +38,28 @@ struct Target {
     batch: usize,
     /// For the answer, if it came by a ring.
     ticket: Option<Ticket>,
+    /// What comes next may say the same.
+    leads: bool,
+}
+
+/// A batch whose objects are where they have to be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Order {
+    pub(crate) client: ClientId,
+    pub(crate) context: Id<Context>,
+    pub(crate) space: Id<AddressSpace>,
+    /// What runs it.
+    pub(crate) engine: EngineContext,
+    /// Its first command.
+    pub(crate) batch: GpuVirtual,
+    /// What keeps its objects.
+    pub(crate) uses: Option<Id<Use>>,
+    /// For the answer, if it came by a ring.
+    pub(crate) ticket: Option<Ticket>,
 }
 
 /// Fences that are not reached yet.
-struct Fences {
+pub(crate) struct Fences {
     fences: [gpu::Fence; MAX_FENCES],
     len: usize,
     /// What only has to be given to an engine.
@@ -50,7 +68,7 @@ struct Fences {
 
 impl Fences {
     // What is past `len` is never looked at.
-    const NONE: Self = Self {
+    pub(crate) const NONE: Self = Self {
         fences: [gpu::Fence { timeline: Id::from_raw(0), seqno: 0 }; MAX_FENCES],
         len: 0,
         start: None,
@@ -71,28 +89,31 @@ impl Fences {
 /// Places for objects that are not said to support addresses of 48 bits end here (i915: `PIN_ZONE_4G`).
 const LOW_ADDRESSES: u64 = (1 << 32) - PAGE_SIZE;
 
-/// Where the commands begin in the object that holds them, once the batch's bounds are checked against it.
-fn batch_start(submit: &Submit, objects: &Objects, index: usize) -> Result<u64, Errno> {
-    let size = objects.get(index).ok_or(Errno::Inval)?.size;
+/// Whether the commands begin and end with a quadword.
+pub(crate) const fn is_aligned(submit: &Submit) -> bool {
+    submit.batch_start.is_multiple_of(8) && submit.batch_len.is_multiple_of(8)
+}
+
+/// Where the commands begin in the object of `size` bytes that holds them, once the batch's bounds are checked against it.
+pub(crate) fn batch_start(submit: &Submit, size: u64) -> Result<u64, Errno> {
     let start = u64::from(submit.batch_start);
     let end = if submit.batch_len == 0 { size } else { start + u64::from(submit.batch_len) };
     if start >= end || end > size { Err(Errno::Inval) } else { Ok(start) }
 }
 
 impl<H: Hardware> Driver<H> {
+    /// Submits a batch. If it `leads`, what it was found to need is kept for a request that says the same (see [`super::run`]).
     pub(crate) fn submit<D: Domain>(
         &mut self,
         domain: &mut D,
         client: ClientId,
         submit: &Submit,
         ticket: Option<Ticket>,
+        leads: bool,
     ) -> Result<(usize, u64), Errno> {
         let flags = SubmitFlags::from_bits(submit.flags).ok_or(Errno::Inval)?;
         let count = usize::try_from(submit.object_count).map_err(|_| Errno::Inval)?;
-        if submit.rsvd != 0 || !(1..=MAX_OBJECTS).contains(&count) {
-            return Err(Errno::Inval);
-        }
-        if !submit.batch_start.is_multiple_of(8) || !submit.batch_len.is_multiple_of(8) {
+        if submit.rsvd != 0 || !(1..=MAX_OBJECTS).contains(&count) || !is_aligned(submit) {
             return Err(Errno::Inval);
         }
         let context = self.context_of(client, submit.context)?;
@@ -103,16 +124,14 @@ impl<H: Hardware> Driver<H> {
             return Err(Errno::Io);
         }
         let batch = if flags.contains(SubmitFlags::BATCH_FIRST) { 0 } else { count - 1 };
-        let target = Target { client, context, space, slot, state, batch, ticket };
+        let target = Target { client, context, space, slot, state, batch, ticket, leads };
         // One list serves all submissions, one after the other.
         let mut objects = self.listed.take().ok_or(Errno::NoMem)?;
         let result = self.submit_to(domain, &target, submit, count, &mut objects);
         objects.clear();
         self.listed = Some(objects);
         let started = result?;
-        if self.gpu.has_completion() {
-            self.drain_events(domain);
-        }
+        self.drain_finished(domain);
         Ok(started)
     }
 
@@ -126,7 +145,7 @@ impl<H: Hardware> Driver<H> {
     ) -> Result<(usize, u64), Errno> {
         let client = target.client;
         self.list_objects(domain, target, submit.objects, count, objects)?;
-        let start = batch_start(submit, objects, target.batch)?;
+        let start = batch_start(submit, objects.get(target.batch).ok_or(Errno::Inval)?.size)?;
         let mut fences;
         let waits = if submit.fence_count == 0 {
             &Fences::NONE
@@ -141,9 +160,12 @@ impl<H: Hardware> Driver<H> {
             self.need_all_pages(client, objects)?;
             objects.look_again();
         }
-        let started = self.start(domain, target, start, waits, objects)?;
+        let (order, point) = self.start(domain, target, start, waits, objects)?;
         Self::tell_places(domain, client, submit, objects);
-        Ok(started)
+        if target.leads {
+            self.lead(submit, target.batch, &order, objects);
+        }
+        Ok((order.engine.timeline, point))
     }
 
     /// Looks at one of the objects, another one each time, of one submission in [`LOOKED_AT`]: see
@@ -197,7 +219,7 @@ impl<H: Hardware> Driver<H> {
     }
 
     /// Places the objects, makes the logical state where it is not there yet, and hands the batch, which begins at
-    /// `start` in its object, to the hardware half. Returns the timeline's index and the point.
+    /// `start` in its object, to the hardware half. Returns what it was given, and the point.
     #[inline]
     fn start<D: Domain>(
         &mut self,
@@ -206,7 +228,7 @@ impl<H: Hardware> Driver<H> {
         start: u64,
         waits: &Fences,
         objects: &mut Objects,
-    ) -> Result<(usize, u64), Errno> {
+    ) -> Result<(Order, u64), Errno> {
         let state = &self.clients[target.client];
         let free_uses = state.share.uses.saturating_sub(state.used.uses);
         if state.used.jobs >= state.share.jobs || (free_uses as usize) < objects.len() {
@@ -227,7 +249,7 @@ impl<H: Hardware> Driver<H> {
         if started.is_err() && target.state.is_none() {
             self.engine_context_undo(target.context, target.slot);
         }
-        started.map(|point| (engine.timeline, point))
+        started
     }
 
     #[inline]
@@ -239,38 +261,13 @@ impl<H: Hardware> Driver<H> {
         waits: &Fences,
         objects: &Objects,
         engine: EngineContext,
-    ) -> Result<u64, Errno> {
+    ) -> Result<(Order, u64), Errno> {
         let Target { client, context, space, batch, ticket, .. } = *target;
         let (_, range) = objects.get(batch).and_then(|batch| batch.bound).ok_or(Errno::Inval)?;
-        let batch = GpuVirtual::new(range.start().canonical() + start).ok_or(Errno::Inval)?;
-        let timeline = engine.timeline;
-        let point = self.clients[client].timelines[timeline].issued + 1;
+        let batch = range.at(start).ok_or(Errno::Inval)?;
         let uses = self.hold_objects(domain, client, objects)?;
-        let Some(vacant) = self.jobs.vacant() else {
-            self.let_go_of(domain, client, uses);
-            return Err(Errno::Again);
-        };
-        let id = vacant.put(Job { client, context, space, timeline, point, request: None, uses, ticket });
-        self.clients[client].used.jobs += 1;
-        let submission =
-            Submission { context: engine.id, batch, waits: waits.as_slice(), cookie: id.to_raw() };
-        let submitted = match waits.start {
-            Some(master) => self.gpu.submit_bonded(submission, master),
-            None => self.gpu.submit(submission),
-        };
-        match submitted {
-            Ok(submitted) => {
-                if let Some(job) = self.jobs.get_mut(id) {
-                    job.request = Some(submitted.request);
-                }
-            }
-            Err(error) => {
-                self.drop_uses(domain, id);
-                self.jobs.remove(id);
-                self.clients[client].used.jobs -= 1;
-                return Err(error.into());
-            }
-        }
+        let order = Order { client, context, space, engine, batch, uses, ticket };
+        let point = self.launch(domain, &order, waits)?;
         if objects.are_written() {
             for listed in objects.iter().filter(|listed| listed.written) {
                 if let Some(object) = self.objects.get_mut(listed.id) {
@@ -278,11 +275,46 @@ impl<H: Hardware> Driver<H> {
                 }
             }
         }
+        Ok((order, point))
+    }
+
+    /// Hands a batch to the hardware half; lets go of what keeps its objects if that does not take it. Returns the point.
+    #[inline(always)] // An order is many words, and of each of the two who give one much is known.
+    pub(crate) fn launch<D: Domain>(
+        &mut self,
+        domain: &mut D,
+        order: &Order,
+        waits: &Fences,
+    ) -> Result<u64, Errno> {
+        let Order { client, context, space, engine, batch, uses, ticket } = *order;
+        let timeline = engine.timeline;
+        let Some(vacant) = self.jobs.vacant() else {
+            self.let_go_of(domain, client, uses, 1);
+            return Err(Errno::Again);
+        };
+        let submission =
+            Submission { context: engine.id, batch, waits: waits.as_slice(), cookie: vacant.id().to_raw() };
+        let submitted = match waits.start {
+            Some(master) => self.gpu.submit_bonded(submission, master),
+            None => self.gpu.submit(submission),
+        };
+        let request = match submitted {
+            Ok(submitted) => submitted.request,
+            Err(error) => {
+                self.let_go_of(domain, client, uses, 1);
+                return Err(error.into());
+            }
+        };
+        let state = &mut self.clients[client];
+        state.used.jobs += 1;
+        let issued = &mut state.timelines[timeline].issued;
+        *issued += 1;
+        let point = *issued;
+        vacant.put(Job { client, context, space, timeline, point, request, uses, ticket });
         self.space_get(space);
         if let Some(context) = self.contexts.get_mut(context) {
             context.jobs += 1;
         }
-        self.clients[client].timelines[timeline].issued = point;
         self.note(|| Event::Accepted { client, context: engine.id, timeline, point });
         Ok(point)
     }
@@ -307,6 +339,9 @@ impl<H: Hardware> Driver<H> {
             domain.read_area(target.client, at, entry.as_mut_bytes())?;
             at += entry_bytes;
             self.list_object(target, &entry, index == target.batch, objects)?;
+            if target.leads {
+                objects.remember(entry);
+            }
         }
         Ok(())
     }
@@ -393,7 +428,7 @@ impl<H: Hardware> Driver<H> {
             let used = match listed.bound {
                 Some((binding, _)) => {
                     let writes = listed.written;
-                    let used = Use { object: listed.id, binding, writes, next: held };
+                    let used = Use { object: listed.id, binding, writes, next: held, sharers: 0 };
                     self.uses.vacant().map(|vacant| vacant.put(used))
                 }
                 None => None,
@@ -415,124 +450,7 @@ impl<H: Hardware> Driver<H> {
         if complete {
             return Ok(held);
         }
-        self.let_go_of(domain, client, held);
+        self.let_go_of(domain, client, held, 1);
         Err(Errno::Again)
-    }
-
-    /// Lets go of the objects of a request that executes nothing of its batch any more.
-    pub(crate) fn drop_uses<D: Domain>(&mut self, domain: &mut D, id: Id<Job>) {
-        let Some(job) = self.jobs.get_mut(id) else { return };
-        let (client, uses) = (job.client, job.uses.take());
-        self.let_go_of(domain, client, uses);
-    }
-
-    /// Lets go of a chain of objects of a client's request.
-    #[inline]
-    fn let_go_of<D: Domain>(&mut self, domain: &mut D, client: ClientId, mut next: Option<Id<Use>>) {
-        while let Some(used) = next.and_then(|used| self.uses.remove_with(used, |used| *used)) {
-            self.clients[client].used.uses -= 1;
-            next = used.next;
-            if let Some(binding) = self.bindings.get_mut(used.binding) {
-                binding.active -= 1;
-            }
-            let Some(object) = self.objects.get_mut(used.object) else { continue };
-            object.active -= 1;
-            object.writers -= u32::from(used.writes);
-            let (idle, told) = (object.active == 0, object.waiters != 0 && object.writers == 0);
-            if idle && !object.lending.is_present() {
-                self.settle(domain, used.object);
-            }
-            if told {
-                self.tell_waiters(used.object);
-            }
-        }
-    }
-
-    /// The GPU has interrupted: finds what completed, tells the clients.
-    pub fn interrupt<D: Domain>(&mut self, domain: &mut D) {
-        self.gpu.interrupt();
-        self.drain_events(domain);
-        self.bury(domain);
-        self.wake_clients(domain);
-    }
-
-    /// Time has passed: ends what hangs, notices lost interrupts. To be called every now and then while it
-    /// returns true, that is while something runs.
-    pub fn tick<D: Domain>(&mut self, domain: &mut D) -> bool {
-        let busy = self.gpu.tick();
-        self.drain_events(domain);
-        self.enforce_deadlines(domain);
-        self.bury(domain);
-        self.wake_clients(domain);
-        busy || self.is_busy()
-    }
-
-    /// Whether a request is in flight or something waits for the hardware to let go of it, and so
-    /// [`Driver::tick`] is to be called.
-    #[must_use]
-    pub const fn is_busy(&self) -> bool {
-        self.jobs.len() != 0 || !self.dying.is_empty() || !self.unconfirmed.is_empty()
-    }
-
-    /// Publishes what completed.
-    pub(crate) fn drain_events<D: Domain>(&mut self, domain: &mut D) {
-        self.describe_hang();
-        while let Some(completion) = self.gpu.take_completion() {
-            self.completed(domain, &completion);
-        }
-    }
-
-    /// Destroys what only waited for the hardware to let go of it. A context may leave the hardware long
-    /// after its last request completed, so that this is not a matter of completions.
-    fn bury<D: Domain>(&mut self, domain: &mut D) {
-        if self.retry_unconfirmed(domain) {
-            self.bury_spaces();
-        }
-    }
-
-    #[inline]
-    fn completed<D: Domain>(&mut self, domain: &mut D, completion: &Completion) {
-        let id = Id::from_raw(completion.cookie);
-        if completion.status != gpu::Status::Done {
-            self.look_at_objects_of(domain, id);
-        }
-        let Some(job) = self.jobs.remove_with(id, |job| *job) else {
-            return;
-        };
-        self.clients[job.client].used.jobs -= 1;
-        self.let_go_of(domain, job.client, job.uses);
-        if let Some(context) = self.contexts.get_mut(job.context) {
-            context.jobs -= 1;
-        }
-        self.judge(job.context, completion);
-        self.space_put(job.space);
-        domain.publish_point(job.client, job.timeline, job.point);
-        self.clients[job.client].timelines[job.timeline].published = job.point;
-        self.timeline_bury(job.client, job.timeline);
-        // Who asked by a ring says there when to be woken.
-        self.clients[job.client].wake |= !self.answer_job(domain, &job, completion.status);
-        self.untold = true;
-    }
-
-    /// A request did not end well: perhaps because a page was revoked under it.
-    fn look_at_objects_of<D: Domain>(&mut self, domain: &mut D, id: Id<Job>) {
-        let mut next = self.jobs.get(id).and_then(|job| job.uses);
-        while let Some(used) = next.and_then(|used| self.uses.get(used)).copied() {
-            self.look_for_revoked(domain, used.object, true);
-            next = used.next;
-        }
-    }
-
-    /// Notifies each client for which something completed, once.
-    pub(crate) fn wake_clients<D: Domain>(&mut self, domain: &mut D) {
-        if !core::mem::take(&mut self.untold) {
-            return;
-        }
-        for id in 0..self.clients.len() {
-            let answers = self.publish_answers(domain, id);
-            if core::mem::take(&mut self.clients[id].wake) || answers {
-                domain.notify(id);
-            }
-        }
     }
 }

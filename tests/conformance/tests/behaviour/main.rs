@@ -31,6 +31,7 @@ mod property;
 mod property_contexts;
 mod restart;
 mod rings;
+mod runs;
 mod seed;
 mod seeing;
 mod server;

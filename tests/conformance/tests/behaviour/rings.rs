@@ -14,9 +14,9 @@ use gpu_ring::{Consumer, Pair, Producer, Words};
 use intel_gpu::uapi::ClientLimits;
 use proptest::prelude::*;
 
-const CODE: u64 = 0x40_0000;
-const DATA: u64 = 0x20_0000;
-const BLITTER: u32 = 3;
+pub(crate) const CODE: u64 = 0x40_0000;
+pub(crate) const DATA: u64 = 0x20_0000;
+pub(crate) const BLITTER: u32 = 3;
 
 /// A client with the library: every entry of `code` is a batch that stores its number.
 struct Client {
@@ -197,18 +197,20 @@ fn connecting_again_empties_the_rings_and_old_answers_do_not_come() {
 }
 
 /// A client that writes into the rings by itself.
-struct Raw {
+pub(crate) struct Raw {
     rings: RingMemory,
     requests: Producer<RING_REQUEST_WORDS>,
     answers: Consumer<RING_ANSWER_WORDS>,
-    context: u32,
-    list: [SubmitObject; 2],
+    pub(crate) context: u32,
+    /// What its batch stores into, and the batch.
+    pub(crate) list: [SubmitObject; 2],
+    pub(crate) regions: [Region; 2],
     client: usize,
 }
 
 impl Raw {
     /// A connected client with a batch that stores 1, its pages lent.
-    fn new(rig: &mut Rig, client: usize) -> Self {
+    pub(crate) fn new(rig: &mut Rig, client: usize) -> Self {
         let rings = rig.rings(client);
         let pair = Pair::in_region(rings.len() * 8, RING_REQUEST_WORDS, RING_ANSWER_WORDS).unwrap();
         let vm = rig.vm_create(client).unwrap();
@@ -224,6 +226,7 @@ impl Raw {
             answers: Consumer::new(pair.answers),
             context,
             list,
+            regions: [data, code],
             client,
         }
     }
@@ -233,14 +236,14 @@ impl Raw {
         RingRequest { submit, user, flags: 0, rsvd: 0 }
     }
 
-    fn push(&mut self, request: RingRequest) -> bool {
+    pub(crate) fn push(&mut self, request: RingRequest) -> bool {
         let pushed = self.requests.push(&self.rings, &zerocopy::transmute!(request)).is_ok();
         // The tests look at the ring without being notified, and so does the driver.
         let _ = self.requests.publish(&self.rings);
         pushed
     }
 
-    fn answers(&mut self) -> Vec<RingAnswer> {
+    pub(crate) fn answers(&mut self) -> Vec<RingAnswer> {
         let mut found = vec![];
         while let Some(entry) = self.answers.pop(&self.rings).unwrap() {
             found.push(zerocopy::transmute!(entry));

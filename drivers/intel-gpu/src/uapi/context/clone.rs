@@ -47,7 +47,7 @@ impl<H: Hardware> Driver<H> {
         {
             self.space_get(space);
             if let Some(earlier) = value.space.replace(space) {
-                self.space_put(earlier);
+                self.space_put(earlier, 1);
             }
         }
         Ok(())

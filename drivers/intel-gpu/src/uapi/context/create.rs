@@ -128,7 +128,7 @@ impl<H: Hardware> Driver<H> {
             self.timeline_put(client, timeline);
         }
         if let Some(space) = value.space {
-            self.space_put(space);
+            self.space_put(space, 1);
         }
     }
 }
