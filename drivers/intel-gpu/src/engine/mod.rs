@@ -11,6 +11,7 @@ pub(crate) mod ports;
 pub(crate) mod queue;
 pub(crate) mod reset;
 pub(crate) mod ring;
+pub(crate) mod template;
 pub(crate) mod workarounds;
 
 use crate::address::{DmaPage, GgttOffset};
@@ -23,9 +24,10 @@ use crate::mmio::regs::{
 use crate::mmio::{Bus, EngineBase};
 use crate::platform::Hardware;
 use csb::StatusBuffer;
-use emit::{Dialect, Template};
+use emit::Dialect;
 use ports::Ports;
 use queue::Queue;
+use template::Template;
 use workarounds::Part;
 
 /// Events of an engine's interrupt vector (PRM: GT interrupt registers, the 16-bit engine part).

@@ -20,7 +20,7 @@ pub struct Vm {
     space: Space,
     /// Contexts that use it.
     pub(super) contexts: u32,
-    /// Requests in flight per engine.
+    /// Contexts with requests in flight per engine.
     pub(super) in_flight: [u32; MAX_ENGINES],
     /// The engine's TLB generation when its last request here ended.
     pub(super) last_use: [u64; MAX_ENGINES],

@@ -166,15 +166,10 @@ impl<H: Hardware> Gpu<H> {
             return;
         }
         context.force_restore = true;
-        let mut requests = 0;
-        let mut at = context.first;
-        while let Some(request) = at.and_then(|request| self.requests.get(request)) {
-            requests += 1;
-            at = request.next;
-        }
+        let busy = u32::from(context.first.is_some());
         if let Some(vm) = self.vms.get_mut(context.vm) {
-            vm.in_flight[before] -= requests;
-            vm.in_flight[engine] += requests;
+            vm.in_flight[before] -= busy;
+            vm.in_flight[engine] += busy;
             vm.last_use[before] = self.engines[before].tlb_generation;
         }
         let generation = self.platform.generation;

@@ -8,9 +8,9 @@
 use alloc::vec::Vec;
 
 use super::error_state::ErrorState;
+use super::finish::RequestList;
 use super::power::Power;
 use super::query::Statistics;
-use super::submit::RequestList;
 use super::wait::Wait;
 use super::{Config, Consumed, Context, EngineIndex, Gpu, Health, MAX_ENGINES, Request, Timeline, Vm};
 use crate::address::DmaPage;

@@ -12,6 +12,7 @@ mod context;
 mod error_state;
 mod evict;
 mod fault;
+mod finish;
 mod init;
 mod interrupt;
 mod object;
@@ -32,9 +33,10 @@ pub use busy::Consumed;
 pub use config::Config;
 pub use context::{Context, ContextId};
 pub(crate) use error_state::{ErrorState as ErrorText, Hang};
+pub use finish::Completion;
 pub use query::{Activity, EngineIndex, EngineInfo, Statistics};
 pub use selection::EngineSelection;
-pub use submit::{Completion, Request, RequestId, Status, Submission, Submitted};
+pub use submit::{Request, RequestId, Status, Submission, Submitted};
 pub(crate) use tick::Progress;
 pub use timeline::{Fence, Timeline, TimelineId};
 
@@ -54,8 +56,8 @@ use crate::memory::tlb::Tlb;
 use crate::mmio::{Bus, DomainSet};
 use crate::platform::Hardware;
 use error_state::ErrorState;
+use finish::RequestList;
 use power::Power;
-use submit::RequestList;
 use wait::Wait;
 
 /// Most engines that a part has.
