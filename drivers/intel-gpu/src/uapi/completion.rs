@@ -8,18 +8,26 @@ use crate::gpu::{self, Completion};
 use crate::handle::Id;
 use crate::platform::Hardware;
 
-/// Requests that completed one after the other and share what keeps their objects (see [`super::run`]), so that all that is
-/// done for them but their answers is done once.
+/// Requests of a context and a timeline that completed one after the other: all that is done for them but their answers is
+/// done once.
 #[derive(Clone, Copy, Debug)]
 struct Streak {
     last: Job,
     count: u32,
+    /// How many of them, up to the last, share what keeps their objects (see [`super::run`]).
+    sharing: u32,
 }
 
 impl Streak {
+    const fn new(job: Job) -> Self {
+        Self { last: job, count: 1, sharing: 1 }
+    }
+
+    /// A context is one client's.
     #[inline]
     fn is_continued_by(&self, job: &Job) -> bool {
-        job.uses.is_some() && job.uses == self.last.uses
+        let last = &self.last;
+        job.context == last.context && job.timeline == last.timeline && job.space == last.space
     }
 }
 
@@ -108,7 +116,7 @@ impl<H: Hardware> Driver<H> {
         self.describe_hang();
         let mut streak = None;
         while let Some(completion) = self.gpu.take_completion() {
-            self.completed(domain, &completion, &mut streak);
+            self.completed(domain, completion, &mut streak);
         }
         if let Some(streak) = streak {
             self.settle_streak(domain, &streak);
@@ -124,7 +132,7 @@ impl<H: Hardware> Driver<H> {
     }
 
     #[inline]
-    fn completed<D: Domain>(&mut self, domain: &mut D, completion: &Completion, streak: &mut Option<Streak>) {
+    fn completed<D: Domain>(&mut self, domain: &mut D, completion: Completion, streak: &mut Option<Streak>) {
         let id = Id::from_raw(completion.cookie);
         if completion.status != gpu::Status::Done {
             self.look_at_objects_of(domain, id);
@@ -137,28 +145,37 @@ impl<H: Hardware> Driver<H> {
             Some(streak) if streak.is_continued_by(&job) => {
                 streak.count += 1;
                 streak.last.point = job.point;
+                if job.uses.is_some() && job.uses == streak.last.uses {
+                    streak.sharing += 1;
+                } else {
+                    let uses = core::mem::replace(&mut streak.last.uses, job.uses);
+                    let sharing = core::mem::replace(&mut streak.sharing, 1);
+                    self.let_go_of(domain, job.client, uses, sharing);
+                }
             }
             _ => {
-                if let Some(ended) = streak.replace(Streak { last: job, count: 1 }) {
+                if let Some(ended) = streak.replace(Streak::new(job)) {
                     self.settle_streak(domain, &ended);
                 }
             }
         }
         // Who asked by a ring says there when to be woken.
-        let answered = self.answer_job(domain, &job, completion.status);
-        self.clients[job.client].wake |= !answered;
-        self.untold = true;
+        if !self.answer_job(domain, &job, completion.status) {
+            self.clients[job.client].wake = true;
+            self.untold = true;
+        }
     }
 
     /// Lets go of what requests kept that completed one after the other, and publishes the last one's point.
     #[inline]
     fn settle_streak<D: Domain>(&mut self, domain: &mut D, streak: &Streak) {
-        let Streak { last: Job { client, context, space, timeline, point, uses, .. }, count } = *streak;
-        self.let_go_of(domain, client, uses, count);
-        if let Some(context) = self.contexts.get_mut(context) {
-            context.jobs -= count;
+        let Streak { last: Job { client, context, space, timeline, point, uses, .. }, count, sharing } =
+            *streak;
+        self.let_go_of(domain, client, uses, sharing);
+        match self.contexts.get_mut(context) {
+            Some(context) => context.jobs -= count,
+            None => self.space_put(space, count),
         }
-        self.space_put(space, count);
         domain.publish_point(client, timeline, point);
         let state = &mut self.clients[client];
         state.used.jobs -= count;

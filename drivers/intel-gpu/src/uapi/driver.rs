@@ -285,7 +285,7 @@ impl<H: Hardware> Driver<H> {
             Operation::Submit => {
                 let submit = area::read::<Submit, D>(domain, client, argument)?;
                 self.waiter_remembered = false;
-                match self.submit(domain, client, &submit, None, false) {
+                match self.submit(domain, client, &submit) {
                     Ok((timeline, point)) => Ok(Reply::ok(&[timeline as u64, point])),
                     Err(Errno::Again) if self.waiter_remembered => {
                         Ok(Reply { words: [1, 0, 0, 0], count: 1, ..Reply::error(Errno::Again) })

@@ -28,7 +28,7 @@ pub(crate) struct Job {
     pub(crate) client: ClientId,
     /// Whose request it is; it may have been destroyed meanwhile.
     pub(crate) context: Id<Context>,
-    /// Keeps the address space alive.
+    /// The context keeps the address space alive; when it is gone the request does.
     pub(crate) space: Id<AddressSpace>,
     /// Index of its timeline in the client's page of completed points.
     pub(crate) timeline: usize,

@@ -199,6 +199,11 @@ impl Objects {
         self.any = self.any.union(Traits::UNPLACED);
     }
 
+    /// Whether placing them may have moved any, or what was in the way, or fixed what was not.
+    pub(super) const fn have_changed(&self) -> bool {
+        self.any.intersects(Traits::UNPLACED.union(Traits::REFIXED))
+    }
+
     /// Whether the batch writes any.
     pub(crate) const fn are_written(&self) -> bool {
         self.any.contains(Traits::WRITTEN)

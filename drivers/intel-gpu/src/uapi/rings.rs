@@ -12,7 +12,7 @@
 //! rings contradict themselves is not served until it connects again. Neither is noticed by anybody else.
 
 use gpu_protocol::{Errno, RING_ANSWER_WORDS, RING_REQUEST_WORDS, RingAnswer, RingFlags, RingRequest};
-use gpu_ring::{Consumer, Corrupt, Pair, Producer};
+use gpu_ring::{Consumer, Corrupt, Pair, Producer, Words};
 
 use super::domain::{ClientId, Domain};
 use super::driver::Driver;
@@ -36,6 +36,8 @@ pub(crate) struct Rings {
     answers: Producer<RING_ANSWER_WORDS>,
     /// Requests that were taken and not answered.
     owed: u64,
+    /// Answers that there was room for beyond those, when that was last looked at: posting one that is owed changes nothing.
+    spare: u64,
     /// Counts how often the client has connected.
     connection: u64,
 }
@@ -56,8 +58,24 @@ impl Rings {
             requests: Consumer::new(pair.requests),
             answers: Producer::new(pair.answers),
             owed: 0,
+            spare: 0,
             connection,
         }
+    }
+
+    /// Whether there is room for one answer more than is owed. Else the client notifies the driver when there is.
+    #[inline]
+    fn has_room(&mut self, words: &dyn Words) -> Result<bool, Corrupt> {
+        Ok(self.spare != 0 || self.look_for_room(words)?)
+    }
+
+    fn look_for_room(&mut self, words: &dyn Words) -> Result<bool, Corrupt> {
+        let wanted = self.owed + 1;
+        if self.answers.room(words)? < wanted && self.answers.arm(words, wanted)? {
+            return Ok(false);
+        }
+        self.spare = self.answers.room(words)?.saturating_sub(self.owed);
+        Ok(self.spare != 0)
     }
 }
 
@@ -124,12 +142,12 @@ impl<H: Hardware> Driver<H> {
             self.untold |= room;
             return Ok(taken);
         }
-        let room = rings.owed + 1;
-        if !rings.answers.has_room(words, room)? && rings.answers.arm(words, room)? {
+        if !rings.has_room(words)? {
             return Ok(Taken::Blocked);
         }
         let Some(entry) = rings.requests.pop(words)? else { return Ok(Taken::Idle) };
         rings.owed += 1;
+        rings.spare -= 1;
         self.untold = true;
         let request: RingRequest = zerocopy::transmute!(entry);
         let ticket = Ticket { user: request.user, connection: rings.connection };

@@ -17,7 +17,7 @@ pub(crate) struct AddressSpace {
     pub(crate) client: ClientId,
     /// The page tables.
     pub(crate) vm: VmId,
-    /// Handles, contexts and bindings in it.
+    /// Handles, contexts, and requests of contexts that are gone.
     pub(crate) references: u32,
     /// What is bound in it: the first of a chain.
     pub(crate) bindings: Option<Id<Binding>>,

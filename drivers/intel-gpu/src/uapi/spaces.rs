@@ -57,16 +57,14 @@ impl<H: Hardware> Driver<H> {
         }
     }
 
-    /// Takes a reference.
-    #[inline]
-    pub(crate) fn space_get(&mut self, space: Id<AddressSpace>) {
+    /// Takes references.
+    pub(crate) fn space_get(&mut self, space: Id<AddressSpace>, references: u32) {
         if let Some(space) = self.spaces.get_mut(space) {
-            space.references += 1;
+            space.references += references;
         }
     }
 
     /// Drops references; the last one destroys the address space.
-    #[inline]
     pub(crate) fn space_put(&mut self, id: Id<AddressSpace>, references: u32) {
         let Some(space) = self.spaces.get_mut(id) else {
             return;

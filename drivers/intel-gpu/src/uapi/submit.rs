@@ -27,19 +27,19 @@ const MAX_FENCES: usize = 16;
 
 /// Where a submission is to run.
 #[derive(Clone, Copy, Debug)]
-struct Target {
-    client: ClientId,
-    context: Id<Context>,
-    space: Id<AddressSpace>,
-    slot: usize,
+pub(crate) struct Target {
+    pub(super) client: ClientId,
+    pub(super) context: Id<Context>,
+    pub(super) space: Id<AddressSpace>,
+    pub(super) slot: usize,
     /// What the context has on that slot, if it was used before.
-    state: Option<EngineContext>,
+    pub(super) state: Option<EngineContext>,
     /// Which object is the batch.
-    batch: usize,
+    pub(super) batch: usize,
     /// For the answer, if it came by a ring.
-    ticket: Option<Ticket>,
+    pub(super) ticket: Option<Ticket>,
     /// What comes next may say the same.
-    leads: bool,
+    pub(super) leads: bool,
 }
 
 /// A batch whose objects are where they have to be.
@@ -89,6 +89,19 @@ impl Fences {
 /// Places for objects that are not said to support addresses of 48 bits end here (i915: `PIN_ZONE_4G`).
 const LOW_ADDRESSES: u64 = (1 << 32) - PAGE_SIZE;
 
+/// How many objects a submission names.
+///
+/// # Errors
+/// `EINVAL` for too many or none, and for what has to be zero or aligned and is not.
+#[inline]
+fn count_of(submit: &Submit) -> Result<usize, Errno> {
+    let count = submit.object_count as usize;
+    if submit.rsvd != 0 || !(1..=MAX_OBJECTS).contains(&count) || !is_aligned(submit) {
+        return Err(Errno::Inval);
+    }
+    Ok(count)
+}
+
 /// Whether the commands begin and end with a quadword.
 pub(crate) const fn is_aligned(submit: &Submit) -> bool {
     submit.batch_start.is_multiple_of(8) && submit.batch_len.is_multiple_of(8)
@@ -102,20 +115,30 @@ pub(crate) fn batch_start(submit: &Submit, size: u64) -> Result<u64, Errno> {
 }
 
 impl<H: Hardware> Driver<H> {
-    /// Submits a batch. If it `leads`, what it was found to need is kept for a request that says the same (see [`super::run`]).
+    /// Submits a batch.
     pub(crate) fn submit<D: Domain>(
         &mut self,
         domain: &mut D,
         client: ClientId,
         submit: &Submit,
-        ticket: Option<Ticket>,
-        leads: bool,
     ) -> Result<(usize, u64), Errno> {
+        let target = self.target_of(client, submit, None)?;
+        self.submit_for(domain, &target, submit)
+    }
+
+    /// Where a submission is to run.
+    ///
+    /// # Errors
+    /// `EINVAL`, `ENOENT`, `EIO`.
+    #[inline(always)] // A target is many words.
+    pub(super) fn target_of(
+        &self,
+        client: ClientId,
+        submit: &Submit,
+        ticket: Option<Ticket>,
+    ) -> Result<Target, Errno> {
         let flags = SubmitFlags::from_bits(submit.flags).ok_or(Errno::Inval)?;
-        let count = usize::try_from(submit.object_count).map_err(|_| Errno::Inval)?;
-        if submit.rsvd != 0 || !(1..=MAX_OBJECTS).contains(&count) || !is_aligned(submit) {
-            return Err(Errno::Inval);
-        }
+        let count = count_of(submit)?;
         let context = self.context_of(client, submit.context)?;
         let found = self.contexts.get(context).ok_or(Errno::NoEnt)?;
         let (space, banned) = (found.value.space.ok_or(Errno::NoEnt)?, found.banned);
@@ -124,10 +147,21 @@ impl<H: Hardware> Driver<H> {
             return Err(Errno::Io);
         }
         let batch = if flags.contains(SubmitFlags::BATCH_FIRST) { 0 } else { count - 1 };
-        let target = Target { client, context, space, slot, state, batch, ticket, leads };
+        Ok(Target { client, context, space, slot, state, batch, ticket, leads: false })
+    }
+
+    /// Submits a batch. If it leads, what it was found to need is kept for a request that says the same (see [`super::run`]).
+    #[inline(always)] // A target is many words.
+    pub(super) fn submit_for<D: Domain>(
+        &mut self,
+        domain: &mut D,
+        target: &Target,
+        submit: &Submit,
+    ) -> Result<(usize, u64), Errno> {
+        let count = count_of(submit)?;
         // One list serves all submissions, one after the other.
         let mut objects = self.listed.take().ok_or(Errno::NoMem)?;
-        let result = self.submit_to(domain, &target, submit, count, &mut objects);
+        let result = self.submit_to(domain, target, submit, count, &mut objects);
         objects.clear();
         self.listed = Some(objects);
         let started = result?;
@@ -163,7 +197,7 @@ impl<H: Hardware> Driver<H> {
         let (order, point) = self.start(domain, target, start, waits, objects)?;
         Self::tell_places(domain, client, submit, objects);
         if target.leads {
-            self.lead(submit, target.batch, &order, objects);
+            self.lead(submit, target, &order, objects);
         }
         Ok((order.engine.timeline, point))
     }
@@ -311,7 +345,6 @@ impl<H: Hardware> Driver<H> {
         *issued += 1;
         let point = *issued;
         vacant.put(Job { client, context, space, timeline, point, request, uses, ticket });
-        self.space_get(space);
         if let Some(context) = self.contexts.get_mut(context) {
             context.jobs += 1;
         }

@@ -78,14 +78,14 @@ impl Client {
 impl<H: Hardware> Driver<H> {
     /// A request of a context has ended; draws the conclusions if that was not its own doing.
     #[inline]
-    pub(crate) fn judge(&mut self, id: Id<Context>, completion: &Completion) {
+    pub(crate) fn judge(&mut self, id: Id<Context>, completion: Completion) {
         if completion.status != Status::Done || completion.disturbed {
             self.keep_account(id, completion);
         }
     }
 
     #[cold]
-    fn keep_account(&mut self, id: Id<Context>, completion: &Completion) {
+    fn keep_account(&mut self, id: Id<Context>, completion: Completion) {
         let now = self.gpu.now_ns();
         // Of one that was destroyed meanwhile nobody keeps account.
         let Some(context) = self.contexts.get_mut(id) else {

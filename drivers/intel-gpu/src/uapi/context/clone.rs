@@ -45,7 +45,7 @@ impl<H: Hardware> Driver<H> {
         if flags.contains(CloneFlags::VM)
             && let Some(space) = source.space
         {
-            self.space_get(space);
+            self.space_get(space, 1);
             if let Some(earlier) = value.space.replace(space) {
                 self.space_put(earlier, 1);
             }

@@ -5,6 +5,7 @@ use gpu_protocol::{ContextDestroy, Errno, Reply};
 
 use super::super::domain::ClientId;
 use super::super::driver::Driver;
+use super::Context;
 use super::map::EngineMap;
 use crate::platform::Hardware;
 
@@ -21,10 +22,19 @@ impl<H: Hardware> Driver<H> {
         let id = self.clients[client].contexts.remove(destroy.ctx_id).ok_or(Errno::NoEnt)?;
         if let Some(context) = self.contexts.remove(id) {
             let persistent = context.value.flags.persistent && !context.banned;
-            self.states_destroy(client, &context.value.map, persistent);
-            self.value_free(client, context.value);
+            self.context_free(client, &context, persistent);
         }
         Ok(Reply::ok(&[]))
+    }
+
+    /// Frees what a context was made of that is in the pool no more; what it still runs is finished or cancelled.
+    fn context_free(&mut self, client: ClientId, context: &Context, finish: bool) {
+        if let Some(space) = context.value.space {
+            // It kept the address space for its requests: now they do so themselves.
+            self.space_get(space, context.jobs);
+        }
+        self.states_destroy(client, &context.value.map, finish);
+        self.value_free(client, context.value);
     }
 
     /// Destroys all contexts of a client, the default one too; what they still run is cancelled.
@@ -33,8 +43,7 @@ impl<H: Hardware> Driver<H> {
         let mut next = state.default_context.take();
         loop {
             if let Some(context) = next.and_then(|id| self.contexts.remove(id)) {
-                self.states_destroy(client, &context.value.map, false);
-                self.value_free(client, context.value);
+                self.context_free(client, &context, false);
             }
             let contexts = &mut self.clients[client].contexts;
             let Some(handle) = contexts.first() else { return };

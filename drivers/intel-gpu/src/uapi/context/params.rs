@@ -138,7 +138,7 @@ impl<H: Hardware> Driver<H> {
                 self.gpu.context_set_vm(state, vm)?;
             }
         }
-        self.space_get(space);
+        self.space_get(space, 1);
         if let Some(earlier) = value.space.replace(space) {
             self.space_put(earlier, 1);
         }
@@ -171,7 +171,7 @@ impl<H: Hardware> Driver<H> {
             ContextParam::VM => {
                 let space = value.space.ok_or(Errno::NoDev)?;
                 let handle = self.clients[client].spaces.insert(space).ok_or(Errno::NoMem)?;
-                self.space_get(space);
+                self.space_get(space, 1);
                 handle.into()
             }
             ContextParam::SSEU => {
