@@ -14,30 +14,37 @@ const BLITTER: u32 = 3;
 const ADDRESS: u64 = 0x10_0000;
 /// MI_BATCH_BUFFER_END, and a no-operation that fills the quadword.
 const END: u64 = 0x0500_0000;
+/// Batches with an object of their own.
+const MANY: usize = 32;
 /// Rounds before the measurement, which fill the emulator's cache of translated code.
 const WARM_UP: usize = 8;
 /// Rounds that are measured.
 const ROUNDS: usize = 33;
 
-fn used(object: &Object) -> UsedObject<'_> {
-    UsedObject { object, address: ADDRESS, access: Access::Read }
+/// A batch and where it is.
+type Batch = (Object, u64);
+
+fn used((object, address): &Batch) -> UsedObject<'_> {
+    UsedObject { object, address: *address, access: Access::Read }
 }
 
-/// Runs so many batches and waits for the last.
-type Run = fn(&mut Gpu<Counted>, &Context, &Object, u64);
+/// Runs so many batches, by turns these, and waits for the last.
+type Run = fn(&mut Gpu<Counted>, &Context, &[Batch], u64);
 
 /// `count` batches by call; the last one's end is awaited.
-fn by_call(gpu: &mut Gpu<Counted>, context: &Context, batch: &Object, count: u64) {
+fn by_call(gpu: &mut Gpu<Counted>, context: &Context, batches: &[Batch], count: u64) {
     let mut last = None;
-    for _ in 0..count {
+    for (_, batch) in (0..count).zip(batches.iter().cycle()) {
         last = Some(gpu.submit(context, BLITTER, used(batch), 0..8, &[]).expect("an empty batch is taken"));
     }
     gpu.wait(last.expect("at least one batch"));
 }
 
 /// `count` batches through the ring.
-fn by_ring(gpu: &mut Gpu<Counted>, context: &Context, batch: &Object, count: u64) {
+fn by_ring(gpu: &mut Gpu<Counted>, context: &Context, batches: &[Batch], count: u64) {
+    let mut by_turns = batches.iter().cycle();
     for tag in 0..count {
+        let batch = by_turns.next().expect("at least one batch");
         let queued = Queued {
             context,
             engine: BLITTER,
@@ -64,21 +71,32 @@ fn init() -> NullHandler {
     let context = gpu.create_context(&vm).expect("a context");
     let mut code = memory!(batch, batch_size, batch_cnode_bits, batch_row, slot = 1);
     code.window.write(0, END);
-    let batch = gpu.create_userptr(code.lendable).expect("an object");
-    by_call(&mut gpu, &context, &batch, 1);
+    let lent = gpu.create_userptr(code.lendable).expect("an object");
+    let lent = [(lent, ADDRESS)];
+    let own: [Batch; MANY] = core::array::from_fn(|number| {
+        let batch = gpu.create_buffer(0x1000).expect("an object");
+        gpu.write(&batch, 0, &END.to_le_bytes()).expect("inside");
+        (batch, ADDRESS + 0x1000 * (1 + number as u64))
+    });
+    by_call(&mut gpu, &context, &lent, 1);
+    by_call(&mut gpu, &context, &own, MANY as u64);
 
-    let subjects: [(&str, &str, Run, u64); 4] = [
-        ("request-by-call-alone", "request-by-call-alone-system-calls", by_call, 1),
-        ("request-by-call-of-32", "request-by-call-of-32-system-calls", by_call, 32),
-        ("request-by-ring-alone", "request-by-ring-alone-system-calls", by_ring, 1),
-        ("request-by-ring-of-32", "request-by-ring-of-32-system-calls", by_ring, 32),
+    // What the requests of a turn have in common is looked up once: so some have less of it.
+    let (one, two, all) = (&lent[..], &own[..2], &own[..]);
+    let subjects: [(&str, &str, Run, &[Batch], u64); 6] = [
+        ("request-by-call-alone", "request-by-call-alone-system-calls", by_call, one, 1),
+        ("request-by-call-of-32", "request-by-call-of-32-system-calls", by_call, one, 32),
+        ("request-by-ring-alone", "request-by-ring-alone-system-calls", by_ring, one, 1),
+        ("request-by-ring-of-32", "request-by-ring-of-32-system-calls", by_ring, one, 32),
+        ("request-by-ring-of-32-by-turns", "request-by-ring-of-32-by-turns-system-calls", by_ring, two, 32),
+        ("request-by-ring-of-32-objects", "request-by-ring-of-32-objects-system-calls", by_ring, all, 32),
     ];
-    for (name, calls_name, run, count) in subjects {
+    for (name, calls_name, run, batches, count) in subjects {
         let mut taken = [0; ROUNDS];
         let mut calls = 0;
         for round in 0..WARM_UP + ROUNDS {
             let (started, before) = (ticks(), gpu.transport().calls);
-            run(&mut gpu, &context, &batch, count);
+            run(&mut gpu, &context, batches, count);
             if let Some(place) = round.checked_sub(WARM_UP) {
                 taken[place] = ticks() - started;
                 calls += gpu.transport().calls - before;
