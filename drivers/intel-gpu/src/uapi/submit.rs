@@ -19,7 +19,8 @@ use crate::platform::Hardware;
 use crate::trace::Event;
 
 /// Of so many submissions, scattered among all so that no pattern of clients escapes, one is looked at for a page that its
-/// owner revoked: a look is a call of the kernel. What the GPU does meanwhile ends in the IOMMU.
+/// owner revoked: a look is a call of the kernel. What the GPU does meanwhile ends in the IOMMU. Those that repeat a list of
+/// the same turn (`run`) do not count: whoever repeats one in the next turn is looked at again.
 const LOOKED_AT: u64 = 8;
 
 /// Most fences that one submission can wait for.
