@@ -357,7 +357,12 @@ int gpu_flush(struct gpu *gpu);
 int gpu_next_answer(struct gpu *gpu, struct gpu_answer *answer);
 /* Flushes, then sleeps until so many answers are there, or all that can come. */
 int gpu_wait_answers(struct gpu *gpu, uint64_t count);
-/* Lends what the driver has asked for, out of these objects. */
+/*
+ * Flushes, then asks to be notified when so many answers are there, or all that can come: for a domain that returns to its
+ * event loop. 1: the driver will notify; 0: they are there already.
+ */
+int gpu_ask_for_answers(struct gpu *gpu, uint64_t count);
+/* Lends what the driver has asked for, out of these objects: all of a batch at once. */
 int gpu_lend_for(struct gpu *gpu, const struct gpu_use *objects, size_t count);
 
 /* ---- Where objects go ------------------------------------------------------------------------------------------ */

@@ -231,6 +231,15 @@ pub unsafe extern "C" fn gpu_wait_answers(gpu: *mut Device, count: u64) -> c_int
 
 /// See `gpu_client.h`.
 #[unsafe(no_mangle)]
+pub unsafe extern "C" fn gpu_ask_for_answers(gpu: *mut Device, count: u64) -> c_int {
+    answer(|| {
+        // SAFETY: the caller's.
+        unsafe { Ok(device(gpu)?.ask_for_answers(count)?.into()) }
+    })
+}
+
+/// See `gpu_client.h`.
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn gpu_lend_for(gpu: *mut Device, objects: *const CUse, count: usize) -> c_int {
     answer(|| {
         // SAFETY: the caller's.

@@ -24,8 +24,8 @@
 //! [`Gpu::submit`] and [`Gpu::submit_after`] only while pages are somebody else's to lend or on their way out. In a domain
 //! that is [`Transport::sleep`]: it takes whatever notifications come, those of other channels, too, and cannot answer calls, so
 //! that a call of another domain meanwhile ends this one (`microkit_ext::wait::notified` says why). A domain that others call
-//! submits, returns to its event loop, and asks [`Gpu::is_complete`] when it is notified; it makes objects of pages that it
-//! lends itself.
+//! submits, or asks for the answers of its queue ([`Gpu::ask_for_answers`]), returns to its event loop, and asks
+//! [`Gpu::is_complete`] or [`Gpu::next_answer`] when it is notified; it makes objects of pages that it lends itself.
 //!
 //! # After a hang
 //!

@@ -324,17 +324,46 @@ impl<T: Transport> Gpu<T> {
     pub fn wait_answers(&mut self, count: u64) -> Result<(), Error> {
         self.flush()?;
         let count = count.min(self.queued());
-        if count == 0 {
-            return Ok(());
-        }
-        loop {
-            let words = self.transport.rings().ok_or(Error::NoQueue)?;
-            let queue = self.queue.as_mut().ok_or(Error::NoQueue)?;
-            if !queue.answers.arm(words, count).map_err(|_| Error::Protocol)? {
-                return Ok(());
-            }
+        while count > 0 && self.arm(count)? {
             self.transport.sleep();
         }
+        Ok(())
+    }
+
+    /// Flushes, then asks the driver to notify this domain when `count` answers are there, or all that can come: for a domain
+    /// that returns to its event loop instead of sleeping. `false` if they are there already: then no notification comes. The
+    /// driver notifies once for each time that it is asked.
+    ///
+    /// ```
+    /// # let (shared, mut gpu) = conformance::client("tgl");
+    /// # let code = gpu.create_buffer(4096)?;
+    /// # gpu.write(&code, 0, &0x0500_0000_u32.to_le_bytes())?;
+    /// # use gpu_client::{Access, Context, Queued, UsedObject};
+    /// # let batch = UsedObject { object: &code, address: 0x10_0000, access: Access::Read };
+    /// # let context = &Context::DEFAULT;
+    /// let queued = Queued { context, engine: 3, batch, start: 0, length: 8, objects: &[], after: &[], tag: 5 };
+    /// gpu.enqueue(&queued)?;
+    /// // In the event loop, from here on whenever the driver notifies:
+    /// while !gpu.ask_for_answers(1)? {
+    ///     let Some(answer) = gpu.next_answer()? else { break };
+    ///     assert!(answer.result.is_ok());
+    /// }
+    /// # Ok::<(), gpu_client::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Self::next_answer`].
+    pub fn ask_for_answers(&mut self, count: u64) -> Result<bool, Error> {
+        self.flush()?;
+        let count = count.min(self.queued());
+        if count == 0 { Ok(false) } else { self.arm(count) }
+    }
+
+    /// Whether to sleep until so many answers are there, which the driver tells then.
+    fn arm(&mut self, count: u64) -> Result<bool, Error> {
+        let words = self.transport.rings().ok_or(Error::NoQueue)?;
+        let queue = self.queue.as_mut().ok_or(Error::NoQueue)?;
+        queue.answers.arm(words, count).map_err(|_| Error::Protocol)
     }
 
     /// Lends the driver what it has asked for, out of these objects: after an answer of `EAGAIN`, before
@@ -361,7 +390,8 @@ impl<T: Transport> Gpu<T> {
     /// ```
     ///
     /// # Errors
-    /// `EFAULT` if the driver asks for pages of other objects.
+    /// Only what a driver of another version would answer. What is asked for of other objects is put off: the next batch that
+    /// uses one is answered `EAGAIN` once more. So all objects of a batch are named at once.
     pub fn lend_for(&mut self, objects: &[UsedObject<'_>]) -> Result<(), Error> {
         self.lend_what_is_asked(objects.iter()).map(drop)
     }

@@ -113,6 +113,7 @@ const COUNTERPARTS: &[(&str, &str)] = &[
     ("queue: flush", "gpu_flush"),
     ("queue: next_answer", "gpu_next_answer"),
     ("queue: wait_answers", "gpu_wait_answers"),
+    ("queue: ask_for_answers", "gpu_ask_for_answers"),
     ("queue: lend_for", "gpu_lend_for"),
     ("ranges: new", "gpu_ranges_init"),
     ("ranges: allocate", "gpu_ranges_allocate"),

@@ -37,7 +37,9 @@ fn a_client_in_c_fills_its_queue_sleeps_once_and_takes_every_answer_out() {
         }
         assert_eq!(gpu_enqueue(gpu, &batch), -105, "it is full");
         assert_eq!((gpu_queued(gpu, &mut queued), queued), (0, capacity));
+        assert!(gpu_ask_for_answers(gpu, capacity) >= 0);
         assert_eq!((gpu_flush(gpu), gpu_wait_answers(gpu, capacity)), (0, 0));
+        assert_eq!(gpu_ask_for_answers(gpu, capacity), 0, "they are there");
         for tag in 0..capacity {
             assert_eq!((gpu_next_answer(gpu, &mut told), told.tag, told.error), (1, tag, 0));
             assert_eq!(gpu_is_complete(gpu, &told.fence), 1);

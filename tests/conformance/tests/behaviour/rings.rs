@@ -181,6 +181,29 @@ fn a_client_that_waits_for_its_answers_sleeps() {
 }
 
 #[test]
+fn a_client_with_an_event_loop_is_notified_of_the_answers_that_it_asks_for_and_does_not_sleep() {
+    let shared = Shared::new(Rig::unconnected(Settings::new("tgl")));
+    let mut client = Client::new(&shared, 0);
+    client.warm();
+    shared.rig().set_timing(Timing::Deferred);
+    let (sleeps, woken) = (client.gpu.transport().sleeps, shared.rig().notified(0));
+    assert_eq!(client.gpu.ask_for_answers(1), Ok(false), "nothing is on its way: nothing would come");
+    for number in 1..=4 {
+        client.enqueue(number).unwrap();
+    }
+    assert_eq!(client.gpu.ask_for_answers(4), Ok(true));
+    assert!(shared.rig().wait(60_000_000_000, |rig| rig.notified(0) > woken), "nobody notifies it");
+    let mut tags = vec![];
+    while !client.gpu.ask_for_answers(1).unwrap() {
+        let Some(answer) = client.gpu.next_answer().unwrap() else { break };
+        tags.push(answer.tag);
+    }
+    assert_eq!(tags, [1, 2, 3, 4]);
+    assert_eq!((client.gpu.transport().sleeps, shared.rig().notified(0)), (sleeps, woken + 1));
+    shared.rig().check();
+}
+
+#[test]
 fn connecting_again_empties_the_rings_and_old_answers_do_not_come() {
     let shared = Shared::new(Rig::unconnected(Settings::new("tgl")));
     let mut client = Client::new(&shared, 0);
