@@ -84,7 +84,7 @@ pub enum Event {
     GpuReset,
     /// An owner is asked for pages.
     PagesAsked {
-        /// Whose.
+        /// Whom they are for.
         client: ClientId,
         /// First byte.
         address: u64,
@@ -93,11 +93,11 @@ pub enum Event {
     },
     /// An owner granted pages.
     PagesGranted {
-        /// Whose.
+        /// Whom they are for.
         client: ClientId,
         /// First byte.
         address: u64,
-        /// How many.
+        /// How many, of 4 KiB.
         pages: u32,
     },
     /// An owner takes pages back.

@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 
 use gpu_protocol::{
     Connect, ContextCreate, ContextDestroy, ContextParam, Errno, GemClose, GemExport, GemImport, GetParam,
-    Grant, GrantEntry, GrantRegion, Invalidate, InvalidateStatus, Operation, PageRequest, Param,
-    ReadErrorState, Refuse, Reply, ResetStats, Submit, UserptrCreate, VERSION, VmCreate, VmDestroy,
+    Grant, GrantEntry, GrantRegion, Invalidate, InvalidateStatus, Operation, Param, ReadErrorState, Refuse,
+    Reply, ResetStats, Submit, UserptrCreate, VERSION, VmCreate, VmDestroy,
 };
 
 use super::area::{self, Argument};
@@ -330,20 +330,12 @@ impl<H: Hardware> Driver<H> {
             Operation::GemImport => {
                 self.gem_import(client, &area::read::<GemImport, D>(domain, client, argument)?)
             }
-            Operation::NextPageRequest => {
-                let reply = self.next_page_request(client);
-                if let Some(PageRequest { address, size, .. }) = PageRequest::from_words(reply.words) {
-                    self.note(|| Event::PagesAsked { client, address, bytes: size });
-                }
-                Ok(reply)
-            }
+            Operation::NextPageRequest => Ok(self.next_page_request(client)),
             Operation::GrantCnode | Operation::GrantFrame => {
                 let carrier =
                     if operation == Operation::GrantFrame { Carrier::Frame } else { Carrier::CNode };
                 let grant = area::read::<Grant, D>(domain, client, argument)?;
-                let reply = self.grant(domain, client, &grant, carrier)?;
-                self.note(|| Event::PagesGranted { client, address: grant.address, pages: grant.count });
-                Ok(reply)
+                self.grant(domain, client, &grant, carrier)
             }
             Operation::GrantRegion => {
                 let grant = area::read::<GrantRegion, D>(domain, client, argument)?;

@@ -108,6 +108,7 @@ struct Offer {
 /// What was checked before the first frame is taken.
 struct Accepted {
     id: Id<Object>,
+    address: u64,
     write: bool,
     small_pages: u32,
 }
@@ -186,7 +187,6 @@ impl<H: Hardware> Driver<H> {
             domain.release_frame(slot);
             Err(Errno::NoMem)
         })?;
-        self.note(|| Event::PagesGranted { client: lender, address, pages: frames });
         Ok(Reply::ok(&[u64::from(grant.count)]))
     }
 
@@ -222,7 +222,7 @@ impl<H: Hardware> Driver<H> {
         if small_pages > allowed || offer.places > self.lent.free_pages() {
             return Err(Errno::NoMem);
         }
-        Ok(Accepted { id, write, small_pages })
+        Ok(Accepted { id, address: offer.address, write, small_pages })
     }
 
     /// Takes frames and gives them to the object, or gives all of them back.
@@ -241,6 +241,8 @@ impl<H: Hardware> Driver<H> {
             return result;
         }
         debug_assert_eq!(taken.small_pages(), accepted.small_pages);
+        let (address, pages) = (accepted.address, accepted.small_pages);
+        self.note(|| Event::PagesGranted { client: space, address, pages });
         if let Some(object) = self.objects.get_mut(accepted.id) {
             self.lent.join(&mut object.pages, taken);
             if u64::from(object.pages.small_pages()) == object.page_count() {

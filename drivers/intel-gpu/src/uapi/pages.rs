@@ -18,6 +18,7 @@ use super::lent::Chain;
 use super::object::Object;
 use crate::handle::Id;
 use crate::platform::Hardware;
+use crate::trace::Event;
 
 /// Bits of a sequence number that are the object's place.
 const PLACE_BITS: u32 = 20;
@@ -90,6 +91,8 @@ impl<H: Hardware> Driver<H> {
                 sequence,
                 write: !object.read_only,
             };
+            let (client, address, bytes) = (object.client, request.address, request.size);
+            self.note(|| Event::PagesAsked { client, address, bytes });
             return Reply::ok(&request.to_words());
         }
         Reply::ok(&[0])

@@ -78,6 +78,25 @@ fn a_request_is_told_from_its_pages_to_its_end() {
     }
 }
 
+#[test]
+fn pages_that_a_memory_server_lends_are_told_of_as_those_of_the_client_that_they_are_for() {
+    let mut rig = Rig::with(Settings::served("tgl"));
+    rig.watch();
+    let server = Settings::SERVER;
+    let frames = [rig.region(server, 1), rig.region(server, 1)];
+    let address = 0x5000_0000;
+    let code = rig.userptr_create(1, address, 4096).unwrap();
+    rig.poke(frames[1].physical, &[batch::END, 0]);
+    assert!(rig.submit(1, 0, BLITTER, &[reads(code, CODE)], &[]).is_err(), "they are asked for");
+    assert_eq!(rig.serve_clients(server, frames), 1);
+    rig.submit(1, 0, BLITTER, &[reads(code, CODE)], &[]).unwrap();
+    rig.settle();
+    let of_memory = |event: &Event| matches!(event, Event::PagesAsked { .. } | Event::PagesGranted { .. });
+    let events: Vec<_> = rig.events().into_iter().map(|(_, event)| event).filter(of_memory).collect();
+    let asked = Event::PagesAsked { client: 1, address, bytes: 4096 };
+    assert_eq!(events, [asked, Event::PagesGranted { client: 1, address, pages: 1 }]);
+}
+
 /// As all lending is on a Microkit SDK's kernel.
 #[test]
 fn pages_that_are_lent_by_their_region_are_told_of_as_those_by_capability() {
