@@ -331,7 +331,7 @@ fn recovers_with_a_clone(part: &str) -> Result<()> {
     }
     line_with(&outcome, &["gpu-top: client 0: ", " 1 hangs, 0 faults, 2 page requests"])?;
     let files = seen(&image, &outcome, &[TraceKind::Hang, TraceKind::EngineReset, TraceKind::Left])?;
-    for (file, what) in files.iter().zip(["\"engine reset\"", " bcs0  engine reset", ">engine reset <"]) {
+    for (file, what) in files.iter().zip(["\"engine reset\"", " bcs0  engine reset", ">engine reset<"]) {
         ensure!(file.contains(what), "a file does not tell of the reset");
     }
     Ok(())
