@@ -124,7 +124,8 @@ impl<H: Hardware> Gpu<H> {
         (next, Some(id))
     }
 
-    /// What is to be done for a finished request that is not like most. Returns whether nobody is told of it.
+    /// What is to be done for a finished request that is not like most. Returns whether nobody is told of it. None of it
+    /// finishes another one: the caller is in the middle of a list.
     #[cold]
     fn release_dependents(&mut self, id: RequestId) -> bool {
         let Some(request) = self.requests.get(id) else { return true };

@@ -27,7 +27,7 @@ pub struct Census {
     pub bindings: u32,
     /// Requests in flight.
     pub jobs: u32,
-    /// Objects that requests in flight name.
+    /// Objects that requests in flight name; those of a list that is repeated in a turn count once.
     pub uses: u32,
     /// Pages that can still be lent.
     pub free_lent_pages: u32,

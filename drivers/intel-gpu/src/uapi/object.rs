@@ -51,7 +51,7 @@ pub(crate) struct Object {
     pub(crate) read_only: bool,
     /// How the GPU's accesses are cached, in every address space.
     pub(crate) cache: Cache,
-    /// Requests in flight that use it.
+    /// Chains of requests in flight that use it: requests that repeat a list share one (`run`).
     pub(crate) active: u32,
     /// Those of them that write it.
     pub(crate) writers: u32,

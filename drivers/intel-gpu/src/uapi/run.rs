@@ -155,16 +155,14 @@ impl<H: Hardware> Driver<H> {
             listed.hint().zip(listed.bound).is_none_or(|(hint, (_, range))| range.start().get() == hint)
         };
         let batch = objects.get(target.batch).and_then(|listed| listed.bound);
+        // What waits is never found to repeat anything.
         if let Some((_, batch)) = batch
+            && submit.fence_count == 0
             && objects.said().get().is_some()
             && objects.iter().all(is_told)
             && let Some(run) = &mut client.run
-            && let Some(known) = run.lists.get_mut(run.next)
         {
-            known.said.copy(objects.said());
-            (known.batch, known.uses) = (batch, order.uses);
-            run.known = run.known.max(run.next + 1);
-            run.next = (run.next + 1) % LISTS;
+            run.remember(objects.said(), batch, order.uses);
         }
     }
 
@@ -233,6 +231,22 @@ impl Run {
         let last = (submit.object_count as usize).wrapping_sub(1);
         let batch = if self.flags.contains(SubmitFlags::BATCH_FIRST) { 0 } else { last };
         Target { batch, ticket, state: Some(self.engine), ..self.target }
+    }
+
+    /// Keeps what is known of a list: instead of what was known of it, if its requests are done, or of the oldest one.
+    fn remember(&mut self, said: &Said, batch: VaRange, uses: Option<Id<Use>>) {
+        let mut place = self.next;
+        let lists = self.lists.get(..self.known).unwrap_or(&[]);
+        if let Some(same) = lists.iter().position(|known| known.said.get() == said.get()) {
+            place = same;
+        } else {
+            self.known = self.known.max(place + 1);
+            self.next = (place + 1) % LISTS;
+        }
+        if let Some(known) = self.lists.get_mut(place) {
+            known.said.copy(said);
+            (known.batch, known.uses) = (batch, uses);
+        }
     }
 
     /// Which of its lists a request repeats: what keeps its objects, and where its batch begins.

@@ -31,7 +31,7 @@ pub(crate) struct Binding {
     pub(crate) range: VaRange,
     /// The last submission that used it said where it has to be: nothing moves it but its client.
     pub(crate) fixed: bool,
-    /// Requests in flight that use it.
+    /// Chains of requests in flight that use it: requests that repeat a list share one (`run`).
     pub(crate) active: u32,
     /// Out of the page tables, but the GPU has not confirmed that it forgot the pages.
     pub(crate) leaving: Option<Unbinding>,

@@ -199,6 +199,9 @@ impl<H: Hardware> Driver<H> {
         Self::tell_places(domain, client, submit, objects);
         if target.leads {
             self.lead(submit, target, &order, objects);
+        } else if objects.have_changed() {
+            // What is known of other lists may not be so any more, and more requests may come in this turn.
+            self.clients[client].run = None;
         }
         Ok((order.engine.timeline, point))
     }

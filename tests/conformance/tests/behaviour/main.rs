@@ -32,6 +32,7 @@ mod property_contexts;
 mod restart;
 mod rings;
 mod runs;
+mod runs_meanwhile;
 mod seed;
 mod seeing;
 mod server;

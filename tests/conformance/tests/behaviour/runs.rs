@@ -18,10 +18,10 @@ use crate::rings::{BLITTER, CODE, DATA, Raw};
 const LISTS: usize = 12 << 10;
 const LIST_BYTES: usize = 512;
 /// Bytes between one batch and the next in an object.
-const BATCH: u32 = 32;
+pub(crate) const BATCH: u32 = 32;
 
 /// A request of client 0 with a list and fences of its own.
-fn request(rig: &mut Rig, number: usize, context: u32, objects: &[SubmitObject]) -> RingRequest {
+pub(crate) fn request(rig: &mut Rig, number: usize, context: u32, objects: &[SubmitObject]) -> RingRequest {
     let at = LISTS + number % 32 * LIST_BYTES;
     rig.write_area(0, at, objects.as_bytes());
     let submit = Submit {
@@ -40,7 +40,7 @@ fn request(rig: &mut Rig, number: usize, context: u32, objects: &[SubmitObject])
 }
 
 /// A client whose object of batches stores `number + 1` into dword `number` with its batch `number`.
-fn client(rig: &mut Rig) -> Raw {
+pub(crate) fn client(rig: &mut Rig) -> Raw {
     let raw = Raw::new(rig, 0);
     for number in 0..64 {
         let batch = batch::store(DATA + 4 * u64::from(number), number + 1);
@@ -50,7 +50,7 @@ fn client(rig: &mut Rig) -> Raw {
 }
 
 /// The number and the errno of each answer.
-fn outcomes(answers: &[RingAnswer]) -> Vec<(u64, u32)> {
+pub(crate) fn outcomes(answers: &[RingAnswer]) -> Vec<(u64, u32)> {
     answers.iter().map(|answer| (answer.user, answer.errno)).collect()
 }
 
