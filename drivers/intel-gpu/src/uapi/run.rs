@@ -185,15 +185,17 @@ impl<H: Hardware> Driver<H> {
             && state.used.jobs < state.share.jobs
             && is_aligned(submit)
             && let Some((uses, batch)) = run.find(domain, client, submit)
-            // Gone with the last of its requests, a chain says nothing any more.
-            && let Some(first) = self.uses.get_mut(uses)
         {
-            first.sharers += 1;
-            let Run { target: Target { context, space, .. }, engine, .. } = *run;
-            let order = Order { client, context, space, engine, batch, uses: Some(uses), ticket };
-            let started = self.launch(domain, &order, &Fences::NONE);
-            self.drain_finished(domain);
-            return started.map(|point| (engine.timeline, point));
+            if let Some(first) = self.uses.get_mut(uses) {
+                first.sharers += 1;
+                let Run { target: Target { context, space, .. }, engine, .. } = *run;
+                let order = Order { client, context, space, engine, batch, uses: Some(uses), ticket };
+                let started = self.launch(domain, &order, &Fences::NONE);
+                self.drain_finished(domain);
+                return started.map(|point| (engine.timeline, point));
+            }
+            // Gone with the last of its requests, a chain says nothing any more.
+            run.forget();
         }
         self.submit_new(domain, client, submit, ticket, more)
     }
@@ -233,20 +235,20 @@ impl Run {
         Target { batch, ticket, state: Some(self.engine), ..self.target }
     }
 
-    /// Keeps what is known of a list: instead of what was known of it, if its requests are done, or of the oldest one.
+    /// Keeps what is known of a list that is not among those that are known, instead of the oldest one.
     fn remember(&mut self, said: &Said, batch: VaRange, uses: Option<Id<Use>>) {
-        let mut place = self.next;
-        let lists = self.lists.get(..self.known).unwrap_or(&[]);
-        if let Some(same) = lists.iter().position(|known| known.said.get() == said.get()) {
-            place = same;
-        } else {
-            self.known = self.known.max(place + 1);
-            self.next = (place + 1) % LISTS;
-        }
-        if let Some(known) = self.lists.get_mut(place) {
+        if let Some(known) = self.lists.get_mut(self.next) {
             known.said.copy(said);
             (known.batch, known.uses) = (batch, uses);
         }
+        self.known = self.known.max(self.next + 1);
+        self.next = (self.next + 1) % LISTS;
+    }
+
+    /// Forgets all lists.
+    #[cold]
+    const fn forget(&mut self) {
+        (self.known, self.next, self.turn) = (0, 0, 0);
     }
 
     /// Which of its lists a request repeats: what keeps its objects, and where its batch begins.
