@@ -5,7 +5,7 @@
 #![no_main]
 
 use boot_domains::counted::Counted;
-use boot_domains::{figure, ticks};
+use boot_domains::{figure, ratio, ticks};
 use gpu_client::{Access, Context, Gpu, Object, Queued, UsedObject, memory, transport};
 use sel4_microkit::{Channel, NullHandler, protection_domain};
 
@@ -83,15 +83,16 @@ fn init() -> NullHandler {
 
     // What the requests of a turn have in common is looked up once: so some have less of it.
     let (one, two, all) = (&lent[..], &own[..2], &own[..]);
-    let subjects: [(&str, &str, Run, &[Batch], u64); 6] = [
-        ("request-by-call-alone", "request-by-call-alone-system-calls", by_call, one, 1),
-        ("request-by-call-of-32", "request-by-call-of-32-system-calls", by_call, one, 32),
-        ("request-by-ring-alone", "request-by-ring-alone-system-calls", by_ring, one, 1),
-        ("request-by-ring-of-32", "request-by-ring-of-32-system-calls", by_ring, one, 32),
-        ("request-by-ring-of-32-by-turns", "request-by-ring-of-32-by-turns-system-calls", by_ring, two, 32),
-        ("request-by-ring-of-32-objects", "request-by-ring-of-32-objects-system-calls", by_ring, all, 32),
+    let subjects: [(&str, Run, &[Batch], u64); 6] = [
+        ("request-by-call-alone", by_call, one, 1),
+        ("request-by-call-of-32", by_call, one, 32),
+        ("request-by-ring-alone", by_ring, one, 1),
+        ("request-by-ring-of-32", by_ring, one, 32),
+        ("request-by-ring-of-32-by-turns", by_ring, two, 32),
+        ("request-by-ring-of-32-objects", by_ring, all, 32),
     ];
-    for (name, calls_name, run, batches, count) in subjects {
+    let mut alone = 1;
+    for (name, run, batches, count) in subjects {
         let mut taken = [0; ROUNDS];
         let mut calls = 0;
         for round in 0..WARM_UP + ROUNDS {
@@ -103,11 +104,17 @@ fn init() -> NullHandler {
             }
         }
         taken.sort_unstable();
-        figure(name, taken[ROUNDS / 2] / count, "ticks");
+        let each = taken[ROUNDS / 2] / count;
+        figure(name, each, "ticks");
         // Two decimals without floating point.
         let hundredths = calls * 100 / (ROUNDS as u64 * count);
         let calls = format_args!("{}.{:02}", hundredths / 100, hundredths % 100);
-        figure(calls_name, calls, "calls");
+        figure(format_args!("{name}-system-calls"), calls, "calls");
+        if count == 1 {
+            alone = each;
+        } else {
+            ratio(format_args!("{name}-to-alone"), each, alone);
+        }
     }
     boot_domains::pass()
 }
