@@ -133,16 +133,21 @@ const COUNTERPARTS: &[(&str, &str)] = &[
 /// handles, which are plain numbers there.
 const OTHER_FILES: [&str; 6] = ["lib", "microkit", "payload", "raw", "symbols", "transport"];
 
+/// Name and text of each file of the Rust library that has something for C.
+fn rust_files() -> Vec<(String, String)> {
+    let files = std::fs::read_dir(folder().join("../gpu-client/src")).unwrap().map(|entry| {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        (name, std::fs::read_to_string(&path).unwrap())
+    });
+    files.filter(|(name, _)| !OTHER_FILES.contains(&name.as_str())).collect()
+}
+
 /// Public functions of the Rust library, as `file: name`, as often as there are some of that name.
 fn rust_functions() -> Vec<String> {
     let mut found = vec![];
-    for entry in std::fs::read_dir(folder().join("../gpu-client/src")).unwrap() {
-        let path = entry.unwrap().path();
-        let file = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        if OTHER_FILES.contains(&file.as_str()) {
-            continue;
-        }
-        for line in std::fs::read_to_string(&path).unwrap().lines() {
+    for (file, source) in rust_files() {
+        for line in source.lines() {
             let function =
                 ["    pub fn ", "    pub const fn "].iter().find_map(|start| line.strip_prefix(start));
             let name = function.map(|rest| rest.split(['(', '<']).next().unwrap());
@@ -195,13 +200,7 @@ const STRUCTURES: &[(&str, &str)] = &[
 #[test]
 fn every_structure_of_the_rust_library_has_its_like_in_c() {
     let mut found = vec![];
-    for entry in std::fs::read_dir(folder().join("../gpu-client/src")).unwrap() {
-        let path = entry.unwrap().path();
-        let file = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        if OTHER_FILES.contains(&file.as_str()) {
-            continue;
-        }
-        let source = std::fs::read_to_string(&path).unwrap();
+    for (file, source) in rust_files() {
         for item in source.split("\npub struct ").skip(1) {
             let (item, _) = item.split_once("\n}").unwrap();
             if item.contains("\n    pub ") {

@@ -199,15 +199,12 @@ impl<H: Hardware> Gpu<H> {
     /// [`Error::Banned`], [`Error::Wedged`].
     #[inline(never)]
     pub fn submit(&mut self, submission: Submission<'_>) -> Result<Submitted, Error> {
-        let batch = submission.batch;
-        if !batch.get().is_multiple_of(8) || batch.get() >= self.format.bytes() {
-            return Err(Error::Invalid);
-        }
-        let Submission { context, waits, cookie, .. } = submission;
+        let Submission { context, batch, waits, cookie } = submission;
+        let payload = self.executes(batch)?;
         if waits.is_empty() {
-            self.enter::<false>(context, Payload::Batch(batch), waits, None, cookie)
+            self.enter::<false>(context, payload, waits, None, cookie)
         } else {
-            self.submit_request(context, Payload::Batch(batch), waits, cookie)
+            self.submit_request(context, payload, waits, cookie)
         }
     }
 
@@ -217,12 +214,9 @@ impl<H: Hardware> Gpu<H> {
     /// # Errors
     /// As [`Self::submit`]; [`Error::Invalid`] for a master that was never issued.
     pub fn submit_bonded(&mut self, submission: Submission<'_>, master: Fence) -> Result<Submitted, Error> {
-        let batch = submission.batch;
-        if !batch.get().is_multiple_of(8) || batch.get() >= self.format.bytes() {
-            return Err(Error::Invalid);
-        }
-        let Submission { context, waits, cookie, .. } = submission;
-        self.submit_with(context, Payload::Batch(batch), waits, Some(master), cookie)
+        let Submission { context, batch, waits, cookie } = submission;
+        let payload = self.executes(batch)?;
+        self.submit_with(context, payload, waits, Some(master), cookie)
     }
 
     /// Submits a request without a batch: it completes when everything before it in its context and all
@@ -237,6 +231,13 @@ impl<H: Hardware> Gpu<H> {
         cookie: u64,
     ) -> Result<Submitted, Error> {
         self.submit_request(context, Payload::Nothing, waits, cookie)
+    }
+
+    /// What executes a batch, if that is where one can be.
+    #[inline(always)] // Or it is forgotten of what kind it is.
+    fn executes(&self, batch: GpuVirtual) -> Result<Payload, Error> {
+        let inside = batch.get().is_multiple_of(8) && batch.get() < self.format.bytes();
+        if inside { Ok(Payload::Batch(batch)) } else { Err(Error::Invalid) }
     }
 
     pub(super) fn submit_request(

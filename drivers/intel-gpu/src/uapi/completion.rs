@@ -23,11 +23,10 @@ impl Streak {
         Self { last: job, count: 1, sharing: 1 }
     }
 
-    /// A context is one client's.
+    /// A context is one client's, and keeps its address space while it has requests in flight.
     #[inline]
     fn is_continued_by(&self, job: &Job) -> bool {
-        let last = &self.last;
-        job.context == last.context && job.timeline == last.timeline && job.space == last.space
+        job.context == self.last.context && job.timeline == self.last.timeline
     }
 }
 

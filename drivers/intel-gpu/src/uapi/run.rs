@@ -18,13 +18,12 @@
 use gpu_protocol::{Errno, Submit, SubmitFlags, SubmitObject};
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::context::EngineContext;
 use super::domain::{ClientId, Domain};
 use super::driver::Driver;
 use super::job::Use;
 use super::placing::{Listed, Objects};
 use super::rings::Ticket;
-use super::submit::{Fences, Order, Target, batch_start, is_aligned};
+use super::submit::{Fences, Order, Target, batch_of, batch_start, is_aligned};
 use crate::address::{GpuVirtual, VaRange};
 use crate::handle::Id;
 use crate::platform::Hardware;
@@ -43,7 +42,6 @@ pub(crate) struct Run {
     flags: SubmitFlags,
     /// What that was found to mean.
     target: Target,
-    engine: EngineContext,
     lists: [Known; LISTS],
     /// How many of them there are, which is written next, the oldest if there is one, and which is expected.
     known: usize,
@@ -142,8 +140,7 @@ impl<H: Hardware> Driver<H> {
                 context: submit.context,
                 slot: submit.engine,
                 flags,
-                target: *target,
-                engine: order.engine,
+                target: Target { state: Some(order.engine), ..*target },
                 lists: [Known::NOTHING; LISTS],
                 known: 0,
                 next: 0,
@@ -180,6 +177,7 @@ impl<H: Hardware> Driver<H> {
         let state = &mut self.clients[client];
         let run = state.run.as_mut().filter(|run| run.is_of(submit));
         if let Some(run) = run
+            && let Target { context, space, state: Some(engine), .. } = run.target
             && submit.fence_count == 0
             && run.revoked == self.revoked
             && state.used.jobs < state.share.jobs
@@ -188,7 +186,6 @@ impl<H: Hardware> Driver<H> {
         {
             if let Some(first) = self.uses.get_mut(uses) {
                 first.sharers += 1;
-                let Run { target: Target { context, space, .. }, engine, .. } = *run;
                 let order = Order { client, context, space, engine, batch, uses: Some(uses), ticket };
                 let started = self.launch(domain, &order, &Fences::NONE);
                 self.drain_finished(domain);
@@ -230,9 +227,7 @@ impl Run {
 
     /// Where one of its requests is to run.
     const fn target_of(&self, submit: &Submit, ticket: Option<Ticket>) -> Target {
-        let last = (submit.object_count as usize).wrapping_sub(1);
-        let batch = if self.flags.contains(SubmitFlags::BATCH_FIRST) { 0 } else { last };
-        Target { batch, ticket, state: Some(self.engine), ..self.target }
+        Target { batch: batch_of(self.flags, submit.object_count as usize), ticket, ..self.target }
     }
 
     /// Keeps what is known of a list that is not among those that are known, instead of the oldest one.

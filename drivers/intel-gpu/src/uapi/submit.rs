@@ -103,6 +103,12 @@ fn count_of(submit: &Submit) -> Result<usize, Errno> {
     Ok(count)
 }
 
+/// Which of `count` objects, of which there is one at least, is the batch.
+#[inline]
+pub(crate) const fn batch_of(flags: SubmitFlags, count: usize) -> usize {
+    if flags.contains(SubmitFlags::BATCH_FIRST) { 0 } else { count.wrapping_sub(1) }
+}
+
 /// Whether the commands begin and end with a quadword.
 pub(crate) const fn is_aligned(submit: &Submit) -> bool {
     submit.batch_start.is_multiple_of(8) && submit.batch_len.is_multiple_of(8)
@@ -147,7 +153,7 @@ impl<H: Hardware> Driver<H> {
         if banned || self.gpu.is_wedged() {
             return Err(Errno::Io);
         }
-        let batch = if flags.contains(SubmitFlags::BATCH_FIRST) { 0 } else { count - 1 };
+        let batch = batch_of(flags, count);
         Ok(Target { client, context, space, slot, state, batch, ticket, leads: false })
     }
 
