@@ -77,9 +77,12 @@ impl<H: Hardware> Gpu<H> {
         self.run_scheduler();
     }
 
+    /// What hangs is to blame, also if it was asked to leave before (`Gpu::ask_requests_to_leave`): it did not. Of a context
+    /// that was cancelled as a whole nothing more is expected.
     fn blame(&mut self, id: RequestId) {
         let Some(request) = self.requests.get_mut(id) else { return };
-        if request.status == Status::Done {
+        let cancelled = self.contexts.get(request.context).is_some_and(|context| context.banned);
+        if request.status == Status::Done || request.status == Status::Cancelled && !cancelled {
             request.status = Status::Hang;
         }
     }

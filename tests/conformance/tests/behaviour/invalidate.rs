@@ -358,6 +358,32 @@ fn a_batch_that_never_ends_is_stopped_at_the_deadline_and_the_pages_come_back() 
     }
 }
 
+/// Patience ends while the driver does not run: what is late is the time to preempt by then, too, and that is noticed
+/// first. It means the same.
+#[test]
+fn a_batch_that_was_asked_to_leave_and_did_not_is_to_blame_however_late_that_is_seen() {
+    for platform in ["skl", "icl", "tgl"] {
+        let mut settings = Settings::new(platform);
+        settings.options.instant_budget = 2_000;
+        let mut client = Client::with(settings);
+        let fence = client.never_end();
+        let reply = client.take_back();
+        let asked = DEADLINE - DEADLINE / 5;
+        client.rig.wait(asked, |_| false);
+        assert!(!reply.is_done() && client.holds_data(), "{platform}: it is asked, and does not leave");
+        client.rig.model().advance(700 * MS);
+        let physical = client.data.1.physical;
+        assert!(client.rig.wait(DEADLINE, |rig| !rig.domain.holds(physical)), "{platform}");
+        assert!(client.rig.invalidate_status(0, reply.ticket).unwrap().is_done());
+        client.rig.settle();
+        assert!(client.rig.reached(0, fence), "its waiters go on");
+        assert_eq!(client.rig.driver.gpu().statistics().engine_resets, 1);
+        assert_eq!(client.rig.reset_stats(0, client.context), Ok([0, 1, 0]), "{platform}: it is to blame");
+        assert!(client.rig.driver.error_state().unwrap_or_default().contains("GPU HANG"), "{platform}");
+        client.rig.check();
+    }
+}
+
 #[test]
 fn a_batch_that_is_stopped_is_not_recorded_if_its_context_has_no_errors_captured() {
     let mut settings = Settings::new("tgl");
