@@ -16,7 +16,6 @@
 
 extern crate alloc;
 
-mod alarm;
 mod board;
 mod bringup;
 mod clients;
@@ -34,18 +33,18 @@ use core::ptr::NonNull;
 use gpu_protocol::{Errno, GrantEntry, Reply};
 use intel_gpu::uapi::{ClientConfig, Driver};
 use microkit_ext::ioport::IoPort;
+use pit::Alarm;
 use sel4_microkit::{
     Channel, ChannelSet, Handler, Infallible, MessageInfo, debug_println, get_mr, memory_region_symbol,
     protection_domain, set_mr, var,
 };
 use window::Window;
 
-use alarm::Alarm;
 use clients::Clients;
 use clock::Tsc;
 use frames::Frames;
 use hardware::Machine;
-use ports::{PciPorts, Timer};
+use ports::{PciPorts, Shots, Timer};
 use top::Top;
 use tracer::Tracer;
 
@@ -63,7 +62,11 @@ struct GpuDriver {
     /// Who watches what it does.
     top: Option<Top>,
     interrupt: Channel,
-    alarm: Alarm,
+    /// Where the alarm's interrupt comes.
+    shot: Channel,
+    /// Wakes the domain while the GPU has work, so that a lost interrupt, a context that does not yield and a batch that
+    /// never ends are noticed: every 10 ms, ten of i915's timeslices. Without work it is silent.
+    alarm: Alarm<Shots>,
     /// Whether a client has called.
     served: bool,
     /// Alarms that may still come before the GPU's first interrupt; 0 when it came, or its absence was told.
@@ -161,12 +164,6 @@ fn bring_up(clients: &[ClientConfig]) -> Result<Driver<Machine>, bringup::BringU
 /// The channel on which it is answered what the driver holds.
 fn auditor() -> Option<Channel> {
     usize::try_from(*var!(audit_channel: u64 = 0)).ok().filter(|id| *id > 0).map(Channel::new)
-}
-
-fn acknowledge(interrupt: Channel) {
-    if interrupt.irq_ack().is_err() {
-        debug_println!("gpu_driver: interrupt {} could not be acknowledged", interrupt.index());
-    }
 }
 
 impl GpuDriver {
@@ -278,9 +275,8 @@ impl Handler for GpuDriver {
             // Not acknowledged: the kernel cannot mask a message, and comes with the next one all the same (seL4:
             // plat/pc99/machine/interrupt.h, `maskInterrupt`).
         }
-        if channels.contains(self.alarm.interrupt()) {
+        if channels.contains(self.shot) {
             self.alarm.expired();
-            acknowledge(self.alarm.interrupt());
             if !self.wait_for_interrupt() {
                 self.tick();
             }
@@ -314,13 +310,15 @@ fn init() -> GpuDriver {
             None
         }
     };
+    let shot = irq_channel(*var!(timer_irq_id: usize = usize::MAX));
     let mut domain = GpuDriver {
         clients: Clients::new(links, Frames::new()),
         driver,
         auditor: auditor(),
         top: Top::given(),
         interrupt: irq_channel(*var!(gpu_irq_id: usize = usize::MAX)),
-        alarm: Alarm::new(timer_port(), irq_channel(*var!(timer_irq_id: usize = usize::MAX))),
+        shot,
+        alarm: Alarm::new(Shots::new(timer_port(), shot)),
         lost_interrupts: 0,
         told_of_hang: false,
         served: false,
@@ -328,7 +326,7 @@ fn init() -> GpuDriver {
     };
     if domain.driver.is_some() {
         domain.waiting_for_interrupt = PATIENCE;
-        domain.alarm.set();
+        domain.alarm.begin();
     }
     domain
 }

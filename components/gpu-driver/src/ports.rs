@@ -3,6 +3,7 @@
 
 use microkit_ext::ioport::IoPort;
 use pci::Ports;
+use sel4_microkit::{Channel, debug_println};
 
 use crate::clock::TimerPorts;
 
@@ -64,5 +65,31 @@ impl TimerPorts for Timer {
 
     fn write_mode(&mut self, value: u8) {
         let _ = self.counters.out8(0x43, value);
+    }
+}
+
+/// Ports 0x40..0x44 and the interrupt of channel 0.
+#[derive(Debug)]
+pub(crate) struct Shots {
+    counters: IoPort,
+    interrupt: Channel,
+}
+
+impl Shots {
+    /// Through this range and this channel.
+    pub(crate) const fn new(counters: IoPort, interrupt: Channel) -> Self {
+        Self { counters, interrupt }
+    }
+}
+
+impl pit::Timer for Shots {
+    fn write(&mut self, port: u16, value: u8) -> bool {
+        self.counters.out8(port, value).is_ok()
+    }
+
+    fn acknowledge(&mut self) {
+        if self.interrupt.irq_ack().is_err() {
+            debug_println!("gpu_driver: interrupt {} could not be acknowledged", self.interrupt.index());
+        }
     }
 }
