@@ -257,7 +257,7 @@ fn the_picture_that_any_gpu_has_composed_is_on_the_screen_that_the_boot_loader_s
     let parts = Gpu::parts(&model)?;
     ensure!(["tgl", "skl"].iter().all(|part| parts.iter().any(|there| there == part)), "{parts:?}");
     for part in parts {
-        let machine = Machine::new(folder.join(&part)).deadline(4 * DEADLINE);
+        let machine = Machine::new(folder.join(&part)).deadline(2 * DEADLINE);
         let outcome = demo.run(&machine.gpu(demo.gpu(&part), model.clone()), &image, |_| {});
         let outcome = outcome.with_context(|| part.clone())?;
         demo.judge(&image, &outcome).with_context(|| part.clone())?;
@@ -295,7 +295,7 @@ fn clients_paint_on_while_their_pages_move_10_000_times() -> Result<()> {
     let demo = Demo::named("migrate")?;
     // A quarter of a minute alone; on a busy machine each of its many switches waits.
     let gpu = Gpu { trace: false, ..demo.gpu("tgl") };
-    let Run { demo, image, outcome } = run_within(demo, "migrate", Some(gpu), 8 * DEADLINE)?;
+    let Run { demo, image, outcome } = run_within(demo, "migrate", Some(gpu), 3 * DEADLINE)?;
     demo.judge(&image, &outcome)?;
     let line = line_with(&outcome, &["conductor: ", " pages moved", " frames are right"])?;
     let [moves, waited, a, b] = numbers(line)[..] else { bail!("{line}") };

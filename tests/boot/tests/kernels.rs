@@ -53,7 +53,7 @@ fn every_other_demonstration_does_its_job_on_microkits_kernel() -> Result<()> {
         for demo in Demo::all().iter().filter(runs) {
             let folder = workspace.target().join("boot-tests").join(format!("sdk-demo-{}", demo.name));
             let image = demo.build_with_sdk(&workspace, &sdk, &board, &folder.join("image"))?;
-            let machine = Machine::new(folder.join("run")).deadline(2 * boot_tests::SDK_DEADLINE);
+            let machine = Machine::new(folder.join("run")).deadline(boot_tests::SDK_DEADLINE);
             let machine = machine.gpu(demo.gpu("tgl"), boot::build_model(&workspace)?);
             let judged = demo.run(&machine, &image, |_| {}).and_then(|outcome| demo.judge(&image, &outcome));
             judged.map_err(|error| error.context(demo.name))?;
