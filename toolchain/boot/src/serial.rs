@@ -90,30 +90,49 @@ const MAX_BETWEEN: usize = 16;
 /// The first line that contains `text`, whole or torn.
 ///
 /// A domain prints character by character, and whoever preempts it in the middle of a line prints there. So `text` may begin
-/// in one line, where another domain's line begins, and go on at the start of a later one. Two lines that happen to look
-/// like that are taken for one: "fault in a: ..." and "b: done" for "fault in b: done".
+/// in one line, where another domain's line begins, or goes on that was torn before, and go on at the start of a later one.
+/// Two lines that happen to look like that are taken for one: "fault in a: ..." and "b: done" for "fault in b: done".
 pub(crate) fn find<'l>(lines: &'l [Line], text: &str) -> Option<&'l Line> {
     let whole = lines.iter().find(|line| line.text.contains(text));
-    whole.or_else(|| {
-        let torn = |at: &usize| {
+    let torn = |mutual: bool| {
+        let is_torn = |at: &usize| {
             splits(text).any(|(head, rest)| {
-                let interrupted =
-                    |(place, _): (usize, _)| begins_a_line(&lines[*at].text[place + head.len()..]);
-                lines[*at].text.match_indices(head).any(interrupted) && goes_on(&lines[at + 1..], rest)
+                let interrupted = |(place, _): (usize, _)| {
+                    let other = &lines[*at].text[place + head.len()..];
+                    begins_a_line(other) || mutual && !other.is_empty() && is_awaited(&lines[..*at])
+                };
+                lines[*at].text.match_indices(head).any(interrupted)
+                    && goes_on(&lines[at + 1..], rest, mutual)
             })
         };
-        (0..lines.len()).find(torn).map(|at| &lines[at])
+        (0..lines.len()).find(is_torn).map(|at| &lines[at])
+    };
+    whole.or_else(|| torn(false)).or_else(|| torn(true))
+}
+
+/// The rest of a torn line that is at least this long is also found in the middle of another, which it tears.
+const LONG: usize = 8;
+
+/// Whether one of the next lines begins with the rest of a torn one, or with a part of it where it is torn again; `mutual`:
+/// or has it in its middle.
+fn goes_on(lines: &[Line], rest: &str, mutual: bool) -> bool {
+    lines.iter().enumerate().take(MAX_BETWEEN).any(|(at, line)| {
+        let again = |(head, rest): (&str, &str)| {
+            line.text.strip_prefix(head).is_some_and(begins_a_line) && goes_on(&lines[at + 1..], rest, mutual)
+        };
+        let inside = mutual && rest.len() >= LONG && line.text.contains(rest);
+        line.text.starts_with(rest) || inside || splits(rest).any(again)
     })
 }
 
-/// Whether one of the next lines begins with the rest of a torn one, or with a part of it where it is torn again.
-fn goes_on(lines: &[Line], rest: &str) -> bool {
-    lines.iter().enumerate().take(MAX_BETWEEN).any(|(at, line)| {
-        let again = |(head, rest): (&str, &str)| {
-            line.text.strip_prefix(head).is_some_and(begins_a_line) && goes_on(&lines[at + 1..], rest)
-        };
-        line.text.starts_with(rest) || splits(rest).any(again)
-    })
+/// Whether one of the last lines may be torn, so that its rest can come in the middle of any other: another one's beginning
+/// stands behind its own.
+fn is_awaited(lines: &[Line]) -> bool {
+    let torn = |line: &Line| {
+        let said = line.text.split_once(": ").map_or("", |(_, said)| said);
+        said.char_indices().any(|(at, _)| begins_a_line(&said[at..]))
+    };
+    lines.iter().rev().take(MAX_BETWEEN).any(torn)
 }
 
 /// All ways of cutting a text into two parts that are not empty.
@@ -206,6 +225,22 @@ mod tests {
         assert_eq!(find(&lines, "ring_crowd: client 2 is done"), Some(&lines[0]));
         assert_eq!(find(&lines, "ring_crowd: client 3 is done"), Some(&lines[1]));
         assert_eq!(find(&lines, "64 completions"), Some(&lines[0]));
+    }
+
+    #[test]
+    fn a_line_is_found_although_the_rest_of_a_torn_one_was_printed_in_the_middle_of_it() {
+        let lines = as_lines(&[
+            "lend_flags: an unprivileged clilend_flags: read-only pages are not to be had here",
+            "lend_flags: a probe has the pages or an error",
+            "lend_flags: an unsynchronised object keeps its pages until it ient gets no unsynchronised object",
+            "s exported",
+        ]);
+        assert_eq!(find(&lines, "keeps its pages until it is exported"), Some(&lines[2]));
+        assert_eq!(
+            find(&lines[1..], "keeps its pages until it is exported"),
+            None,
+            "nothing was torn before"
+        );
     }
 
     #[test]
