@@ -37,7 +37,12 @@ impl Board {
         Self { mode: Mode::Ticks, left: TICK, masked: false, told: false, signals: 0, lost: 0, ports: true }
     }
 
-    /// A count that the timer was not told.
+    /// The same, and the kernel knows whom to tell.
+    fn heard() -> Self {
+        Self { told: true, ..Self::of_firmware() }
+    }
+
+    /// Lets counts of the timer pass.
     fn pass(&mut self, counts: u32) {
         for _ in 0..counts {
             if matches!(self.mode, Mode::Waits(_) | Mode::Done) {
@@ -130,8 +135,7 @@ fn an_alarm_that_has_begun_never_stays_without_an_interrupt() {
 
 #[test]
 fn setting_it_again_while_it_is_set_does_not_put_it_off() {
-    let mut board = Board::of_firmware();
-    board.told = true;
+    let mut board = Board::heard();
     let mut alarm = Alarm::new(&mut board);
     alarm.begin();
     for _ in 0..10 {
@@ -144,8 +148,7 @@ fn setting_it_again_while_it_is_set_does_not_put_it_off() {
 
 #[test]
 fn soon_is_sooner_and_its_loss_to_a_shot_that_waits_to_be_handled_loses_nothing() {
-    let mut board = Board::of_firmware();
-    board.told = true;
+    let mut board = Board::heard();
     let mut alarm = Alarm::new(&mut board);
     alarm.begin();
     alarm.set_soon();
@@ -167,8 +170,7 @@ fn soon_is_sooner_and_its_loss_to_a_shot_that_waits_to_be_handled_loses_nothing(
 
 #[test]
 fn where_the_ports_are_refused_it_is_tried_again() {
-    let mut board = Board::of_firmware();
-    (board.told, board.ports) = (true, false);
+    let mut board = Board { ports: false, ..Board::heard() };
     let mut alarm = Alarm::new(&mut board);
     alarm.begin();
     alarm.timer.ports = true;

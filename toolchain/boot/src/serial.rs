@@ -236,6 +236,8 @@ mod tests {
             "s exported",
         ]);
         assert_eq!(find(&lines, "keeps its pages until it is exported"), Some(&lines[2]));
+        assert_eq!(find(&lines, "an unprivileged client gets no unsynchronised object"), Some(&lines[0]));
+        assert_eq!(find(&lines, "an unprivileged client gets an unsynchronised object"), None);
         assert_eq!(
             find(&lines[1..], "keeps its pages until it is exported"),
             None,
